@@ -1,0 +1,195 @@
+"""The one tree of errors. HTTP status and retry policy are read from it, never decided at the raise.
+
+    AsrError
+    ├── RequestError                 the caller's mistake: 4xx, never retried
+    │   ├── InvalidOption            422
+    │   ├── TaskNotFound             404
+    │   ├── StateConflict            409
+    │   ├── IdempotencyConflict      409
+    │   ├── AudioGone                410
+    │   ├── UploadTooLarge           413
+    │   ├── UnsupportedAudio         415
+    │   ├── RangeNotSatisfiable      416
+    │   └── QueueFull                429, with Retry-After
+    ├── PermanentTaskError           this audio can never be transcribed: failed at once, 422 at submit
+    │   ├── UnreadableAudio
+    │   ├── EmptyAudio
+    │   └── AudioTooLong
+    ├── TransientTaskError           may pass: retried with backoff
+    │   ├── DecoderCrashed
+    │   └── EngineFailed
+    └── DependencyError              something we lean on is away: 503, with Retry-After
+        ├── QueueUnavailable
+        ├── SchemaMismatch
+        ├── StoreUnavailable
+        └── StoreFull                507
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class AsrError(Exception):
+    """Base of every error this platform raises on purpose; `code` is stable and machine-readable."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RequestError(AsrError):
+    """The caller's mistake."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class InvalidOption(RequestError):
+    """An option has a value that cannot be served."""
+
+    code = "invalid_option"
+    status = 422
+
+
+class TaskNotFound(RequestError):
+    """No such task, or it belongs to another tenant."""
+
+    code = "task_not_found"
+    status = 404
+
+
+class StateConflict(RequestError):
+    """The task's state does not allow this."""
+
+    code = "state_conflict"
+    status = 409
+
+
+class IdempotencyConflict(RequestError):
+    """The idempotency key was used before with another body."""
+
+    code = "idempotency_conflict"
+    status = 409
+
+
+class AudioGone(RequestError):
+    """The task is known, its audio has been deleted."""
+
+    code = "audio_gone"
+    status = 410
+
+
+class UploadTooLarge(RequestError):
+    """More bytes than allowed, counted while they streamed in."""
+
+    code = "upload_too_large"
+    status = 413
+
+
+class UnsupportedAudio(RequestError):
+    """The bytes are no audio container that is served."""
+
+    code = "unsupported_audio"
+    status = 415
+
+
+class RangeNotSatisfiable(RequestError):
+    """The requested byte range lies outside the file."""
+
+    code = "range_not_satisfiable"
+    status = 416
+
+
+class QueueFull(RequestError):
+    """The queue is at its cap."""
+
+    code = "queue_full"
+    status = 429
+
+
+class PermanentTaskError(AsrError):
+    """This audio can never be transcribed: the task fails at once and is not retried."""
+
+    code = "permanent_failure"
+    status = 422
+
+
+class UnreadableAudio(PermanentTaskError):
+    """A container that is served, with content that cannot be decoded."""
+
+    code = "unreadable_audio"
+
+
+class EmptyAudio(PermanentTaskError):
+    """No samples."""
+
+    code = "empty_audio"
+
+
+class AudioTooLong(PermanentTaskError):
+    """Longer than the configured maximum."""
+
+    code = "audio_too_long"
+
+
+class TransientTaskError(AsrError):
+    """May pass: the task is retried with backoff, five times at most."""
+
+    code = "transient_failure"
+
+
+class DecoderCrashed(TransientTaskError):
+    """The decoder process died while it held this file."""
+
+    code = "decoder_crashed"
+
+
+class EngineFailed(TransientTaskError):
+    """The engine raised on a batch."""
+
+    code = "engine_failed"
+
+
+class DependencyError(AsrError):
+    """Something the platform leans on is away."""
+
+    code = "dependency_unavailable"
+    status = 503
+
+    def __init__(
+        self, message: str, *, param: str | None = None, retry_after_seconds: int | None = 5
+    ) -> None:
+        super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
+
+
+class QueueUnavailable(DependencyError):
+    """Redis cannot be reached, or refuses writes."""
+
+    code = "queue_unavailable"
+
+
+class SchemaMismatch(DependencyError):
+    """Redis holds data of a program two or more versions apart."""
+
+    code = "schema_mismatch"
+
+
+class StoreUnavailable(DependencyError):
+    """The audio store cannot be reached."""
+
+    code = "store_unavailable"
+
+
+class StoreFull(DependencyError):
+    """The audio store has no room."""
+
+    code = "store_full"
+    status = 507

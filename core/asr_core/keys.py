@@ -1,0 +1,114 @@
+"""Every name in Redis. No other module spells a key, in Python or in Lua.
+
+Default names are the documented ones (`asr_tasks`, `asr:task:{id}`), so that people can look with
+redis-cli. With a prefix `p`, every name starts with `{p}:`: one hash slot, hence safe on a Cluster.
+"""
+
+from __future__ import annotations
+
+from asr_core.task import DEFAULT_POOL, Lane
+
+GROUP = "asr_workers"
+
+_LUA = """
+local P = '{root}'
+local GROUP = '{group}'
+local LANES = {{{lanes}}}
+local K = {{
+  schema = P .. 'asr:schema', pools = P .. 'asr:pools', dead = P .. 'asr_tasks:dead',
+  totals = P .. 'asr:totals', outbox = P .. 'asr:outbox',
+  seen = P .. 'asr:redis_seen', tenants = P .. 'asr:tenants',
+}}
+function K.stream(pool, lane)
+  local name = P .. 'asr_tasks'
+  if pool ~= '{default_pool}' then name = name .. ':' .. pool end
+  if lane ~= '{default_lane}' then name = name .. ':' .. lane end
+  return name
+end
+function K.task(id) return P .. 'asr:task:' .. id end
+function K.idempotency(tenant, key) return P .. 'asr:idempotency:' .. tenant .. ':' .. key end
+function K.delayed(pool) return P .. 'asr:delayed:' .. pool end
+function K.backlog(pool) return P .. 'asr:backlog:' .. pool end
+function K.turn(pool) return P .. 'asr:turn:' .. pool end
+function K.waiting(pool, lane) return P .. 'asr:waiting:' .. pool .. ':' .. lane end
+function K.leases(pool, lane) return P .. 'asr:leases:' .. pool .. ':' .. lane end
+function K.solo(pool) return P .. 'asr:solo:' .. pool end
+function K.solo_turn(pool) return P .. 'asr:solo_turn:' .. pool end
+function K.undelivered(pool, lane) return P .. 'asr:undelivered:' .. pool .. ':' .. lane end
+function K.held(pool, lane, tenant) return P .. 'asr:held:' .. pool .. ':' .. lane .. ':' .. tenant end
+function K.held_tenants(pool, lane) return P .. 'asr:held_tenants:' .. pool .. ':' .. lane end
+function K.history(tenant, state)
+  if state == '' then return P .. 'asr:history:' .. tenant end
+  return P .. 'asr:history:' .. tenant .. ':' .. state
+end
+function K.stats(pool, bucket) return P .. 'asr:stats:' .. pool .. ':' .. bucket end
+function K.worker(consumer) return P .. 'asr:worker:' .. consumer end
+function K.workers(pool) return P .. 'asr:workers:' .. pool end
+function K.changed(id) return P .. 'asr:changed:' .. id end
+function K.wake(pool) return P .. 'asr:wake:' .. pool end
+"""
+
+
+class Keys:
+    """Names under one prefix; `lua()` gives the same names to the scripts."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.root = f"{{{prefix}}}:" if prefix else ""
+        self.schema = f"{self.root}asr:schema"
+        self.pools = f"{self.root}asr:pools"
+        self.dead = f"{self.root}asr_tasks:dead"
+        self.totals = f"{self.root}asr:totals"
+        self.outbox = f"{self.root}asr:outbox"
+        self.tenants = f"{self.root}asr:tenants"
+        self.reconcile_lock = f"{self.root}asr:lock:reconcile"
+        self.epoch = f"{self.root}asr:epoch"
+
+    def lua(self) -> str:
+        """The scripts' prologue: the same names as Lua functions."""
+        return _LUA.format(
+            root=self.root,
+            group=GROUP,
+            lanes=", ".join(f"'{lane}'" for lane in Lane),
+            default_pool=DEFAULT_POOL,
+            default_lane=Lane.NORMAL,
+        )
+
+    def stream(self, pool: str, lane: Lane) -> str:
+        name = f"{self.root}asr_tasks"
+        if pool != DEFAULT_POOL:
+            name += f":{pool}"
+        return name if lane is Lane.NORMAL else f"{name}:{lane}"
+
+    def task(self, task_id: str) -> str:
+        return f"{self.root}asr:task:{task_id}"
+
+    def idempotency(self, tenant: str, key: str) -> str:
+        return f"{self.root}asr:idempotency:{tenant}:{key}"
+
+    def waiting(self, pool: str, lane: Lane) -> str:
+        return f"{self.root}asr:waiting:{pool}:{lane}"
+
+    def leases(self, pool: str, lane: Lane) -> str:
+        return f"{self.root}asr:leases:{pool}:{lane}"
+
+    def delayed(self, pool: str) -> str:
+        return f"{self.root}asr:delayed:{pool}"
+
+    def history(self, tenant: str, state: str = "") -> str:
+        name = f"{self.root}asr:history:{tenant}"
+        return f"{name}:{state}" if state else name
+
+    def stats(self, pool: str, bucket: int) -> str:
+        return f"{self.root}asr:stats:{pool}:{bucket}"
+
+    def worker(self, consumer: str) -> str:
+        return f"{self.root}asr:worker:{consumer}"
+
+    def workers(self, pool: str) -> str:
+        return f"{self.root}asr:workers:{pool}"
+
+    def changed(self, task_id: str) -> str:
+        return f"{self.root}asr:changed:{task_id}"
+
+    def wake(self, pool: str) -> str:
+        return f"{self.root}asr:wake:{pool}"

@@ -1,0 +1,174 @@
+"""What the queue holds, as counts; and what it did, as buckets and totals."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from asr_core.queue.connection import RedisConnection, redis_errors
+from asr_core.queue.workers import WorkerRecord, list_workers
+from asr_core.settings import QueueSettings
+from asr_core.task import DEFAULT_POOL, Lane
+
+BUCKET_SECONDS = 10
+Signal = Literal["ok", "no_stream", "no_group"]
+
+
+@dataclass(frozen=True)
+class LaneBacklog:
+    """One lane. `waiting` includes orphans and held tasks, not what is backing off."""
+
+    waiting: int
+    in_flight: int
+    orphans: int
+    held: int
+    audio_seconds: float
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """One pool at one moment. `trusted` is False within one lease of first seeing this Redis.
+
+    `waiting` is undelivered + orphans + held + delayed tasks that are due. `audio_seconds` is that of
+    every open task. Redis unreachable is never zero: the reader raises.
+    """
+
+    pool: str
+    signal: Signal
+    run_id: str
+    trusted: bool
+    waiting: int
+    in_flight: int
+    orphans: int
+    held: int
+    delayed: int
+    delayed_due: int
+    dead: int
+    audio_seconds: float
+    oldest_wait_seconds: float
+    lanes: dict[Lane, LaneBacklog]
+
+
+@dataclass(frozen=True)
+class StatsBucket:
+    """Ten seconds of one pool, beginning at `at` (Unix seconds). Histograms: see `prelude.lua`."""
+
+    at: int
+    arrivals: int = 0
+    arrival_seconds: float = 0.0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    retried: int = 0
+    crashed: int = 0
+    audio_seconds: float = 0.0
+    processing_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    total_seconds: float = 0.0
+    wait_histogram: dict[int, int] = field(default_factory=dict)
+    total_histogram: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Since this Redis was first used."""
+
+    submitted: int
+    completed: int
+    failed: int
+    cancelled: int
+    audio_seconds: float
+    processing_seconds: float
+
+
+class BacklogReader:
+    """Reads counts; changes nothing but the time at which a Redis was first seen."""
+
+    def __init__(self, connection: RedisConnection, settings: QueueSettings) -> None:
+        self._redis = connection
+        self._settings = settings
+
+    async def read(self, pool: str = DEFAULT_POOL) -> Backlog:
+        """One script, cheap at any depth. Raises `QueueUnavailable`."""
+        signal, run_id, trusted, lanes, delayed, due, dead, oldest_ms = await self._redis.call(
+            "backlog", pool=pool, lease_ms=round(self._settings.lease_seconds * 1000)
+        )
+        by_lane = {
+            Lane(lane): LaneBacklog(undelivered + orphans + held, in_flight, orphans, held, ms / 1000)
+            for lane, undelivered, in_flight, orphans, held, ms in lanes
+        }
+        return Backlog(
+            pool=pool,
+            signal=signal,
+            run_id=run_id,
+            trusted=bool(trusted),
+            waiting=sum(lane.waiting for lane in by_lane.values()) + due,
+            in_flight=sum(lane.in_flight for lane in by_lane.values()),
+            orphans=sum(lane.orphans for lane in by_lane.values()),
+            held=sum(lane.held for lane in by_lane.values()),
+            delayed=delayed,
+            delayed_due=due,
+            dead=dead,
+            audio_seconds=sum(lane.audio_seconds for lane in by_lane.values()),
+            oldest_wait_seconds=max(0, oldest_ms) / 1000,
+            lanes=by_lane,
+        )
+
+    async def workers(self, pool: str | None = None) -> list[WorkerRecord]:
+        """Live workers of one pool, or of all configured ones."""
+        pools = (pool,) if pool else self._settings.pools
+        return [worker for name in pools for worker in await list_workers(self._redis, name)]
+
+    async def stats(self, pool: str = DEFAULT_POOL, *, minutes: int = 60) -> list[StatsBucket]:
+        """The buckets of the last `minutes` (1440 at most) in which anything happened, oldest first."""
+        with redis_errors():
+            seconds, _ = await self._redis.client.time()
+            last = seconds // BUCKET_SECONDS * BUCKET_SECONDS
+            times = range(last - min(minutes, 1440) * 60 + BUCKET_SECONDS, last + 1, BUCKET_SECONDS)
+            async with self._redis.client.pipeline(transaction=False) as pipe:
+                for at in times:
+                    pipe.hgetall(self._redis.keys.stats(pool, at))
+                hashes = await cast(Awaitable[list[dict[str, str]]], pipe.execute())
+        return [_bucket(at, text) for at, text in zip(times, hashes, strict=True) if text]
+
+    async def totals(self) -> Totals:
+        """Counts since ever."""
+        with redis_errors():
+            text = await cast(
+                Awaitable[dict[str, str]], self._redis.client.hgetall(self._redis.keys.totals)
+            )
+        return Totals(
+            submitted=int(text.get("submitted", 0)),
+            completed=int(text.get("completed", 0)),
+            failed=int(text.get("failed", 0)),
+            cancelled=int(text.get("cancelled", 0)),
+            audio_seconds=int(text.get("audio_ms", 0)) / 1000,
+            processing_seconds=int(text.get("processing_ms", 0)) / 1000,
+        )
+
+
+def _bucket(at: int, text: dict[str, str]) -> StatsBucket:
+    def number(name: str) -> int:
+        return int(text.get(name, 0))
+
+    def histogram(name: str) -> dict[int, int]:
+        start = f"{name}:"
+        return {int(k.removeprefix(start)): int(v) for k, v in text.items() if k.startswith(start)}
+
+    return StatsBucket(
+        at=at,
+        arrivals=number("arrivals"),
+        arrival_seconds=number("arrival_ms") / 1000,
+        completed=number("completed"),
+        failed=number("failed"),
+        cancelled=number("cancelled"),
+        retried=number("retried"),
+        crashed=number("crashed"),
+        audio_seconds=number("audio_ms") / 1000,
+        processing_seconds=number("processing_ms") / 1000,
+        wait_seconds=number("wait_ms") / 1000,
+        total_seconds=number("total_ms") / 1000,
+        wait_histogram=histogram("wait"),
+        total_histogram=histogram("total"),
+    )

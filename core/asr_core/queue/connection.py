@@ -1,0 +1,126 @@
+"""One program's connection to Redis: clients, scripts, and Redis's errors as ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from asr_core.errors import QueueUnavailable, SchemaMismatch
+from asr_core.keys import Keys
+from asr_core.queue.scripts import NAMES, script_text
+from asr_core.settings import RedisSettings
+
+SCHEMA_VERSION = 1
+_AWAY = (
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
+_AWAY_PREFIXES = (
+    "OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN",
+    "NOAUTH", "NOPERM", "WRONGPASS", "BUSY ", "UNKILLABLE",
+)  # fmt: skip
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Raises `QueueUnavailable` for what a healthy Redis would not have said."""
+    try:
+        yield
+    except _AWAY as error:
+        raise QueueUnavailable(f"Redis is not available: {error}") from error
+    except redis.exceptions.ResponseError as error:
+        if str(error).startswith(_AWAY_PREFIXES):
+            raise QueueUnavailable(f"Redis refuses: {error}") from error
+        raise
+
+
+def redis_url(settings: RedisSettings) -> str:
+    """`ASR_REDIS_URL`, or one made of host, port and db; credentials are passed apart."""
+    return settings.url or f"redis://{settings.host}:{settings.port}/{settings.db}"
+
+
+def client_options(settings: RedisSettings) -> dict[str, Any]:
+    """Options for redis-py that hold for every client of ours."""
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": settings.timeout_seconds,
+        "socket_connect_timeout": settings.timeout_seconds,
+        "socket_keepalive": True,
+        "health_check_interval": 10,
+    }
+    if settings.username:
+        options["username"] = settings.username
+    if settings.password:
+        options["password"] = settings.password
+    if settings.ca_file:
+        options["ssl_ca_certs"] = str(settings.ca_file)
+    return options
+
+
+class RedisConnection:
+    """An asyncio client with this platform's scripts.
+
+    `retries` is 0 where a lost reply matters (a worker's claims); the API's calls are idempotent on
+    the task id and may be repeated.
+    """
+
+    def __init__(self, settings: RedisSettings, *, retries: int = 0) -> None:
+        backoff = ExponentialBackoff(cap=0.5, base=0.05) if retries else NoBackoff()
+        self.keys = Keys(settings.key_prefix)
+        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            redis_url(settings), retry=AsyncRetry(backoff, retries), **client_options(settings)
+        )
+        self.pubsub_client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+            redis_url(settings),
+            retry=AsyncRetry(NoBackoff(), 0),
+            **{**client_options(settings), "socket_timeout": None},
+        )
+        self._scripts = {
+            name: self.client.register_script(script_text(name, self.keys)) for name in NAMES
+        }
+
+    async def call(self, script: str, **arguments: Any) -> Any:
+        """Runs a script. Raises `QueueUnavailable` when Redis is away or refuses writes."""
+        with redis_errors():
+            return await self._scripts[script](
+                keys=[self.keys.schema], args=[json.dumps(arguments)]
+            )
+
+    async def ready(self) -> None:
+        """Checks that Redis answers and holds data of this schema version or a neighbour.
+
+        Raises:
+            QueueUnavailable: Redis is away.
+            SchemaMismatch: its data is two or more versions apart.
+        """
+        with redis_errors():
+            stored = await self.client.set(self.keys.schema, SCHEMA_VERSION, nx=True, get=True)
+            version = int(stored) if stored is not None else SCHEMA_VERSION
+            if version == SCHEMA_VERSION - 1:
+                await self.client.set(self.keys.schema, SCHEMA_VERSION)
+        if abs(version - SCHEMA_VERSION) > 1:
+            raise SchemaMismatch(
+                f"Redis holds schema {version}, this program speaks {SCHEMA_VERSION}: "
+                "upgrade one version at a time"
+            )
+
+    async def close(self) -> None:
+        await self.client.aclose()
+        await self.pubsub_client.aclose()
+
+
+def sync_client(settings: RedisSettings) -> redis.Redis:
+    """A blocking client without retries, for a thread of its own."""
+    return redis.Redis.from_url(
+        redis_url(settings), retry=Retry(NoBackoff(), 0), **client_options(settings)
+    )

@@ -1,0 +1,196 @@
+"""The side that works: claim, reap, recover, finish, fail, release."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from asr_core.queue import workers
+from asr_core.queue.connection import RedisConnection
+from asr_core.queue.outcome import Outcome
+from asr_core.queue.producer import prepare_groups
+from asr_core.queue.record import from_hash, pairs
+from asr_core.queue.workers import WorkerRecord
+from asr_core.settings import QueueSettings
+from asr_core.task import Task
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt: `token` fences it, `solo` says that it must run alone."""
+
+    task: Task
+    token: str
+    solo: bool
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A result that lies in the store at `result`."""
+
+    task_id: str
+    token: str
+    result: str
+    processing_seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A permanent error fails the task, a transient one sends it to the back with a delay."""
+
+    task_id: str
+    token: str
+    code: str
+    message: str
+    permanent: bool
+
+
+class Consumer:
+    """One worker process in the consumer group. Use a connection without retries.
+
+    After any error of `claim` or `reap`, call `recover` first: the script may have begun tasks whose
+    reply was lost.
+    """
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        settings: QueueSettings,
+        *,
+        pool: str,
+        name: str,
+        worker: str = "",
+    ) -> None:
+        self._redis = connection
+        self._settings = settings
+        self._lease_ms = round(settings.lease_seconds * 1000)
+        self._claims = 0
+        self.pool = pool
+        self.name = name
+        self.worker = worker or name
+
+    async def prepare(self) -> None:
+        """Checks the schema and makes the groups; safe to repeat."""
+        await self._redis.ready()
+        await prepare_groups(self._redis, (self.pool,))
+
+    async def claim(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
+        """Begins waiting tasks: at most `room_tasks`, until `room_seconds` of audio are reached.
+
+        `in_hand` is how many tasks this worker holds; a solo task is only ever given to an empty one.
+        """
+        return await self._take("claim", room_seconds, room_tasks, in_hand)
+
+    async def reap(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
+        """Takes over tasks whose lease has run out or that were handed back."""
+        return await self._take("reap", room_seconds, room_tasks, in_hand)
+
+    async def recover(self) -> list[Claim]:
+        """Everything begun for this consumer, known to the caller or not."""
+        reply = await self._redis.call("recover", pool=self.pool, consumer=self.name)
+        return [_claim(item) for item in reply]
+
+    async def finish(self, done: Sequence[Finish]) -> list[Outcome]:
+        """Makes results visible. Idempotent: a finish that had worked is `OK` again."""
+        tasks = [
+            {
+                "task_id": item.task_id,
+                "token": item.token,
+                "result": item.result,
+                "processing_ms": round(item.processing_seconds * 1000),
+            }
+            for item in done
+        ]
+        return await self._settle("finish", tasks)
+
+    async def fail(self, failures: Sequence[Failure]) -> list[Outcome]:
+        """Records failures; transient ones are queued again after a backoff, a few times at most."""
+        tasks = [
+            {
+                "task_id": item.task_id,
+                "token": item.token,
+                "code": item.code,
+                "message": item.message[:2000],
+                "permanent": item.permanent,
+                "jitter": random.uniform(0.8, 1.2),
+            }
+            for item in failures
+        ]
+        return await self._settle(
+            "fail",
+            tasks,
+            retry_limit=self._settings.retry_limit,
+            backoff_ms=round(self._settings.retry_backoff_seconds * 1000),
+        )
+
+    async def release(self, attempts: Sequence[tuple[str, str]]) -> list[Outcome]:
+        """Hands (task id, token) back at once; the attempt is refunded."""
+        tasks = [{"task_id": task_id, "token": token} for task_id, token in attempts]
+        return await self._settle("release", tasks, lease_ms=self._lease_ms)
+
+    async def beat(self, record: WorkerRecord) -> bool:
+        """Writes the worker's record. Returns whether it has been cordoned."""
+        return await workers.beat(self._redis, record)
+
+    async def leave(self) -> None:
+        """Removes the worker's record."""
+        await workers.leave(self._redis, self.pool, self.name)
+
+    @asynccontextmanager
+    async def wake(self) -> AsyncIterator[asyncio.Event]:
+        """An event that is set on new work. A hint only: poll each second beside it."""
+        event = asyncio.Event()
+        listener = asyncio.create_task(self._listen(event))
+        try:
+            yield event
+        finally:
+            listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await listener
+
+    async def _listen(self, event: asyncio.Event) -> None:
+        while True:
+            try:
+                async with self._redis.pubsub_client.pubsub() as pubsub:
+                    await pubsub.subscribe(self._redis.keys.wake(self.pool))
+                    async for message in pubsub.listen():
+                        if message["type"] == "message":
+                            event.set()
+            except (redis.exceptions.RedisError, OSError):
+                await asyncio.sleep(1)
+
+    async def _take(
+        self, script: str, room_seconds: float, room_tasks: int, in_hand: int
+    ) -> list[Claim]:
+        self._claims += 1
+        reply = await self._redis.call(
+            script,
+            pool=self.pool,
+            consumer=self.name,
+            worker=self.worker,
+            token=f"{self.name}:{self._claims}",
+            room_ms=round(room_seconds * 1000),
+            room_tasks=room_tasks,
+            in_hand=in_hand,
+            lease_ms=self._lease_ms,
+            window=self._settings.tenant_window,
+        )
+        return [_claim(item) for item in reply]
+
+    async def _settle(
+        self, script: str, tasks: list[dict[str, Any]], **arguments: Any
+    ) -> list[Outcome]:
+        if not tasks:
+            return []
+        return [Outcome(o) for o in await self._redis.call(script, tasks=tasks, **arguments)]
+
+
+def _claim(item: list[Any]) -> Claim:
+    token, solo, flat = item
+    return Claim(from_hash(pairs(flat)), token, bool(solo))

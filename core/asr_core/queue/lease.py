@@ -1,0 +1,135 @@
+"""Keeps a worker's leases alive from an OS thread, whatever the event loop or the GIL-bound code does."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import redis
+import structlog
+
+from asr_core.keys import Keys
+from asr_core.queue.connection import sync_client
+from asr_core.queue.outcome import Outcome
+from asr_core.queue.scripts import script_text
+from asr_core.settings import QueueSettings, RedisSettings
+
+LostCallback = Callable[[str, str, Outcome], None]
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Held:
+    token: str
+    progress: float = 0.0
+    moved_at: float = 0.0
+
+
+class LeaseKeeper(threading.Thread):
+    """Renews every third of a lease, on a connection of its own, without retries.
+
+    A task whose progress stands still for `progress_deadline_seconds` is no longer renewed, so a hung
+    device cannot hold it for ever. `on_lost(task_id, token, outcome)` is called from this thread.
+    """
+
+    def __init__(
+        self,
+        redis_settings: RedisSettings,
+        queue_settings: QueueSettings,
+        *,
+        consumer: str,
+        progress_deadline_seconds: float,
+        on_lost: LostCallback,
+    ) -> None:
+        super().__init__(name="lease-keeper", daemon=True)
+        keys = Keys(redis_settings.key_prefix)
+        self._client = sync_client(redis_settings)
+        self._renew = self._client.register_script(script_text("renew", keys))
+        self._schema_key = keys.schema
+        self._consumer = consumer
+        self._lease_seconds = queue_settings.lease_seconds
+        self._deadline_seconds = progress_deadline_seconds
+        self._on_lost = on_lost
+        self._held: dict[str, _Held] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._alive_at = time.monotonic()
+
+    def hold(self, task_id: str, token: str) -> None:
+        """Renews this attempt from now on."""
+        with self._lock:
+            self._held[task_id] = _Held(token, moved_at=time.monotonic())
+
+    def drop(self, task_id: str, token: str) -> None:
+        """Stops renewing; unknown attempts are fine."""
+        with self._lock:
+            if (held := self._held.get(task_id)) and held.token == token:
+                del self._held[task_id]
+
+    def progress(self, task_id: str, token: str, fraction: float) -> None:
+        """Records that the task moves on; sent with the next renewal."""
+        with self._lock:
+            if (held := self._held.get(task_id)) and held.token == token:
+                held.progress = max(held.progress, min(1.0, fraction))
+                held.moved_at = time.monotonic()
+
+    def touch(self) -> None:
+        """The worker as a whole moves on: whatever waits behind the running batch is not stuck."""
+        with self._lock:
+            for held in self._held.values():
+                held.moved_at = time.monotonic()
+
+    def alive_at(self) -> float:
+        """Monotonic time at which the last renewal that worked was sent."""
+        return self._alive_at
+
+    def stop(self) -> None:
+        """Ends the thread; leases then run out by themselves."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        while not self._stopping.wait(self._lease_seconds / 3):
+            self.renew_once()
+        self._client.close()
+
+    def renew_once(self) -> bool:
+        """One renewal of everything held. Returns False while Redis is away."""
+        with self._lock:
+            now = time.monotonic()
+            held = {
+                task_id: (held.token, held.progress)
+                for task_id, held in self._held.items()
+                if now - held.moved_at < self._deadline_seconds
+            }
+        sent_at = time.monotonic()
+        tasks = [
+            {"task_id": task_id, "token": token, "progress": f"{progress:.3g}"}
+            for task_id, (token, progress) in held.items()
+        ]
+        try:
+            outcomes = self._send(tasks) if tasks else self._ping()
+        except (redis.exceptions.RedisError, OSError) as error:
+            _log.warning("leases not renewed", error=str(error), tasks=len(tasks))
+            return False
+        self._alive_at = sent_at
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if outcome is not Outcome.OK:
+                self.drop(task["task_id"], task["token"])
+                self._on_lost(task["task_id"], task["token"], outcome)
+        return True
+
+    def _ping(self) -> list[Outcome]:
+        self._client.ping()
+        return []
+
+    def _send(self, tasks: list[dict[str, str]]) -> list[Outcome]:
+        arguments = {
+            "consumer": self._consumer,
+            "lease_ms": round(self._lease_seconds * 1000),
+            "tasks": tasks,
+        }
+        reply = self._renew(keys=[self._schema_key], args=[json.dumps(arguments)])
+        return [Outcome(outcome) for outcome in reply]

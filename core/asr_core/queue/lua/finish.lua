@@ -1,0 +1,24 @@
+-- Records results. The token decides, not the owner: a task reaped but begun by nobody is still good work.
+-- Replies one outcome per task; a replay of a finish that worked is 'ok'.
+local outcomes = {}
+for i, item in ipairs(args.tasks) do
+  local task = read(item.task_id)
+  if not task then
+    outcomes[i] = 'gone'
+  elseif task.state == 'cancelled' then
+    outcomes[i] = 'cancelled'
+  elseif task.token ~= item.token or task.state == 'failed' then
+    outcomes[i] = 'fenced'
+  elseif task.state == 'completed' then
+    outcomes[i] = 'ok'
+  else
+    redis.call('HSET', K.task(item.task_id), 'result', item.result, 'progress', '1')
+    close(item.task_id, task, 'completed')
+    count(task.pool, 'audio_ms', task.duration_ms)
+    count(task.pool, 'processing_ms', item.processing_ms)
+    redis.call('HINCRBY', K.totals, 'audio_ms', task.duration_ms)
+    redis.call('HINCRBY', K.totals, 'processing_ms', item.processing_ms)
+    outcomes[i] = 'ok'
+  end
+end
+return outcomes

@@ -1,0 +1,248 @@
+-- Shared by every script: Redis's clock, places where a task can stand, and its transitions.
+--
+-- An open task stands in exactly one place:
+--   waiting zset + stream entry not yet delivered    (state queued)
+--   waiting zset + held zset of its tenant           (state queued)
+--   delayed zset                                     (state queued, backing off)
+--   leases zset + pending entry                      (state processing; queued once released or reaped)
+
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function read(id)
+  local names = {'state', 'pool', 'lane', 'tenant', 'entry', 'token', 'owner', 'attempt', 'crashes',
+    'solo_crashes', 'solo', 'transient_failures', 'duration_ms', 'created_at', 'queued_at',
+    'started_at', 'webhook', 'dead', 'idempotency_key', 'progress'}
+  local values = redis.call('HMGET', K.task(id), unpack(names))
+  if not values[1] then return nil end
+  local task = {}
+  for i, name in ipairs(names) do task[name] = values[i] or '' end
+  for _, name in ipairs({'attempt', 'crashes', 'solo_crashes', 'transient_failures', 'duration_ms',
+      'created_at', 'queued_at', 'started_at'}) do
+    task[name] = tonumber(task[name]) or 0
+  end
+  return task
+end
+
+local function is_open(task) return task.state == 'queued' or task.state == 'processing' end
+
+local function ensure_group(stream)
+  redis.pcall('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+end
+
+-- Ten-second buckets, kept for a day; and totals since ever.
+local function count(pool, field, by)
+  local key = K.stats(pool, math.floor(now / 10000) * 10)
+  if redis.call('HINCRBY', key, field, by) == by then redis.call('EXPIRE', key, 86400) end
+end
+
+-- Half powers of two of a millisecond: bucket i holds up to 2^(i/2) ms.
+local function observe(pool, name, ms)
+  count(pool, name .. '_ms', ms)
+  count(pool, name .. ':' .. math.ceil(2 * math.log(math.max(ms, 1)) / math.log(2)), 1)
+end
+
+local function announce(id, state, progress)
+  redis.call('PUBLISH', K.changed(id), state .. ' ' .. progress)
+end
+
+local function set_state(id, task, state)
+  if task.state ~= state then
+    if task.state ~= '' then redis.call('ZREM', K.history(task.tenant, task.state), id) end
+    redis.call('ZADD', K.history(task.tenant, state), 0, id)
+    task.state = state
+  end
+  redis.call('HSET', K.task(id), 'state', state)
+end
+
+-- Fair share: at most `window` undelivered entries of a tenant stand in a stream, the rest is held.
+local function append(id, task)
+  task.entry = redis.call('XADD', K.stream(task.pool, task.lane), '*', 'task_id', id)
+  redis.call('HSET', K.task(id), 'entry', task.entry)
+  redis.call('HINCRBY', K.undelivered(task.pool, task.lane), task.tenant, 1)
+end
+
+local function enqueue(id, task, window)
+  local pool, lane, tenant = task.pool, task.lane, task.tenant
+  redis.call('ZADD', K.waiting(pool, lane), task.queued_at, id)
+  local undelivered = tonumber(redis.call('HGET', K.undelivered(pool, lane), tenant) or 0)
+  if undelivered < window then
+    append(id, task)
+  else
+    if redis.call('ZADD', K.held(pool, lane, tenant), task.queued_at, id) == 1 then
+      redis.call('HINCRBY', K.held_tenants(pool, lane), tenant, 1)
+    end
+    redis.call('HSET', K.task(id), 'entry', '')
+    task.entry = ''
+  end
+  redis.call('PUBLISH', K.wake(pool), '1')
+end
+
+local function unhold(pool, lane, tenant)
+  if redis.call('HINCRBY', K.held_tenants(pool, lane), tenant, -1) <= 0 then
+    redis.call('HDEL', K.held_tenants(pool, lane), tenant)
+  end
+end
+
+-- One entry of this tenant has left the undelivered part: its next held task takes the place.
+local function delivered(pool, lane, tenant)
+  local key = K.undelivered(pool, lane)
+  if redis.call('HINCRBY', key, tenant, -1) <= 0 then redis.call('HDEL', key, tenant) end
+  local popped = redis.call('ZPOPMIN', K.held(pool, lane, tenant))
+  if popped[1] then
+    unhold(pool, lane, tenant)
+    append(popped[1], {pool = pool, lane = lane, tenant = tenant})
+  end
+end
+
+-- Removes a task from wherever it stands.
+local function take_out(id, task)
+  local pool, lane, tenant = task.pool, task.lane, task.tenant
+  redis.call('ZREM', K.waiting(pool, lane), id)
+  redis.call('ZREM', K.leases(pool, lane), id)
+  redis.call('ZREM', K.delayed(pool), id)
+  redis.call('ZREM', K.solo(pool), id)
+  if redis.call('ZREM', K.held(pool, lane, tenant), id) == 1 then unhold(pool, lane, tenant) end
+  if task.entry ~= '' then
+    local stream = K.stream(pool, lane)
+    local was_pending = redis.call('XACK', stream, GROUP, task.entry)
+    local was_there = redis.call('XDEL', stream, task.entry)
+    if was_there == 1 and was_pending == 0 then delivered(pool, lane, tenant) end
+    redis.call('HSET', K.task(id), 'entry', '')
+    task.entry = ''
+  end
+end
+
+local function opened(task)
+  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms', task.duration_ms)
+end
+
+-- The one terminal transition: leaves the queue, counts, tells listeners and the webhook outbox.
+local function close(id, task, state)
+  take_out(id, task)
+  set_state(id, task, state)
+  redis.call('HSET', K.task(id), 'finished_at', now, 'owner', '')
+  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms', -task.duration_ms)
+  count(task.pool, state, 1)
+  observe(task.pool, 'total', now - task.queued_at)
+  redis.call('HINCRBY', K.totals, state, 1)
+  if task.webhook ~= '' then
+    redis.call('XADD', K.outbox, '*', 'task_id', id, 'state', state, 'url', task.webhook)
+  end
+  announce(id, state, state == 'completed' and '1' or task.progress)
+end
+
+local function bury(id, task, code, message)
+  redis.call('HSET', K.task(id), 'error_code', code, 'error_message', message)
+  close(id, task, 'failed')
+  local dead = redis.call('XADD', K.dead, '*', 'task_id', id, 'reason', code)
+  redis.call('HSET', K.task(id), 'dead', dead)
+end
+
+-- Starts an attempt. The entry is already pending for this consumer.
+local function begin(id, task, to, token, solo)
+  redis.call('ZREM', K.waiting(task.pool, task.lane), id)
+  redis.call('ZREM', K.solo(task.pool), id)
+  redis.call('ZADD', K.leases(task.pool, task.lane), now + to.lease_ms, id)
+  if task.attempt == 0 then observe(task.pool, 'wait', now - task.queued_at) end
+  set_state(id, task, 'processing')
+  redis.call('HSET', K.task(id), 'owner', to.consumer, 'worker', to.worker, 'token', token,
+    'attempt', task.attempt + 1, 'started_at', now, 'progress', '0', 'solo', solo and '1' or '0')
+  announce(id, 'processing', '0')
+  return {token, solo and 1 or 0, redis.call('HGETALL', K.task(id))}
+end
+
+local function must_be_alone(task) return task.crashes >= 2 end
+
+-- Leaves a delivered task in the pending list without an owner, to be run alone.
+local function set_aside(id, task)
+  redis.call('ZREM', K.waiting(task.pool, task.lane), id)
+  redis.call('ZADD', K.leases(task.pool, task.lane), 0, id)
+  redis.call('ZADD', K.solo(task.pool), task.queued_at, id)
+end
+
+-- Puts a task back that stands nowhere, or whose place is not to be trusted.
+local function reopen(id, task, window)
+  take_out(id, task)
+  set_state(id, task, 'queued')
+  enqueue(id, task, window)
+end
+
+-- One worker at a time empties itself to run a task alone; it gets nothing else meanwhile.
+-- Returns: a claim, or true for "claim nothing now", or nil.
+local function take_alone(to)
+  if redis.call('ZCARD', K.solo(to.pool)) == 0 then return nil end
+  local turn = K.solo_turn(to.pool)
+  local holder = redis.call('GET', turn)
+  if holder and holder ~= to.consumer and redis.call('EXISTS', K.worker(holder)) == 1 then
+    return nil
+  end
+  redis.call('SET', turn, to.consumer, 'PX', to.lease_ms)
+  if to.in_hand > 0 then return true end
+  redis.call('DEL', turn)
+  while true do
+    local id = redis.call('ZPOPMIN', K.solo(to.pool))[1]
+    if not id then return nil end
+    local task = read(id)
+    if task and task.state == 'queued' then
+      local got = redis.call('XCLAIM', K.stream(task.pool, task.lane), GROUP, to.consumer, 0,
+        task.entry, 'JUSTID')
+      if got[1] then return begin(id, task, to, to.token .. ':0', true) end
+      reopen(id, task, to.window)
+    end
+  end
+end
+
+local function is_cordoned(consumer)
+  return redis.call('HGET', K.worker(consumer), 'cordoned') == '1'
+end
+
+local function move_due(pool, limit, window)
+  local due = redis.call('ZRANGEBYSCORE', K.delayed(pool), '-inf', now, 'LIMIT', 0, limit)
+  for _, id in ipairs(due) do
+    redis.call('ZREM', K.delayed(pool), id)
+    local task = read(id)
+    if task and task.state == 'queued' then enqueue(id, task, window) end
+  end
+  return #due
+end
+
+-- Leases run on while Redis is down: none is judged within one lease of first seeing a run id.
+local function run_id() return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') end
+
+local function is_trusted(id, lease_ms)
+  local since = redis.call('HGET', K.seen, id)
+  if not since then
+    redis.call('DEL', K.seen)
+    redis.call('HSET', K.seen, id, now)
+    return false
+  end
+  return now - tonumber(since) >= lease_ms
+end
+
+-- Undelivered and pending entries of a stream; a third value says why they are not known.
+local function depth(stream)
+  local length = redis.call('XLEN', stream)
+  local pending = redis.pcall('XPENDING', stream, GROUP)
+  if pending.err then
+    if redis.call('EXISTS', stream) == 0 then return 0, 0, 'no_stream' end
+    return length, 0, 'no_group'
+  end
+  return length - pending[1], pending[1], 'ok'
+end
+
+local function held_count(pool, lane)
+  local total = 0
+  for _, n in ipairs(redis.call('HVALS', K.held_tenants(pool, lane))) do total = total + n end
+  return total
+end
+
+local function open_count(pool)
+  local total = redis.call('ZCARD', K.delayed(pool))
+  for _, lane in ipairs(LANES) do
+    total = total + redis.call('ZCARD', K.waiting(pool, lane)) + redis.call('ZCARD', K.leases(pool, lane))
+  end
+  return total
+end
+
+local args = cjson.decode(ARGV[1])

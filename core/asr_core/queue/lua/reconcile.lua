@@ -1,0 +1,64 @@
+-- Looks at open tasks (`ids`) and queues again what stands nowhere. Replies {readded, forgotten}.
+local readded, forgotten = 0, 0
+
+local function is_delivered(stream, entry)
+  local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
+  return not pending.err and #pending == 1
+end
+
+local function was_read(stream, entry)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  if groups.err then return false end
+  for _, group in ipairs(groups) do
+    local info = {}
+    for i = 1, #group, 2 do info[group[i]] = group[i + 1] end
+    if info.name == GROUP then
+      local ms, seq = string.match(entry, '(%d+)-(%d+)')
+      local last_ms, last_seq = string.match(info['last-delivered-id'], '(%d+)-(%d+)')
+      ms, seq, last_ms, last_seq = tonumber(ms), tonumber(seq), tonumber(last_ms), tonumber(last_seq)
+      return ms < last_ms or (ms == last_ms and seq <= last_seq)
+    end
+  end
+  return false
+end
+
+local function stands(id, task)
+  local pool, lane = task.pool, task.lane
+  local stream = K.stream(pool, lane)
+  local lease = redis.call('ZSCORE', K.leases(pool, lane), id)
+  if task.state == 'processing' then
+    if lease and tonumber(lease) > now then return true end
+    if task.entry ~= '' and is_delivered(stream, task.entry) and redis.call('XRANGE', stream, task.entry, task.entry)[1] then
+      if not lease then redis.call('ZADD', K.leases(pool, lane), now, id) end
+      return true
+    end
+    return false
+  end
+  if redis.call('ZSCORE', K.delayed(pool), id) then return true end
+  if redis.call('ZSCORE', K.held(pool, lane, task.tenant), id) then
+    redis.call('ZADD', K.waiting(pool, lane), 'NX', task.queued_at, id)
+    return true
+  end
+  if task.entry == '' or not redis.call('XRANGE', stream, task.entry, task.entry)[1] then return false end
+  if is_delivered(stream, task.entry) then
+    redis.call('ZREM', K.waiting(pool, lane), id)
+    redis.call('ZADD', K.leases(pool, lane), 'NX', 0, id)
+    return true
+  end
+  redis.call('ZREM', K.leases(pool, lane), id)
+  redis.call('ZADD', K.waiting(pool, lane), 'NX', task.queued_at, id)
+  return not was_read(stream, task.entry)
+end
+
+for _, id in ipairs(args.ids) do
+  local task = read(id)
+  if not task or not is_open(task) then
+    redis.call('ZREM', K.history(args.tenant, args.state), id)
+    forgotten = forgotten + 1
+  elseif not stands(id, task) then
+    ensure_group(K.stream(task.pool, task.lane))
+    reopen(id, task, args.window)
+    readded = readded + 1
+  end
+end
+return {readded, forgotten}

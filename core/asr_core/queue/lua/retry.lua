@@ -1,0 +1,21 @@
+-- A failed or cancelled task is queued again, its failure counters at zero. Attempts go on counting:
+-- each writes to its own path. Replies {verdict, state}.
+local id = args.task_id
+local task = read(id)
+if not task or (args.tenant ~= '' and task.tenant ~= args.tenant) then return {'missing', ''} end
+if args.dead_only and task.dead == '' then return {'conflict', task.state} end
+if task.state ~= 'failed' and task.state ~= 'cancelled' then return {'conflict', task.state} end
+if open_count(task.pool) >= args.cap then return {'full', task.state} end
+if task.dead ~= '' then redis.call('XDEL', K.dead, task.dead) end
+redis.call('HDEL', K.task(id), 'error_code', 'error_message', 'finished_at', 'started_at', 'dead')
+redis.call('HSET', K.task(id), 'queued_at', now, 'crashes', 0, 'solo_crashes', 0, 'solo', '0',
+  'transient_failures', 0, 'token', '', 'worker', '', 'progress', '0', 'result', '')
+task.queued_at = now
+set_state(id, task, 'queued')
+opened(task)
+ensure_group(K.stream(task.pool, task.lane))
+enqueue(id, task, args.window)
+count(task.pool, 'arrivals', 1)
+count(task.pool, 'arrival_ms', task.duration_ms)
+announce(id, 'queued', '0')
+return {'ok', 'queued'}

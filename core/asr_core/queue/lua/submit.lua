@@ -1,0 +1,36 @@
+-- A new task, or the one that the same idempotency key made before. Replies {verdict, id, position}.
+local t = args.task
+if redis.call('EXISTS', K.task(t.task_id)) == 1 then return {'replayed', t.task_id, 0} end
+if t.idempotency_key ~= '' then
+  local known = redis.call('HMGET', K.idempotency(t.tenant, t.idempotency_key), 'task_id', 'fingerprint')
+  if known[1] and redis.call('EXISTS', K.task(known[1])) == 1 then
+    if known[2] == t.fingerprint then return {'replayed', known[1], 0} end
+    return {'conflict', known[1], 0}
+  end
+end
+if open_count(t.pool) >= args.cap then return {'full', t.task_id, 0} end
+
+if t.idempotency_key ~= '' then
+  local key = K.idempotency(t.tenant, t.idempotency_key)
+  redis.call('HSET', key, 'task_id', t.task_id, 'fingerprint', t.fingerprint)
+  redis.call('PEXPIRE', key, args.idempotency_ms)
+end
+local flat = {}
+for name, value in pairs(t) do
+  flat[#flat + 1] = name
+  flat[#flat + 1] = tostring(value)
+end
+redis.call('HSET', K.task(t.task_id), unpack(flat))
+redis.call('HSET', K.task(t.task_id), 'state', '', 'created_at', now, 'queued_at', now, 'attempt', 0, 'progress', '0')
+redis.call('SADD', K.tenants, t.tenant)
+redis.call('ZADD', K.history(t.tenant, ''), 0, t.task_id)
+local task = read(t.task_id)
+set_state(t.task_id, task, 'queued')
+opened(task)
+ensure_group(K.stream(t.pool, t.lane))
+enqueue(t.task_id, task, args.window)
+count(t.pool, 'arrivals', 1)
+count(t.pool, 'arrival_ms', task.duration_ms)
+redis.call('HINCRBY', K.totals, 'submitted', 1)
+announce(t.task_id, 'queued', '0')
+return {'created', t.task_id, redis.call('ZCARD', K.waiting(t.pool, t.lane))}

@@ -1,0 +1,230 @@
+"""The side that brings work and looks after it: submit, read, cancel, retry, delete, history, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from asr_core.errors import IdempotencyConflict, QueueFull, StateConflict, TaskNotFound
+from asr_core.keys import GROUP
+from asr_core.queue.connection import RedisConnection, redis_errors
+from asr_core.queue.record import from_hash, pairs, to_hash
+from asr_core.settings import QueueSettings
+from asr_core.task import Lane, NewTask, State, Task
+
+import redis
+
+
+@dataclass(frozen=True)
+class Submission:
+    """`created` is False where the same idempotency key, or the same id, came before."""
+
+    task_id: str
+    created: bool
+    state: State
+    position: int
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """Newest first; `next_cursor` is empty at the end."""
+
+    tasks: list[Task]
+    next_cursor: str
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A task that was given up after crashes or transient failures."""
+
+    task: Task
+    reason: str
+    died_at: float
+
+
+@dataclass(frozen=True)
+class DeadLetterPage:
+    """Oldest first; `next_cursor` is empty at the end."""
+
+    letters: list[DeadLetter]
+    next_cursor: str
+
+
+class Producer:
+    """Brings tasks to the queue. Every method raises `QueueUnavailable` while Redis is away."""
+
+    def __init__(self, connection: RedisConnection, settings: QueueSettings) -> None:
+        self._redis = connection
+        self._keys = connection.keys
+        self._settings = settings
+
+    async def prepare(self) -> None:
+        """Checks the schema, makes the groups and records the configured pools; safe to repeat."""
+        await self._redis.ready()
+        await prepare_groups(self._redis, self._settings.pools)
+        with redis_errors():
+            async with self._redis.client.pipeline(transaction=True) as pipe:
+                pipe.delete(self._keys.pools)
+                pipe.sadd(self._keys.pools, *self._settings.pools)
+                await pipe.execute()
+
+    async def submit(self, task: NewTask) -> Submission:
+        """Queues a task whose audio is already in the store.
+
+        Raises:
+            QueueFull: the pool is at its cap.
+            IdempotencyConflict: the key was used with another body.
+        """
+        verdict, task_id, position = await self._redis.call(
+            "submit",
+            task=to_hash(task),
+            cap=self._settings.queue_cap,
+            window=self._settings.tenant_window,
+            idempotency_ms=round(self._settings.idempotency_hours * 3_600_000),
+        )
+        if verdict == "full":
+            raise self._full(task.pool)
+        if verdict == "conflict":
+            raise IdempotencyConflict(
+                f"idempotency key {task.idempotency_key!r} was used for task {task_id} with another body",
+                param="Idempotency-Key",
+            )
+        if verdict == "created":
+            return Submission(task_id, True, State.QUEUED, position)
+        known = await self.get(task_id)
+        return Submission(task_id, False, known.state, await self.position(known) or 0)
+
+    async def get(self, task_id: str, tenant: str | None = None) -> Task:
+        """Raises `TaskNotFound`, also for another tenant's task."""
+        with redis_errors():
+            fields = await self._hash(task_id)
+        if not fields or (tenant is not None and fields["tenant"] != tenant):
+            raise _not_found(task_id)
+        return from_hash(fields)
+
+    async def position(self, task: Task) -> int | None:
+        """One-based place among what waits in the task's pool and lane; None if it does not wait."""
+        if task.state is not State.QUEUED:
+            return None
+        with redis_errors():
+            rank = await self._redis.client.zrank(self._keys.waiting(task.pool, task.lane), task.task_id)
+        return None if rank is None else int(rank) + 1
+
+    async def find_idempotent(self, tenant: str, idempotency_key: str) -> tuple[str, str] | None:
+        """The (task id, fingerprint) that a key stands for, if any."""
+        key = self._keys.idempotency(tenant, idempotency_key)
+        with redis_errors():
+            task_id, fingerprint = await cast(
+                Awaitable[list[str | None]],
+                self._redis.client.hmget(key, ["task_id", "fingerprint"]),
+            )
+        return (task_id, fingerprint or "") if task_id else None
+
+    async def cancel(self, task_id: str, tenant: str | None = None) -> Task:
+        """Raises `StateConflict` for a completed or failed task; a cancelled one stays so."""
+        verdict, state = await self._redis.call("cancel", task_id=task_id, tenant=tenant or "")
+        self._judge(verdict, task_id, f"task is {state} and can no longer be cancelled")
+        return await self.get(task_id)
+
+    async def retry(self, task_id: str, tenant: str | None = None) -> Task:
+        """Raises `StateConflict` unless the task is failed or cancelled, `QueueFull` at the cap."""
+        return await self._requeue(task_id, tenant, dead_only=False)
+
+    async def put_back(self, task_id: str) -> Task:
+        """Queues a dead letter again, its counters at zero. Raises `StateConflict` for other tasks."""
+        return await self._requeue(task_id, None, dead_only=True)
+
+    async def delete(self, task_id: str, tenant: str | None = None) -> Task:
+        """Cancels if need be and removes the record; the caller then deletes the blobs.
+
+        Returns the task as it was after cancelling.
+        """
+        verdict, flat = await self._redis.call("delete", task_id=task_id, tenant=tenant or "")
+        self._judge(verdict, task_id, "")
+        return from_hash(pairs(flat))
+
+    async def history(
+        self, *, tenant: str, state: State | None = None, cursor: str = "", limit: int = 50
+    ) -> HistoryPage:
+        """Ids are UUIDv7, so their lexical order is their age."""
+        key = self._keys.history(tenant, state or "")
+        newest = f"({cursor}" if cursor else "+"
+        with redis_errors():
+            ids = await self._redis.client.zrevrangebylex(key, newest, "-", start=0, num=limit + 1)
+            hashes = await self._hashes(ids[:limit])
+        tasks = [from_hash(fields) for fields in hashes if fields]
+        return HistoryPage(tasks, ids[limit - 1] if len(ids) > limit else "")
+
+    async def dead_letters(self, *, cursor: str = "", limit: int = 50) -> DeadLetterPage:
+        """What was given up, with its reason."""
+        with redis_errors():
+            entries = await self._redis.client.xrange(
+                self._keys.dead, min=f"({cursor}" if cursor else "-", count=limit + 1
+            )
+            hashes = await self._hashes([fields["task_id"] for _, fields in entries[:limit]])
+        letters = [
+            DeadLetter(from_hash(fields), entry["reason"], int(entry_id.split("-")[0]) / 1000)
+            for (entry_id, entry), fields in zip(entries[:limit], hashes, strict=True)
+            if fields
+        ]
+        return DeadLetterPage(letters, entries[limit - 1][0] if len(entries) > limit else "")
+
+    async def _requeue(self, task_id: str, tenant: str | None, *, dead_only: bool) -> Task:
+        verdict, state = await self._redis.call(
+            "retry",
+            task_id=task_id,
+            tenant=tenant or "",
+            dead_only=dead_only,
+            cap=self._settings.queue_cap,
+            window=self._settings.tenant_window,
+        )
+        what = "is not a dead letter" if dead_only else "only a failed or cancelled task can be retried"
+        self._judge(verdict, task_id, f"task is {state}: {what}")
+        return await self.get(task_id)
+
+    async def _hash(self, task_id: str) -> dict[str, str]:
+        return await cast(
+            Awaitable[dict[str, str]], self._redis.client.hgetall(self._keys.task(task_id))
+        )
+
+    async def _hashes(self, task_ids: list[str]) -> list[dict[str, str]]:
+        if not task_ids:
+            return []
+        async with self._redis.client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hgetall(self._keys.task(task_id))
+            return cast(list[dict[str, str]], await pipe.execute())
+
+    def _full(self, pool: str) -> QueueFull:
+        return QueueFull(
+            f"pool {pool!r} holds {self._settings.queue_cap} open tasks, its cap", retry_after_seconds=10
+        )
+
+    def _judge(self, verdict: str, task_id: str, conflict: str) -> None:
+        if verdict == "missing":
+            raise _not_found(task_id)
+        if verdict == "conflict":
+            raise StateConflict(conflict)
+        if verdict == "full":
+            raise QueueFull("the queue is at its cap", retry_after_seconds=10)
+
+
+def _not_found(task_id: str) -> TaskNotFound:
+    return TaskNotFound(f"there is no task {task_id!r}")
+
+
+async def prepare_groups(connection: RedisConnection, pools: tuple[str, ...]) -> None:
+    """Makes the consumer group of every lane, reading from the very first entry."""
+    for pool in pools:
+        for lane in Lane:
+            try:
+                with redis_errors():
+                    await connection.client.xgroup_create(
+                        connection.keys.stream(pool, lane), GROUP, id="0", mkstream=True
+                    )
+            except redis.exceptions.ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+

@@ -1,0 +1,43 @@
+"""The task's hash in Redis, as text, to and from the task model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from asr_core.task import NewTask, Task, TaskError, TaskOptions
+
+
+def to_hash(task: NewTask) -> dict[str, str]:
+    """The fields that `submit` writes; the script adds state and times."""
+    fields = task.model_dump(mode="json", exclude={"duration_seconds", "options"})
+    fields["duration_ms"] = round(task.duration_seconds * 1000)
+    fields["options"] = task.options.model_dump_json(exclude_defaults=True)
+    return {name: str(value) for name, value in fields.items()}
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """HGETALL as scripts reply it: a flat list of names and values."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _seconds(fields: Mapping[str, str], name: str) -> float | None:
+    return int(fields[name]) / 1000 if fields.get(name) else None
+
+
+def from_hash(fields: Mapping[str, str]) -> Task:
+    """A task from its hash."""
+    error = None
+    if fields.get("error_code"):
+        error = TaskError(code=fields["error_code"], message=fields.get("error_message", ""))
+    return Task.model_validate(
+        {
+            **fields,
+            "options": TaskOptions.model_validate_json(fields.get("options") or "{}"),
+            "duration_seconds": int(fields["duration_ms"]) / 1000,
+            "created_at": _seconds(fields, "created_at"),
+            "queued_at": _seconds(fields, "queued_at"),
+            "started_at": _seconds(fields, "started_at"),
+            "finished_at": _seconds(fields, "finished_at"),
+            "error": error,
+        }
+    )

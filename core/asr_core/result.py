@@ -1,0 +1,43 @@
+"""The transcript: what a worker writes to the store and the API renders."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class TranscriptWord(_Frozen):
+    """One word with its place in the recording."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    confidence: float | None = None
+
+
+class TranscriptSegment(_Frozen):
+    """A stretch between two quiet points, in one channel; `channel` is None for a mono mix."""
+
+    start_seconds: float
+    end_seconds: float
+    text: str
+    channel: int | None = None
+    language: str | None = None
+    emotion: str | None = None
+    events: tuple[str, ...] = ()
+    words: tuple[TranscriptWord, ...] = ()
+
+
+class Transcript(_Frozen):
+    """The whole result of one task."""
+
+    text: str
+    language: str | None
+    duration_seconds: float
+    segments: tuple[TranscriptSegment, ...]
+    model: str
+    engine: str
+    device: str

@@ -1,0 +1,117 @@
+"""Settings, read from the environment (and `.env`) once, in `main`, and passed down.
+
+Each program takes the class it needs; none is built at import.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from asr_core.task import DEFAULT_POOL
+
+GIB = 1024**3
+
+
+class _Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="ASR_", env_file=".env", env_file_encoding="utf-8", extra="ignore",
+        populate_by_name=True, frozen=True,
+    )  # fmt: skip
+
+
+class RedisSettings(_Settings):
+    """Where Redis is. `ASR_REDIS_URL` wins over the single parts."""
+
+    url: str = Field("", validation_alias=AliasChoices("ASR_REDIS_URL", "REDIS_URL"))
+    host: str = Field("127.0.0.1", validation_alias="REDIS_HOST")
+    port: int = Field(6379, ge=1, le=65535, validation_alias="REDIS_PORT")
+    db: int = Field(0, ge=0, validation_alias="REDIS_DB")
+    username: str = Field("", validation_alias="REDIS_USERNAME")
+    password: str = Field("", validation_alias="REDIS_PASSWORD", repr=False)
+    ca_file: Path | None = Field(None, validation_alias="REDIS_CA_FILE")
+    key_prefix: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", validation_alias="ASR_KEY_PREFIX")
+    timeout_seconds: float = Field(5.0, gt=0, validation_alias="REDIS_TIMEOUT_SECONDS")
+
+
+class QueueSettings(_Settings):
+    """The queue's rules, the same for every program."""
+
+    pools: Annotated[tuple[str, ...], NoDecode] = (DEFAULT_POOL,)
+    queue_cap: int = Field(100_000, ge=1, description="waiting tasks per pool before 429")
+    lease_seconds: float = Field(30.0, gt=0)
+    tenant_window: int = Field(16, ge=1, description="undelivered entries per tenant, pool and lane")
+    retry_limit: int = Field(5, ge=0, description="transient failures before a task fails")
+    retry_backoff_seconds: float = Field(2.0, gt=0, description="first backoff; doubles each time")
+    idempotency_hours: float = Field(24.0, gt=0)
+
+    @field_validator("pools", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+
+
+class StoreSettings(_Settings):
+    """Where audio and results lie: `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`."""
+
+    store_url: str = "file:///var/lib/asr-platform/store"
+
+
+class LogSettings(_Settings):
+    """`auto` is JSON on pipes and in pods, a console rendering on a terminal."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "json", "console"] = "auto"
+    log_dir: Path | None = Field(None, validation_alias=AliasChoices("LOG_DIR", "ASR_LOG_DIR"))
+
+
+class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
+    """The API's settings."""
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65535)
+    max_upload_bytes: int = Field(2 * GIB, ge=1)
+    max_duration_seconds: float = Field(10 * 3600.0, gt=0)
+    max_channels: int = Field(16, ge=1)
+    spool_dir: Path | None = Field(None, description="unset: a folder under the system's temporary one")
+    spool_max_bytes: int = Field(8 * GIB, ge=1, description="all uploads in flight together")
+    upload_idle_seconds: float = Field(30.0, gt=0, description="longest silence of an uploading client")
+    probe_timeout_seconds: float = Field(20.0, gt=0)
+    probe_processes: int = Field(2, ge=1, description="files looked into at the same time")
+    probe_memory_bytes: int = Field(GIB, ge=GIB // 4, description="address space of one probe process")
+    events_heartbeat_seconds: float = Field(15.0, gt=0, description="a comment on a silent event stream")
+    health_timeout_seconds: float = Field(2.0, gt=0, description="per dependency, for /api/v1/health")
+    longpoll_max_seconds: float = Field(60.0, gt=0)
+
+
+class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
+    """A worker's settings."""
+
+    model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
+    model_revision: str = ""
+    engine: Literal["auto", "sensevoice", "automodel"] = "auto"
+    vad_model: str = Field("", description="FunASR VAD model; unset: cut at quiet points")
+    punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
+    pool: str = DEFAULT_POOL
+    use_gpu: bool | None = Field(None, description="unset: if there is one; true: required; false: never")
+    batch_size: float = Field(500.0, gt=0, description="padded audio-seconds per batch")
+    segment_max_seconds: float = Field(30.0, gt=1)
+    max_duration_seconds: float = Field(10 * 3600.0, gt=0)
+    max_channels: int = Field(16, ge=1)
+    cpu_threads: int | None = Field(None, ge=1)
+    decode_processes: int | None = Field(None, ge=1)
+    work_dir: Path | None = Field(None, description="decoded audio; unset: the system's temporary folder")
+    worker_count: int = Field(1, ge=1, validation_alias=AliasChoices("WORKER_COUNT", "ASR_WORKER_COUNT"))
+    worker_name: str = Field("", validation_alias=AliasChoices("ASR_WORKER_NAME", "POD_NAME", "HOSTNAME"))
+    max_tasks_in_hand: int = Field(256, ge=1)
+    grace_seconds: float = Field(30.0, ge=0, description="after SIGTERM; what does not fit is handed back")
+    progress_deadline_seconds: float = Field(600.0, gt=0, description="no progress: leases are no longer renewed")
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
+
+    @field_validator("use_gpu", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return None if value == "" else value

@@ -1,0 +1,127 @@
+"""The task: its states, options and record, as `asr:task:{id}` holds them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DEFAULT_POOL = "default"
+DEFAULT_TENANT = "default"
+POOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class State(StrEnum):
+    """`queued → processing → completed | failed | cancelled`."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+
+class Lane(StrEnum):
+    """Who waits: someone at a screen, a program, or nobody. In order of priority."""
+
+    INTERACTIVE = "interactive"
+    NORMAL = "normal"
+    BATCH = "batch"
+
+
+class TaskOptions(BaseModel):
+    """What the caller asked of the engine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: str = Field("auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code")
+    itn: bool = Field(False, description="inverse text normalisation: digits and punctuation")
+    hotwords: tuple[str, ...] = Field((), max_length=100, description="words to favour")
+    channels: Literal["mix", "split"] = Field("mix", description="mix down, or transcribe channels apart")
+
+
+class NewTask(BaseModel):
+    """A task about to be submitted; its audio is already in the store under `audio/{task_id}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task_id: str
+    pool: str = Field(DEFAULT_POOL, pattern=POOL_PATTERN)
+    lane: Lane = Lane.NORMAL
+    tenant: str = Field(DEFAULT_TENANT, pattern=TENANT_PATTERN)
+    filename: str = ""
+    content_type: str = "application/octet-stream"
+    bytes: int = Field(ge=0)
+    duration_seconds: float = Field(ge=0)
+    options: TaskOptions = TaskOptions()
+    webhook: str = ""
+    fingerprint: str = Field("", description="SHA-256 over audio and options; tells an idempotent replay from a conflict")
+    idempotency_key: str = ""
+
+
+class TaskError(BaseModel):
+    """Why a task failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+
+
+class Task(BaseModel):
+    """A task as Redis holds it. Times are Unix seconds on Redis's clock."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task_id: str
+    state: State
+    pool: str
+    lane: Lane
+    tenant: str
+    filename: str
+    content_type: str
+    bytes: int
+    duration_seconds: float
+    options: TaskOptions
+    attempt: int = 0
+    crashes: int = 0
+    solo_crashes: int = 0
+    transient_failures: int = 0
+    entry: str = ""
+    owner: str = ""
+    token: str = ""
+    created_at: float
+    queued_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    progress: float = Field(0.0, ge=0, le=1)
+    worker: str = ""
+    result: str = ""
+    error: TaskError | None = None
+    webhook: str = ""
+    fingerprint: str = ""
+    idempotency_key: str = ""
+
+
+def audio_path(task_id: str) -> str:
+    """Where the original file lies in the store."""
+    return f"audio/{task_id}"
+
+
+def result_path(task_id: str, attempt: int) -> str:
+    """Where attempt number `attempt` writes its transcript."""
+    return f"results/{task_id}/{attempt}.json"
+
+
+def results_prefix(task_id: str) -> str:
+    """Where all attempts of a task write."""
+    return f"results/{task_id}/"
