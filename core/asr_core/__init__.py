@@ -1,4 +1,4 @@
-"""What every part of the platform agrees on: settings, tasks, errors, the queue, the store, telemetry, rendering.
+"""What every part agrees on: settings, tasks, errors, queue, store, telemetry, rendering.
 
 This room imports no other room, and neither torch, funasr nor kopf.
 """

@@ -1,28 +1,28 @@
-"""The one tree of errors. HTTP status and retry policy are read from it, never decided at the raise.
+"""The one tree of errors. HTTP status and retry policy are read from it, not set at the raise.
 
-    AsrError
-    ├── RequestError                 the caller's mistake: 4xx, never retried
-    │   ├── InvalidOption            422
-    │   ├── TaskNotFound             404
-    │   ├── StateConflict            409
-    │   ├── IdempotencyConflict      409
-    │   ├── AudioGone                410
-    │   ├── UploadTooLarge           413
-    │   ├── UnsupportedAudio         415
-    │   ├── RangeNotSatisfiable      416
-    │   └── QueueFull                429, with Retry-After
-    ├── PermanentTaskError           this audio can never be transcribed: failed at once, 422 at submit
-    │   ├── UnreadableAudio
-    │   ├── EmptyAudio
-    │   └── AudioTooLong
-    ├── TransientTaskError           may pass: retried with backoff
-    │   ├── DecoderCrashed
-    │   └── EngineFailed
-    └── DependencyError              something we lean on is away: 503, with Retry-After
-        ├── QueueUnavailable
-        ├── SchemaMismatch
-        ├── StoreUnavailable
-        └── StoreFull                507
+AsrError
+├── RequestError                 the caller's mistake: 4xx, never retried
+│   ├── InvalidOption            422
+│   ├── TaskNotFound             404
+│   ├── StateConflict            409
+│   ├── IdempotencyConflict      409
+│   ├── AudioGone                410
+│   ├── UploadTooLarge           413
+│   ├── UnsupportedAudio         415
+│   ├── RangeNotSatisfiable      416
+│   └── QueueFull                429, with Retry-After
+├── PermanentTaskError           this audio can never be transcribed: failed at once, 422 at submit
+│   ├── UnreadableAudio
+│   ├── EmptyAudio
+│   └── AudioTooLong
+├── TransientTaskError           may pass: retried with backoff
+│   ├── DecoderCrashed
+│   └── EngineFailed
+└── DependencyError              something we lean on is away: 503, with Retry-After
+    ├── QueueUnavailable
+    ├── SchemaMismatch
+    ├── StoreUnavailable
+    └── StoreFull                507
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import ClassVar
 
 
 class AsrError(Exception):
-    """Base of every error this platform raises on purpose; `code` is stable and machine-readable."""
+    """Base of every error raised on purpose; `code` is stable and machine-readable."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500

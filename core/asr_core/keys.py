@@ -35,7 +35,9 @@ function K.leases(pool, lane) return P .. 'asr:leases:' .. pool .. ':' .. lane e
 function K.solo(pool) return P .. 'asr:solo:' .. pool end
 function K.solo_turn(pool) return P .. 'asr:solo_turn:' .. pool end
 function K.undelivered(pool, lane) return P .. 'asr:undelivered:' .. pool .. ':' .. lane end
-function K.held(pool, lane, tenant) return P .. 'asr:held:' .. pool .. ':' .. lane .. ':' .. tenant end
+function K.held(pool, lane, tenant)
+  return P .. 'asr:held:' .. pool .. ':' .. lane .. ':' .. tenant
+end
 function K.held_tenants(pool, lane) return P .. 'asr:held_tenants:' .. pool .. ':' .. lane end
 function K.history(tenant, state)
   if state == '' then return P .. 'asr:history:' .. tenant end
@@ -61,6 +63,7 @@ class Keys:
         self.outbox = f"{self.root}asr:outbox"
         self.tenants = f"{self.root}asr:tenants"
         self.reconcile_lock = f"{self.root}asr:lock:reconcile"
+        self.sweep_lock = f"{self.root}asr:lock:sweep"
         self.epoch = f"{self.root}asr:epoch"
 
     def lua(self) -> str:

@@ -43,7 +43,9 @@ class QueueSettings(_Settings):
     pools: Annotated[tuple[str, ...], NoDecode] = (DEFAULT_POOL,)
     queue_cap: int = Field(100_000, ge=1, description="waiting tasks per pool before 429")
     lease_seconds: float = Field(30.0, gt=0)
-    tenant_window: int = Field(16, ge=1, description="undelivered entries per tenant, pool and lane")
+    tenant_window: int = Field(
+        16, ge=1, description="undelivered entries per tenant, pool and lane"
+    )
     retry_limit: int = Field(5, ge=0, description="transient failures before a task fails")
     retry_backoff_seconds: float = Field(2.0, gt=0, description="first backoff; doubles each time")
     idempotency_hours: float = Field(24.0, gt=0)
@@ -51,7 +53,11 @@ class QueueSettings(_Settings):
     @field_validator("pools", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(p.strip() for p in value.split(",") if p.strip()) if isinstance(value, str) else value
+        return (
+            tuple(p.strip() for p in value.split(",") if p.strip())
+            if isinstance(value, str)
+            else value
+        )
 
 
 class StoreSettings(_Settings):
@@ -76,14 +82,24 @@ class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     max_upload_bytes: int = Field(2 * GIB, ge=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
-    spool_dir: Path | None = Field(None, description="unset: a folder under the system's temporary one")
+    spool_dir: Path | None = Field(
+        None, description="unset: a folder under the system's temporary one"
+    )
     spool_max_bytes: int = Field(8 * GIB, ge=1, description="all uploads in flight together")
-    upload_idle_seconds: float = Field(30.0, gt=0, description="longest silence of an uploading client")
+    upload_idle_seconds: float = Field(
+        30.0, gt=0, description="longest silence of an uploading client"
+    )
     probe_timeout_seconds: float = Field(20.0, gt=0)
     probe_processes: int = Field(2, ge=1, description="files looked into at the same time")
-    probe_memory_bytes: int = Field(GIB, ge=GIB // 4, description="address space of one probe process")
-    events_heartbeat_seconds: float = Field(15.0, gt=0, description="a comment on a silent event stream")
-    health_timeout_seconds: float = Field(2.0, gt=0, description="per dependency, for /api/v1/health")
+    probe_memory_bytes: int = Field(
+        GIB, ge=GIB // 4, description="address space of one probe process"
+    )
+    events_heartbeat_seconds: float = Field(
+        15.0, gt=0, description="a comment on a silent event stream"
+    )
+    health_timeout_seconds: float = Field(
+        2.0, gt=0, description="per dependency, for /api/v1/health"
+    )
     longpoll_max_seconds: float = Field(60.0, gt=0)
 
 
@@ -96,19 +112,31 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     vad_model: str = Field("", description="FunASR VAD model; unset: cut at quiet points")
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
     pool: str = DEFAULT_POOL
-    use_gpu: bool | None = Field(None, description="unset: if there is one; true: required; false: never")
+    use_gpu: bool | None = Field(
+        None, description="unset: if there is one; true: required; false: never"
+    )
     batch_size: float = Field(500.0, gt=0, description="padded audio-seconds per batch")
     segment_max_seconds: float = Field(30.0, gt=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
     cpu_threads: int | None = Field(None, ge=1)
     decode_processes: int | None = Field(None, ge=1)
-    work_dir: Path | None = Field(None, description="decoded audio; unset: the system's temporary folder")
-    worker_count: int = Field(1, ge=1, validation_alias=AliasChoices("WORKER_COUNT", "ASR_WORKER_COUNT"))
-    worker_name: str = Field("", validation_alias=AliasChoices("ASR_WORKER_NAME", "POD_NAME", "HOSTNAME"))
+    work_dir: Path | None = Field(
+        None, description="decoded audio; unset: the system's temporary folder"
+    )
+    worker_count: int = Field(
+        1, ge=1, validation_alias=AliasChoices("WORKER_COUNT", "ASR_WORKER_COUNT")
+    )
+    worker_name: str = Field(
+        "", validation_alias=AliasChoices("ASR_WORKER_NAME", "POD_NAME", "HOSTNAME")
+    )
     max_tasks_in_hand: int = Field(256, ge=1)
-    grace_seconds: float = Field(30.0, ge=0, description="after SIGTERM; what does not fit is handed back")
-    progress_deadline_seconds: float = Field(600.0, gt=0, description="no progress: leases are no longer renewed")
+    grace_seconds: float = Field(
+        30.0, ge=0, description="after SIGTERM; what does not fit is handed back"
+    )
+    progress_deadline_seconds: float = Field(
+        600.0, gt=0, description="no progress: leases are no longer renewed"
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
 
     @field_validator("use_gpu", mode="before")

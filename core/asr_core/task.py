@@ -43,10 +43,14 @@ class TaskOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language: str = Field("auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code")
+    language: str = Field(
+        "auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code"
+    )
     itn: bool = Field(False, description="inverse text normalisation: digits and punctuation")
     hotwords: tuple[str, ...] = Field((), max_length=100, description="words to favour")
-    channels: Literal["mix", "split"] = Field("mix", description="mix down, or transcribe channels apart")
+    channels: Literal["mix", "split"] = Field(
+        "mix", description="mix down, or transcribe channels apart"
+    )
 
 
 class NewTask(BaseModel):
@@ -64,7 +68,9 @@ class NewTask(BaseModel):
     duration_seconds: float = Field(ge=0)
     options: TaskOptions = TaskOptions()
     webhook: str = ""
-    fingerprint: str = Field("", description="SHA-256 over audio and options; tells an idempotent replay from a conflict")
+    fingerprint: str = Field(
+        "", description="SHA-256 over audio and options; tells an idempotent replay from a conflict"
+    )
     idempotency_key: str = ""
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Literal
 
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.workers import WorkerRecord, list_workers
@@ -30,8 +29,8 @@ class LaneBacklog:
 class Backlog:
     """One pool at one moment. `trusted` is False within one lease of first seeing this Redis.
 
-    `waiting` is undelivered + orphans + held + delayed tasks that are due. `audio_seconds` is that of
-    every open task. Redis unreachable is never zero: the reader raises.
+    `waiting` is undelivered + orphans + held + delayed tasks that are due. `audio_seconds` is
+    that of every open task. Redis unreachable is never zero: the reader raises.
     """
 
     pool: str
@@ -95,7 +94,9 @@ class BacklogReader:
             "backlog", pool=pool, lease_ms=round(self._settings.lease_seconds * 1000)
         )
         by_lane = {
-            Lane(lane): LaneBacklog(undelivered + orphans + held, in_flight, orphans, held, ms / 1000)
+            Lane(lane): LaneBacklog(
+                undelivered + orphans + held, in_flight, orphans, held, ms / 1000
+            )
             for lane, undelivered, in_flight, orphans, held, ms in lanes
         }
         return Backlog(
@@ -121,7 +122,7 @@ class BacklogReader:
         return [worker for name in pools for worker in await list_workers(self._redis, name)]
 
     async def stats(self, pool: str = DEFAULT_POOL, *, minutes: int = 60) -> list[StatsBucket]:
-        """The buckets of the last `minutes` (1440 at most) in which anything happened, oldest first."""
+        """The last `minutes` (1440 at most), oldest first; empty buckets are left out."""
         with redis_errors():
             seconds, _ = await self._redis.client.time()
             last = seconds // BUCKET_SECONDS * BUCKET_SECONDS
@@ -129,15 +130,13 @@ class BacklogReader:
             async with self._redis.client.pipeline(transaction=False) as pipe:
                 for at in times:
                     pipe.hgetall(self._redis.keys.stats(pool, at))
-                hashes = await cast(Awaitable[list[dict[str, str]]], pipe.execute())
+                hashes: list[dict[str, str]] = await pipe.execute()
         return [_bucket(at, text) for at, text in zip(times, hashes, strict=True) if text]
 
     async def totals(self) -> Totals:
         """Counts since ever."""
         with redis_errors():
-            text = await cast(
-                Awaitable[dict[str, str]], self._redis.client.hgetall(self._redis.keys.totals)
-            )
+            text: dict[str, str] = await self._redis.client.hgetall(self._redis.keys.totals)
         return Totals(
             submitted=int(text.get("submitted", 0)),
             completed=int(text.get("completed", 0)),

@@ -77,7 +77,8 @@ class RedisConnection:
     def __init__(self, settings: RedisSettings, *, retries: int = 0) -> None:
         backoff = ExponentialBackoff(cap=0.5, base=0.05) if retries else NoBackoff()
         self.keys = Keys(settings.key_prefix)
-        self.client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
+        # Any: redis-py's own types are unions of bytes, str and awaitables, whatever is decoded.
+        self.client: Any = redis.asyncio.Redis.from_url(
             redis_url(settings), retry=AsyncRetry(backoff, retries), **client_options(settings)
         )
         self.pubsub_client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(

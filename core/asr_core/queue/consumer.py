@@ -54,8 +54,8 @@ class Failure:
 class Consumer:
     """One worker process in the consumer group. Use a connection without retries.
 
-    After any error of `claim` or `reap`, call `recover` first: the script may have begun tasks whose
-    reply was lost.
+    After any error of `claim` or `reap`, call `recover` first: the script may have begun tasks
+    whose reply was lost.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Consumer:
     async def claim(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
         """Begins waiting tasks: at most `room_tasks`, until `room_seconds` of audio are reached.
 
-        `in_hand` is how many tasks this worker holds; a solo task is only ever given to an empty one.
+        `in_hand` is how many tasks this worker holds; a solo task only goes to an empty one.
         """
         return await self._take("claim", room_seconds, room_tasks, in_hand)
 
@@ -110,7 +110,7 @@ class Consumer:
         return await self._settle("finish", tasks)
 
     async def fail(self, failures: Sequence[Failure]) -> list[Outcome]:
-        """Records failures; transient ones are queued again after a backoff, a few times at most."""
+        """Records failures; transient ones are queued again after a backoff, a few times."""
         tasks = [
             {
                 "task_id": item.task_id,

@@ -1,4 +1,4 @@
-"""Keeps a worker's leases alive from an OS thread, whatever the event loop or the GIL-bound code does."""
+"""Keeps a worker's leases alive from an OS thread, whatever its event loop does."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class _Held:
 class LeaseKeeper(threading.Thread):
     """Renews every third of a lease, on a connection of its own, without retries.
 
-    A task whose progress stands still for `progress_deadline_seconds` is no longer renewed, so a hung
-    device cannot hold it for ever. `on_lost(task_id, token, outcome)` is called from this thread.
+    A task whose progress stands still for `progress_deadline_seconds` is no longer renewed, so a
+    hung device cannot hold it for ever. `on_lost(task_id, token, outcome)` runs in this thread.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
-"""The side that brings work and looks after it: submit, read, cancel, retry, delete, history, dead letters."""
+"""The side that brings work and looks after it, to its last record."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, cast
+
+import redis
 
 from asr_core.errors import IdempotencyConflict, QueueFull, StateConflict, TaskNotFound
 from asr_core.keys import GROUP
@@ -12,8 +12,6 @@ from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import from_hash, pairs, to_hash
 from asr_core.settings import QueueSettings
 from asr_core.task import Lane, NewTask, State, Task
-
-import redis
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,8 @@ class Producer:
             raise self._full(task.pool)
         if verdict == "conflict":
             raise IdempotencyConflict(
-                f"idempotency key {task.idempotency_key!r} was used for task {task_id} with another body",
+                f"idempotency key {task.idempotency_key!r} was used for task {task_id}, "
+                "with another body",
                 param="Idempotency-Key",
             )
         if verdict == "created":
@@ -104,21 +103,20 @@ class Producer:
         return from_hash(fields)
 
     async def position(self, task: Task) -> int | None:
-        """One-based place among what waits in the task's pool and lane; None if it does not wait."""
+        """One-based place among what waits in the pool and lane; None if it does not wait."""
         if task.state is not State.QUEUED:
             return None
         with redis_errors():
-            rank = await self._redis.client.zrank(self._keys.waiting(task.pool, task.lane), task.task_id)
+            rank = await self._redis.client.zrank(
+                self._keys.waiting(task.pool, task.lane), task.task_id
+            )
         return None if rank is None else int(rank) + 1
 
     async def find_idempotent(self, tenant: str, idempotency_key: str) -> tuple[str, str] | None:
         """The (task id, fingerprint) that a key stands for, if any."""
         key = self._keys.idempotency(tenant, idempotency_key)
         with redis_errors():
-            task_id, fingerprint = await cast(
-                Awaitable[list[str | None]],
-                self._redis.client.hmget(key, ["task_id", "fingerprint"]),
-            )
+            task_id, fingerprint = await self._redis.client.hmget(key, ["task_id", "fingerprint"])
         return (task_id, fingerprint or "") if task_id else None
 
     async def cancel(self, task_id: str, tenant: str | None = None) -> Task:
@@ -132,7 +130,7 @@ class Producer:
         return await self._requeue(task_id, tenant, dead_only=False)
 
     async def put_back(self, task_id: str) -> Task:
-        """Queues a dead letter again, its counters at zero. Raises `StateConflict` for other tasks."""
+        """Queues a dead letter again, counters at zero. Raises `StateConflict` for others."""
         return await self._requeue(task_id, None, dead_only=True)
 
     async def delete(self, task_id: str, tenant: str | None = None) -> Task:
@@ -179,14 +177,17 @@ class Producer:
             cap=self._settings.queue_cap,
             window=self._settings.tenant_window,
         )
-        what = "is not a dead letter" if dead_only else "only a failed or cancelled task can be retried"
+        what = (
+            "is not a dead letter"
+            if dead_only
+            else "only a failed or cancelled task can be retried"
+        )
         self._judge(verdict, task_id, f"task is {state}: {what}")
         return await self.get(task_id)
 
     async def _hash(self, task_id: str) -> dict[str, str]:
-        return await cast(
-            Awaitable[dict[str, str]], self._redis.client.hgetall(self._keys.task(task_id))
-        )
+        fields: dict[str, str] = await self._redis.client.hgetall(self._keys.task(task_id))
+        return fields
 
     async def _hashes(self, task_ids: list[str]) -> list[dict[str, str]]:
         if not task_ids:
@@ -194,11 +195,13 @@ class Producer:
         async with self._redis.client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
                 pipe.hgetall(self._keys.task(task_id))
-            return cast(list[dict[str, str]], await pipe.execute())
+            hashes: list[dict[str, str]] = await pipe.execute()
+        return hashes
 
     def _full(self, pool: str) -> QueueFull:
         return QueueFull(
-            f"pool {pool!r} holds {self._settings.queue_cap} open tasks, its cap", retry_after_seconds=10
+            f"pool {pool!r} holds {self._settings.queue_cap} open tasks, its cap",
+            retry_after_seconds=10,
         )
 
     def _judge(self, verdict: str, task_id: str, conflict: str) -> None:
@@ -226,5 +229,3 @@ async def prepare_groups(connection: RedisConnection, pools: tuple[str, ...]) ->
             except redis.exceptions.ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
                     raise
-
-

@@ -50,7 +50,7 @@ class Upkeep:
         return moved
 
     async def reconcile(self, *, force: bool = False) -> Reconciled | None:
-        """Queues again what stands nowhere and recounts. None: done by another less than a minute ago."""
+        """Queues again what stands nowhere and recounts. None: another did, a moment ago."""
         nonce = uuid.uuid4().hex
         with redis_errors():
             if not force and not await self._redis.client.set(
@@ -61,7 +61,11 @@ class Upkeep:
         readded = forgotten = corrected = removed = 0
         async for tenant, state, ids in self._open_tasks():
             mended = await self._redis.call(
-                "reconcile", ids=ids, tenant=tenant, state=state, window=self._settings.tenant_window
+                "reconcile",
+                ids=ids,
+                tenant=tenant,
+                state=state,
+                window=self._settings.tenant_window,
             )
             readded, forgotten = readded + mended[0], forgotten + mended[1]
         for pool in self._settings.pools:
@@ -75,9 +79,9 @@ class Upkeep:
         return Reconciled(readded, forgotten, corrected, removed)
 
     async def _open_tasks(self) -> AsyncIterator[tuple[str, str, list[str]]]:
-        """Open tasks by tenant and state, in chunks, read from the history and not from the queue."""
+        """Open tasks by tenant and state, in chunks, from the history and not the queue."""
         with redis_errors():
-            tenants = await self._redis.client.smembers(self._keys.tenants)  # type: ignore[misc]
+            tenants = await self._redis.client.smembers(self._keys.tenants)
         for tenant in sorted(tenants):
             for state in (State.QUEUED, State.PROCESSING):
                 key = self._keys.history(tenant, state)

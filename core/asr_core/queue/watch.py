@@ -51,7 +51,7 @@ class TaskWatcher:
 
     @asynccontextmanager
     async def watch(self, task_id: str) -> AsyncIterator[AsyncIterator[TaskChange]]:
-        """Yields an endless iterator of changes; entered once the subscription stands (2 s at most)."""
+        """Yields an endless iterator of changes, once the subscription stands (2 s at most)."""
         channel = self._redis.keys.changed(task_id)
         changes: asyncio.Queue[TaskChange] = asyncio.Queue(_QUEUE_LENGTH)
         self._listeners[channel].add(changes)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, cast
+from typing import Any
 
 from asr_core.queue.connection import RedisConnection, redis_errors
 
@@ -76,5 +76,7 @@ async def list_workers(connection: RedisConnection, pool: str) -> list[WorkerRec
         async with connection.client.pipeline(transaction=False) as pipe:
             for name in names:
                 pipe.hgetall(connection.keys.worker(name))
-            hashes = await cast(Awaitable[list[dict[str, str]]], pipe.execute())
-    return sorted((_read(text) for text in hashes if text.get("consumer")), key=lambda w: w.consumer)
+            hashes: list[dict[str, str]] = await pipe.execute()
+    return sorted(
+        (_read(text) for text in hashes if text.get("consumer")), key=lambda w: w.consumer
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest_asyncio
 import redis
 import uuid_utils
+
 from asr_core.queue import (
     Backlog,
     BacklogReader,
@@ -78,7 +79,9 @@ class Queue:
     async def finish(self, consumer: Consumer, *claims: Claim) -> list[Outcome]:
         return await consumer.finish(
             [
-                Finish(c.task.task_id, c.token, f"results/{c.task.task_id}/{c.task.attempt}.json", 0.1)
+                Finish(
+                    c.task.task_id, c.token, f"results/{c.task.task_id}/{c.task.attempt}.json", 0.1
+                )
                 for c in claims
             ]
         )

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from asr_core.errors import StateConflict
 from asr_core.queue import Failure, Outcome
 from asr_core.task import State
@@ -38,7 +39,8 @@ async def test_a_permanent_error_fails_at_once(queue: Any) -> None:
     assert await fail(consumer, claim, permanent=True) == [Outcome.OK]
     task = await queue.producer.get(task_id)
     assert task.state is State.FAILED
-    assert task.error and task.error.code == "engine_failed"
+    assert task.error
+    assert task.error.code == "engine_failed"
     assert (await queue.producer.dead_letters()).letters == []
 
 
@@ -65,12 +67,18 @@ async def test_due_retries_are_moved_without_any_worker(queue: Any) -> None:
     assert queue.raw.xlen("asr_tasks") == 1
 
 
-async def test_after_five_transient_failures_the_task_is_a_dead_letter_and_can_be_put_back(queue: Any) -> None:
+async def test_after_five_transient_failures_the_task_is_a_dead_letter_and_can_be_put_back(
+    queue: Any,
+) -> None:
     consumer = await queue.consumer()
     [task_id] = await queue.submit()
     await run_out_of_attempts(queue, consumer)
     [letter] = (await queue.producer.dead_letters()).letters
-    assert (letter.task.task_id, letter.reason, letter.task.attempt) == (task_id, "engine_failed", 6)
+    assert (letter.task.task_id, letter.reason, letter.task.attempt) == (
+        task_id,
+        "engine_failed",
+        6,
+    )
     assert (await queue.backlog()).dead == 1
     await queue.producer.put_back(task_id)
     assert (await queue.producer.dead_letters()).letters == []
@@ -149,8 +157,13 @@ async def test_deleting_at_any_moment_leaves_no_key_of_the_task(queue: Any) -> N
         await queue.producer.delete(task_id)
     assert await queue.finish(consumer, claims[2]) == [Outcome.GONE]
     backlog = await queue.backlog()
-    assert (backlog.waiting, backlog.in_flight, backlog.delayed, backlog.audio_seconds) == (0, 0, 0, 0)
-    assert not [k for k in queue.raw.keys() if any(task_id in k for task_id in ids)]
+    assert (backlog.waiting, backlog.in_flight, backlog.delayed, backlog.audio_seconds) == (
+        0,
+        0,
+        0,
+        0,
+    )
+    assert not [k for k in queue.raw.scan_iter() if any(task_id in k for task_id in ids)]
     assert (await queue.producer.history(tenant="default")).tasks == []
     assert (await queue.upkeep.reconcile(force=True)).mended is False
 
@@ -164,4 +177,9 @@ async def test_every_terminal_transition_writes_the_webhook_outbox(queue: Any) -
     await fail(consumer, claims[1], permanent=True)
     await queue.producer.delete(ids[2])
     states = {f["task_id"]: f["state"] for _, f in queue.raw.xrange("asr:outbox")}
-    assert states == {ids[0]: "completed", ids[1]: "failed", ids[2]: "cancelled", ids[3]: "cancelled"}
+    assert states == {
+        ids[0]: "completed",
+        ids[1]: "failed",
+        ids[2]: "cancelled",
+        ids[3]: "cancelled",
+    }

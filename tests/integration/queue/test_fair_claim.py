@@ -4,13 +4,16 @@ from collections import Counter
 from typing import Any
 
 import pytest
+
 from asr_core.queue.workers import cordon
 from asr_core.task import Lane
 
 pytestmark = pytest.mark.asyncio
 
 
-async def test_a_lone_file_behind_ten_thousand_of_another_tenant_is_the_seventeenth(queue: Any) -> None:
+async def test_a_lone_file_behind_ten_thousand_of_another_tenant_is_the_seventeenth(
+    queue: Any,
+) -> None:
     await queue.submit(10_000, tenant="crowd")
     [lone] = await queue.submit(tenant="lone")
     consumer = await queue.consumer()

@@ -5,15 +5,19 @@ import time
 from typing import Any
 
 import pytest
+
 from asr_core.queue import Claim, LeaseKeeper, Outcome
 from asr_core.task import State
 
 pytestmark = pytest.mark.asyncio
 
 
-def keeper_of(queue: Any, consumer: Any, lost: list[tuple[str, Outcome]], deadline: float = 60) -> LeaseKeeper:
+def keeper_of(
+    queue: Any, consumer: Any, lost: list[tuple[str, Outcome]], deadline: float = 60
+) -> LeaseKeeper:
     return LeaseKeeper(
-        queue.redis_settings, queue.settings, consumer=consumer.name, progress_deadline_seconds=deadline,
+        queue.redis_settings, queue.settings, consumer=consumer.name,
+        progress_deadline_seconds=deadline,
         on_lost=lambda task_id, _token, outcome: lost.append((task_id, outcome)),
     )  # fmt: skip
 
@@ -38,11 +42,17 @@ async def test_a_renewed_task_is_not_reaped(queue: Any) -> None:
     assert await queue.finish(consumer, claim) == [Outcome.OK]
 
 
-async def test_the_task_of_a_dead_worker_is_taken_over_and_its_late_finish_is_fenced(queue: Any) -> None:
+async def test_the_task_of_a_dead_worker_is_taken_over_and_its_late_finish_is_fenced(
+    queue: Any,
+) -> None:
     consumer, claim = await claimed(queue)
     other = await queue.consumer("worker-2")
     [second] = await queue.crash(other)
-    assert (second.task.task_id, second.task.attempt, second.task.crashes) == (claim.task.task_id, 2, 1)
+    assert (second.task.task_id, second.task.attempt, second.task.crashes) == (
+        claim.task.task_id,
+        2,
+        1,
+    )
     assert await queue.finish(other, second) == [Outcome.OK]
     assert await queue.finish(consumer, claim) == [Outcome.FENCED]
     task = await queue.producer.get(claim.task.task_id)
@@ -93,7 +103,9 @@ async def test_a_task_without_progress_is_no_longer_renewed(queue: Any) -> None:
     keeper = keeper_of(queue, consumer, [], deadline=0.05)
     keeper.hold(claim.task.task_id, claim.token)
     await asyncio.sleep(0.06)
-    assert [c.task.task_id for c in await queue.crash(await queue.consumer("worker-2"))] == [claim.task.task_id]
+    assert [c.task.task_id for c in await queue.crash(await queue.consumer("worker-2"))] == [
+        claim.task.task_id
+    ]
     assert keeper.renew_once()
 
 
@@ -119,7 +131,9 @@ async def test_the_keeper_tells_when_redis_last_answered(private_redis: Any, que
     assert keeper.alive_at() == alive_at < time.monotonic()
 
 
-async def test_nothing_is_reaped_within_one_lease_of_a_redis_restart(private_redis: Any, queue_on: Any) -> None:
+async def test_nothing_is_reaped_within_one_lease_of_a_redis_restart(
+    private_redis: Any, queue_on: Any
+) -> None:
     server = private_redis("--appendfsync", "always")
     queue = await queue_on(server.settings())
     _, claim = await claimed(queue)

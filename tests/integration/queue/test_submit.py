@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import uuid_utils
+
 from asr_core.errors import IdempotencyConflict, QueueFull, TaskNotFound
 from asr_core.task import Lane, NewTask, State
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+
 from asr_core.errors import QueueUnavailable, SchemaMismatch
 from asr_core.queue import RedisConnection
 from asr_core.task import Lane, State
@@ -55,7 +56,9 @@ async def test_tasks_of_a_vanished_stream_are_added_again(queue: Any) -> None:
     assert await finish_all(queue, await queue.consumer()) == 40
 
 
-async def test_a_running_task_whose_stream_vanished_is_not_added_while_its_lease_holds(queue: Any) -> None:
+async def test_a_running_task_whose_stream_vanished_is_not_added_while_its_lease_holds(
+    queue: Any,
+) -> None:
     consumer = await queue.consumer()
     await queue.submit()
     [claim] = await queue.claim(consumer)
@@ -116,7 +119,9 @@ async def test_idle_consumers_without_pending_entries_are_removed(
     assert [c["name"] for c in queue.raw.xinfo_consumers("asr_tasks", "asr_workers")] == ["busy"]
 
 
-async def test_the_backlog_knows_an_empty_redis_from_an_absent_one(private_redis: Any, queue_on: Any) -> None:
+async def test_the_backlog_knows_an_empty_redis_from_an_absent_one(
+    private_redis: Any, queue_on: Any
+) -> None:
     server = private_redis()
     queue = await queue_on(server.settings())
     assert (await queue.backlog()).signal == "ok"
@@ -151,7 +156,9 @@ async def test_oldest_wait_counts_from_when_a_task_was_queued(queue: Any) -> Non
     assert (await queue.backlog()).oldest_wait_seconds >= 0.05
 
 
-async def test_the_backlog_of_a_hundred_thousand_is_read_without_walking_through_it(queue: Any) -> None:
+async def test_the_backlog_of_a_hundred_thousand_is_read_without_walking_through_it(
+    queue: Any,
+) -> None:
     pipe = queue.raw.pipeline()
     for _ in range(100_000):
         pipe.xadd("asr_tasks", {"task_id": "bulk"})
@@ -160,17 +167,27 @@ async def test_the_backlog_of_a_hundred_thousand_is_read_without_walking_through
     queue.raw.config_resetstat()
     assert (await queue.backlog()).in_flight == 100_000
     asked = {name.removeprefix("cmdstat_") for name in queue.raw.info("commandstats")}
-    assert not asked & {"xrange", "xautoclaim", "xreadgroup", "xclaim", "xinfo|consumers", "scan", "keys"}
+    assert not asked & {
+        "xrange",
+        "xautoclaim",
+        "xreadgroup",
+        "xclaim",
+        "xinfo|consumers",
+        "scan",
+        "keys",
+    }
     assert queue.raw.info("commandstats")["cmdstat_xpending"]["calls"] == 3
 
 
-async def test_a_full_redis_refuses_submits_and_still_drains(private_redis: Any, queue_on: Any) -> None:
+async def test_a_full_redis_refuses_submits_and_still_drains(
+    private_redis: Any, queue_on: Any
+) -> None:
     server = private_redis()
     queue = await queue_on(server.settings())
     consumer = await queue.consumer()
     await queue.submit(50)
     server.client().config_set("maxmemory", "1mb")
-    with pytest.raises(QueueUnavailable, match="refuses|not available"):
+    with pytest.raises(QueueUnavailable, match=r"refuses|not available"):
         await queue.submit()
     assert await finish_all(queue, consumer) == 50
     await queue.crash(consumer)
@@ -229,7 +246,9 @@ async def test_listeners_hear_every_state_of_a_task(queue: Any, watcher: Any) ->
     assert [state for state in heard if state] == ["processing", "completed"]
 
 
-async def test_a_listener_is_told_to_look_again_after_its_connection_broke(queue: Any, watcher: Any) -> None:
+async def test_a_listener_is_told_to_look_again_after_its_connection_broke(
+    queue: Any, watcher: Any
+) -> None:
     [task_id] = await queue.submit()
     async with watcher.watch(task_id) as changes:
         queue.raw.client_kill_filter(_type="pubsub")
