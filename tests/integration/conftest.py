@@ -1,4 +1,4 @@
-"""A real redis-server for everything in here: one for all tests, flushed before each, or a private one."""
+"""A real redis-server: one for all tests, flushed before each, or a private one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
+
 from asr_core.settings import RedisSettings
 
 
