@@ -229,7 +229,11 @@ def automodel_seconds(files: list[np.ndarray], threads: int) -> float:
     from funasr import AutoModel
 
     model = AutoModel(
-        model=str(EMBEDDED_FOLDER), device="cpu", ncpu=threads, disable_update=True, disable_pbar=True
+        model=str(EMBEDDED_FOLDER),
+        device="cpu",
+        ncpu=threads,
+        disable_update=True,
+        disable_pbar=True,
     )
     torch.set_num_threads(threads)
     arrays = [samples.astype(np.float32) / 32768 for samples in files]
@@ -276,7 +280,14 @@ async def measure(arguments: argparse.Namespace) -> dict[str, object]:
             await asyncio.sleep(0.5)
             results: dict[str, object] = {"machine": machine()}
             results["bare queue"] = await bare_queue(platform, arguments.tasks)
-            uvicorn = ("-m", "uvicorn", "--factory", "asr_api.app:create_app", "--log-level", "error")
+            uvicorn = (
+                "-m",
+                "uvicorn",
+                "--factory",
+                "asr_api.app:create_app",
+                "--log-level",
+                "error",
+            )
             port = ("--port", str(platform.api_port))
             with platform.running(sys.executable, *uvicorn, *port):
                 await until_ready(platform)
@@ -302,11 +313,19 @@ def show(name: str, value: object, indent: int = 0) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--files", type=int, default=120, help="recordings in the worker comparison")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating rounds; medians are shown")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--files", type=int, default=120, help="recordings in the worker comparison"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="alternating rounds; medians are shown"
+    )
     parser.add_argument("--tasks", type=int, default=1000, help="tasks through API and queue")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="torch threads, both")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="torch threads, both"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     parser.add_argument("--loop-only", action="store_true", help=argparse.SUPPRESS)
