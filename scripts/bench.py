@@ -3,8 +3,9 @@
     python scripts/bench.py [--files 120] [--rounds 3] [--tasks 1000] [--json PATH]
 
 `api+queue`: small files over HTTP to a real API, claimed and finished by a bare consumer.
-`worker`: audio in the store to result recorded, by one real worker process; beside it a plain loop over
-`AutoModel.generate` with the same files, weights and threads. Rounds alternate; medians are printed.
+`worker`: audio in the store to result recorded, by one real worker process; beside it a plain loop
+over `AutoModel.generate` with the same files, weights and threads. Rounds alternate; medians are
+printed.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import uuid_utils
+
 from asr_core.queue import BacklogReader, Consumer, Finish, Producer, RedisConnection, WorkerRecord
 from asr_core.settings import QueueSettings, RedisSettings
 from asr_core.store import Store
@@ -65,25 +67,39 @@ class Platform:
             "OMP_NUM_THREADS": str(threads),
         }
         self.settings = RedisSettings(_env_file=None, REDIS_PORT=self.redis_port)
+        self.children: dict[subprocess.Popen[bytes], Path] = {}
         self.queue_settings = QueueSettings(_env_file=None)
         self.store = Store.open(self.environment["ASR_STORE_URL"])
 
     @contextmanager
     def running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        process = subprocess.Popen(command, env=self.environment)
+        """A child of the platform; what it says goes to a file, and ends the benchmark if it dies."""
+        log = self.folder / f"{len(self.children)}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=file)
+        self.children[process] = log
         try:
             yield process
         finally:
+            del self.children[process]
             process.terminate()
             process.wait(60)
+
+    def check(self) -> None:
+        """Ends the benchmark with a child's last words if one has died."""
+        for process, log in self.children.items():
+            if process.poll() is not None:
+                sys.exit(
+                    f"{process.args} ended with {process.returncode}:\n{log.read_text()[-2000:]}"
+                )
 
     def redis(self) -> tuple[str, ...]:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         if not program:
             sys.exit("bench needs redis-server on PATH; `make test` installs it")
         return (
-            program, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir", str(self.folder),
-            "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning",
+            program, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir",
+            str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning",
         )  # fmt: skip
 
 
@@ -110,6 +126,7 @@ def wav_bytes(samples: np.ndarray, path: Path) -> bytes:
 async def until_ready(platform: Platform) -> None:
     async with httpx.AsyncClient() as client:
         while True:
+            platform.check()
             try:
                 if (await client.get(f"http://127.0.0.1:{platform.api_port}/readyz")).is_success:
                     return
@@ -160,8 +177,8 @@ async def through_api(platform: Platform, tasks: int, concurrency: int = 32) -> 
 
 def bare_record(consumer: Consumer) -> WorkerRecord:
     return WorkerRecord(
-        consumer=consumer.name, worker="bench", pool="default", slots=1, busy=0, in_flight_seconds=0,
-        throughput=0, startup_seconds=0, model="", engine="", device="", version="", tasks_done=0,
+        consumer=consumer.name, worker="bench", pool="default", slots=1, busy=0,
+        in_flight_seconds=0, throughput=0, startup_seconds=0, model="", engine="", device="", version="", tasks_done=0,
         started_at=time.time(),
     )  # fmt: skip
 
@@ -203,6 +220,7 @@ async def worker_seconds(platform: Platform, files: list[np.ndarray]) -> float:
     reader = BacklogReader(connection, platform.queue_settings)
     await producer.prepare()
     while not await reader.workers():
+        platform.check()
         await asyncio.sleep(0.1)
     tasks = []
     for samples in files:
@@ -217,6 +235,7 @@ async def worker_seconds(platform: Platform, files: list[np.ndarray]) -> float:
     while (await reader.totals()).completed < before + len(files):
         if (failed := (await reader.totals()).failed) > 0:
             sys.exit(f"{failed} tasks failed during the benchmark")
+        platform.check()
         await asyncio.sleep(0.02)
     seconds = time.perf_counter() - started
     await connection.close()

@@ -1,4 +1,4 @@
-"""Any order of calls keeps the queue's promises: Hypothesis drives a real Redis and a plain model."""
+"""Any order of calls keeps the promises: Hypothesis drives a real Redis beside a plain model."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 import pytest
 import redis
 import uuid_utils
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+
 from asr_core.queue import (
     BacklogReader,
     Claim,
@@ -22,9 +26,6 @@ from asr_core.queue import (
 )
 from asr_core.settings import QueueSettings
 from asr_core.task import Lane, NewTask, State
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
 T = TypeVar("T")
 WORKERS = ("w1", "w2")
