@@ -105,9 +105,9 @@ class RedisConnection:
             SchemaMismatch: its data is two or more versions apart.
         """
         with redis_errors():
-            stored = await self.client.set(self.keys.schema, SCHEMA_VERSION, nx=True, get=True)
-            version = int(stored) if stored is not None else SCHEMA_VERSION
-            if version == SCHEMA_VERSION - 1:
+            stored = await self.client.get(self.keys.schema)
+            version = int(stored or SCHEMA_VERSION)
+            if stored is None or version == SCHEMA_VERSION - 1:
                 await self.client.set(self.keys.schema, SCHEMA_VERSION)
         if abs(version - SCHEMA_VERSION) > 1:
             raise SchemaMismatch(

@@ -223,7 +223,7 @@ async def test_programs_two_schema_versions_apart_refuse_to_start(queue: Any) ->
         await queue.producer.prepare()
     queue.raw.set("asr:schema", 2)
     await queue.producer.prepare()
-    queue.raw.set("asr:schema", 0)
+    queue.raw.set("asr:schema", "0")
     await queue.producer.prepare()
     assert queue.raw.get("asr:schema") == "1"
 
