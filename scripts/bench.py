@@ -73,7 +73,7 @@ class Platform:
 
     @contextmanager
     def running(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A child of the platform; what it says goes to a file, and ends the benchmark if it dies."""
+        """A child of the platform; what it says goes to a file."""
         log = self.folder / f"{len(self.children)}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(command, env=self.environment, stdout=file, stderr=file)
@@ -99,12 +99,13 @@ class Platform:
             sys.exit("bench needs redis-server on PATH; `make test` installs it")
         return (
             program, "--port", str(self.redis_port), "--bind", "127.0.0.1", "--dir",
-            str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "warning",
+            str(self.folder), "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+            "--loglevel", "warning",
         )  # fmt: skip
 
 
 def recordings(count: int, seed: int) -> list[np.ndarray]:
-    """Speech cut from the bundled recording to lengths of voice messages and call turns, 2 to 30 s."""
+    """Speech from the bundled recording, as long as voice messages and call turns: 2 to 30 s."""
     with wave.open(str(EMBEDDED_FOLDER / "demo.wav")) as demo:
         speech = np.frombuffer(demo.readframes(demo.getnframes()), np.int16)
     chance = random.Random(seed)
@@ -178,8 +179,8 @@ async def through_api(platform: Platform, tasks: int, concurrency: int = 32) -> 
 def bare_record(consumer: Consumer) -> WorkerRecord:
     return WorkerRecord(
         consumer=consumer.name, worker="bench", pool="default", slots=1, busy=0,
-        in_flight_seconds=0, throughput=0, startup_seconds=0, model="", engine="", device="", version="", tasks_done=0,
-        started_at=time.time(),
+        in_flight_seconds=0, throughput=0, startup_seconds=0, model="", engine="", device="",
+        version="", tasks_done=0, started_at=time.time(),
     )  # fmt: skip
 
 
