@@ -62,9 +62,11 @@ class Sweep:
                 f"the store carries epoch {in_store or 'none'}, Redis {in_redis or 'none'}: "
                 "is this the right Redis, with its data? If so, run `asr reconcile --adopt-store`"
             )
-        epoch = in_store or in_redis or uuid.uuid4().hex
+        # Redis decides: of two that mark a fresh pair at once, both write the same into the store.
+        epoch = await self._queue.set_epoch(
+            in_store or in_redis or uuid.uuid4().hex, only_if_none=not adopt
+        )
         await self._store.put(EPOCH_PATH, epoch.encode())
-        await self._queue.set_epoch(epoch)
 
     async def run(
         self, *, min_age_seconds: float = MIN_AGE_SECONDS, dry_run: bool = False

@@ -21,9 +21,11 @@ class Sweeping:
         with redis_errors():
             return await self._redis.client.get(self._keys.epoch) or ""
 
-    async def set_epoch(self, epoch: str) -> None:
+    async def set_epoch(self, epoch: str, *, only_if_none: bool = False) -> str:
+        """Writes the marker, and returns the one that stands then."""
         with redis_errors():
-            await self._redis.client.set(self._keys.epoch, epoch)
+            await self._redis.client.set(self._keys.epoch, epoch, nx=only_if_none)
+        return await self.epoch()
 
     async def turn(self) -> bool:
         """Whether nobody has swept for about an hour; true once."""

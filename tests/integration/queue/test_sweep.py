@@ -1,5 +1,6 @@
 """Sweeping blobs: only what is certainly nobody's."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,14 @@ async def test_a_store_with_blobs_and_no_marker_is_not_swept(queue: Any, tmp_pat
     await store.put(audio_path("old"), b"x")
     with pytest.raises(SweepRefused):
         await Sweep(Sweeping(queue.connection), store).run(min_age_seconds=0)
+
+
+async def test_pods_that_mark_a_fresh_pair_at_once_agree(queue: Any, tmp_path: Path) -> None:
+    store = Store.open(tmp_path.as_uri())
+    pods = [Sweep(Sweeping(queue.connection), store) for _ in range(10)]
+    await asyncio.gather(*(pod.mark() for pod in pods))
+    assert (await store.get("epoch")).decode() == queue.raw.get("asr:epoch")
+    assert (await pods[0].run()).seen == 0
 
 
 async def test_many_orphans_at_once_stop_the_pass(queue: Any, tmp_path: Path) -> None:

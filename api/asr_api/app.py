@@ -1,0 +1,94 @@
+"""The app: routes, middlewares and a lifespan around the services. Nothing is built at import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from asr_api.early_reply import EarlyReply
+from asr_api.error_reply import register_error_replies
+from asr_api.exposition import build_metrics
+from asr_api.openapi import document_with
+from asr_api.request_context import RequestContext
+from asr_api.routes import (
+    audio,
+    events,
+    health,
+    history,
+    pod,
+    queue_status,
+    result,
+    retry,
+    stats,
+    submit,
+    task,
+)
+from asr_api.services import build_services
+from asr_core import __version__
+from asr_core.logs import configure_logging
+from asr_core.settings import ApiSettings
+
+ROUTERS = (
+    submit.router,
+    result.router,
+    events.router,
+    history.router,
+    audio.router,
+    retry.router,
+    task.router,
+    queue_status.router,
+    stats.router,
+    health.router,
+    pod.router,
+)
+_DESCRIPTION = """\
+Submit a recording, follow it, fetch the transcript.
+
+Every error has the same body; its `code` is stable. Every reply carries `x-request-id`.
+A 429, 503 or 507 says in `Retry-After` when to try again; with an `Idempotency-Key`,
+submitting again is always safe.
+"""
+_TAGS = [
+    {"name": "tasks", "description": "Recordings and their transcripts"},
+    {"name": "queue", "description": "What waits, what runs, what was done"},
+    {"name": "operations", "description": "For those who run the platform"},
+]
+
+
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """The ASGI app; without `settings` it reads the environment and sets up logging, as a `main`
+    does.
+
+    Building it touches neither Redis nor the store nor the disk; its lifespan does. `/docs` needs
+    no other host.
+    """
+    if settings is None:
+        settings = ApiSettings()
+        configure_logging(settings, "api")
+    metrics, queue_gauges = build_metrics()
+    services = build_services(settings, metrics, queue_gauges)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await services.start()
+        try:
+            yield
+        finally:
+            await services.stop()
+
+    app = FastAPIOffline(
+        docs_url="/docs", redoc_url=None, static_url="/docs/static", lifespan=lifespan,
+        title="ASR platform", version=__version__, description=_DESCRIPTION, openapi_tags=_TAGS,
+        license_info={"name": "MIT"},
+    )  # fmt: skip
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    register_error_replies(app)
+    app.openapi = document_with(app)  # type: ignore[method-assign]
+    app.add_middleware(EarlyReply)
+    app.add_middleware(RequestContext, metrics=metrics)
+    return app

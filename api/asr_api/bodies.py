@@ -1,0 +1,163 @@
+"""The bodies of replies. Times are ISO 8601 in UTC, durations are seconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from asr_core.queue import Submission
+from asr_core.result import Transcript
+from asr_core.task import Lane, State, Task, TaskOptions
+
+
+class ErrorDetail(BaseModel):
+    """`code` is stable and meant for programs, `message` for people."""
+
+    message: str
+    type: str = Field(
+        description="`invalid_`, `rate_limit_`, `dependency_` or `server_error`: whose turn it is"
+    )
+    param: str | None = Field(None, description="the field, header or parameter that was wrong")
+    code: str
+
+
+class ErrorBody(BaseModel):
+    """The body of every error."""
+
+    error: ErrorDetail
+
+
+class Links(BaseModel):
+    """Where to go on, as paths on this server."""
+
+    result: str
+    events: str
+    audio: str
+
+    @classmethod
+    def of(cls, task_id: str) -> Links:
+        return cls(
+            result=f"/api/v1/asr/result/{task_id}",
+            events=f"/api/v1/asr/events/{task_id}",
+            audio=f"/api/v1/asr/audio/{task_id}",
+        )
+
+
+class Accepted(BaseModel):
+    """The task is durably queued."""
+
+    task_id: str
+    status: State
+    position: int | None = Field(
+        description="one-based place in its lane; null when it does not wait"
+    )
+    links: Links
+
+    @classmethod
+    def of(cls, submission: Submission) -> Accepted:
+        return cls(
+            task_id=submission.task_id,
+            status=submission.state,
+            position=submission.position or None,
+            links=Links.of(submission.task_id),
+        )
+
+
+class Failure(BaseModel):
+    """Why a task failed."""
+
+    code: str
+    message: str
+
+
+class TaskBody(BaseModel):
+    """A task without its transcript."""
+
+    task_id: str
+    status: State
+    progress: float = Field(ge=0, le=1)
+    pool: str
+    lane: Lane
+    filename: str
+    content_type: str
+    bytes: int
+    duration_seconds: float
+    options: TaskOptions
+    attempt: int = Field(description="how often a worker has begun it")
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: Failure | None
+    links: Links
+
+    @classmethod
+    def of(cls, task: Task) -> TaskBody:
+        return cls(**_task_fields(task))
+
+
+class ResultBody(TaskBody):
+    """A task with its transcript, once there is one."""
+
+    position: int | None = Field(
+        description="one-based place in its lane; null when it does not wait"
+    )
+    model: str | None = Field(description="the model that made the transcript")
+    result: Transcript | None
+
+    @classmethod
+    def with_transcript(
+        cls, task: Task, *, position: int | None, transcript: Transcript | None
+    ) -> ResultBody:
+        model = transcript.model if transcript else None
+        return cls(**_task_fields(task), position=position, model=model, result=transcript)
+
+
+class HistoryBody(BaseModel):
+    """One page, newest first."""
+
+    tasks: list[TaskBody]
+    next_cursor: str | None = Field(
+        description="give it as `cursor` for the next page; null at the end"
+    )
+
+
+class DeletedBody(BaseModel):
+    """Record, audio and results are gone."""
+
+    task_id: str
+    status: Literal["deleted"] = "deleted"
+
+
+def utc(unix_seconds: float) -> datetime:
+    """Unix seconds as a time in UTC."""
+    return datetime.fromtimestamp(unix_seconds, UTC)
+
+
+def _utc_or_none(unix_seconds: float | None) -> datetime | None:
+    return None if unix_seconds is None else utc(unix_seconds)
+
+
+def _task_fields(task: Task) -> dict[str, object]:
+    failure = Failure(code=task.error.code, message=task.error.message) if task.error else None
+    return {
+        "task_id": task.task_id,
+        "status": task.state,
+        "progress": 1.0 if task.state is State.COMPLETED else task.progress,
+        "pool": task.pool,
+        "lane": task.lane,
+        "filename": task.filename,
+        "content_type": task.content_type,
+        "bytes": task.bytes,
+        "duration_seconds": task.duration_seconds,
+        "options": task.options,
+        "attempt": task.attempt,
+        "created_at": utc(task.created_at),
+        "queued_at": utc(task.queued_at),
+        "started_at": _utc_or_none(task.started_at),
+        "finished_at": _utc_or_none(task.finished_at),
+        "error": failure,
+        "links": Links.of(task.task_id),
+    }

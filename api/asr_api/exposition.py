@@ -1,0 +1,42 @@
+"""Metrics as Prometheus reads them, with the queue's gauges as of now."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from asr_api.services import Services
+from asr_core.metrics import Metrics, QueueCollector
+
+
+def build_metrics() -> tuple[Metrics, QueueCollector]:
+    """Metrics and the queue's gauges on a registry of their own, beside those of the process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    queue = QueueCollector()
+    registry.register(queue)
+    return Metrics(registry), queue
+
+
+async def exposition(services: Services) -> bytes:
+    """The text format. A pool whose backlog cannot be read in time shows `asr_queue_up 0` and no
+    gauges.
+    """
+    timeout_seconds = services.settings.health_timeout_seconds
+    pools = services.backlog_checks
+    results = await asyncio.gather(*(check.result(timeout_seconds) for check in pools.values()))
+    for pool, result in zip(pools, results, strict=True):
+        if result.value is None:
+            services.queue_gauges.signal_lost(pool)
+        else:
+            services.queue_gauges.show(result.value)
+    return generate_latest(services.metrics.registry)

@@ -1,0 +1,143 @@
+"""Accepts audio: spool, probe, store, queue, in this order; 202 is only said when all four are
+done.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import uuid_utils
+from starlette.requests import Request
+
+from asr_api.multipart import FormReader
+from asr_api.options import FILE_FIELDS, TEXT_FIELDS, SubmitOptions, parse_options
+from asr_api.services import Services
+from asr_api.spool import SpoolFile
+from asr_api.upload import Upload, UploadLimits, receive_upload
+from asr_core.errors import AsrError, DependencyError, IdempotencyConflict, TaskNotFound
+from asr_core.logs import business_event, get_logger
+from asr_core.queue import Submission
+from asr_core.task import NewTask, audio_path
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who submits, and under which idempotency key ('' for none)."""
+
+    tenant: str
+    idempotency_key: str
+
+
+async def accept(request: Request, services: Services, caller: Caller) -> Submission:
+    """Take in one form with audio. Raises the errors of upload, options, probe, store and queue.
+
+    Redis is asked before the body is read and again before the store is written, so that an outage
+    costs neither the client its upload nor the store room.
+    """
+    settings = services.settings
+    reader = FormReader(
+        request.headers.get("content-type", ""), file_fields=FILE_FIELDS, text_fields=TEXT_FIELDS
+    )
+    await services.housekeeping.ensure_prepared()
+    await services.connection.ready()
+    limits = UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds)
+    async with services.spool.file() as file:
+        upload = await receive_upload(request, reader, file, limits)
+        services.metrics.upload_bytes.inc(upload.bytes)
+        options = parse_options(upload.fields, pools=settings.pools)
+        fingerprint = options.fingerprint(upload.sha256)
+        known = await _find_replay(services, caller, fingerprint)
+        if known is not None:
+            return known
+        return await _accept_new(services, caller, file, upload, options)
+
+
+async def _find_replay(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
+    """What this key brought before; it is not stored again. The submit script has the last word."""
+    if not caller.idempotency_key:
+        await services.connection.ready()
+        return None
+    found = await services.producer.find_idempotent(caller.tenant, caller.idempotency_key)
+    if found is None:
+        return None
+    task_id, known_fingerprint = found
+    if known_fingerprint != fingerprint:
+        raise IdempotencyConflict(
+            f"Idempotency key {caller.idempotency_key!r} was used with another body: {task_id}.",
+            param="Idempotency-Key",
+        )
+    try:
+        task = await services.producer.get(task_id, caller.tenant)
+    except TaskNotFound:
+        return None
+    position = await services.producer.position(task)
+    return Submission(task_id=task_id, created=False, state=task.state, position=position or 0)
+
+
+async def _accept_new(
+    services: Services, caller: Caller, file: SpoolFile, upload: Upload, options: SubmitOptions
+) -> Submission:
+    report = await services.probes.probe(file.path)
+    task = NewTask(
+        task_id=str(uuid_utils.uuid7()),
+        pool=options.pool,
+        lane=options.lane,
+        tenant=caller.tenant,
+        filename=upload.filename,
+        content_type=report.content_type,
+        bytes=upload.bytes,
+        duration_seconds=report.duration_seconds,
+        options=options.task,
+        fingerprint=options.fingerprint(upload.sha256),
+        idempotency_key=caller.idempotency_key,
+    )
+    await services.store.put_file(audio_path(task.task_id), file.path)
+    submission = await _queue(services, task)
+    if submission.task_id != task.task_id:
+        await _discard_audio(services, task.task_id)
+        return submission
+    services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
+    _tell_submitted(task)
+    return replace(submission, created=True)  # a lost reply makes our own task look known
+
+
+def _tell_submitted(task: NewTask) -> None:
+    business_event(
+        "task_submitted",
+        task_id=task.task_id,
+        tenant=task.tenant,
+        pool=task.pool,
+        lane=task.lane.value,
+        bytes=task.bytes,
+        duration_seconds=task.duration_seconds,
+    )
+
+
+async def _queue(services: Services, task: NewTask) -> Submission:
+    """Submit; whatever is certainly not queued leaves no audio behind.
+
+    When Redis goes away in the middle nobody knows whether the task is queued: then it is looked
+    up. If that fails too, the audio stays, for a queued task without audio would be a loss, and the
+    sweep finds an orphan.
+    """
+    try:
+        return await services.producer.submit(task)
+    except DependencyError:
+        try:
+            known = await services.producer.get(task.task_id)
+        except TaskNotFound:
+            await _discard_audio(services, task.task_id)
+        except AsrError:
+            get_logger("asr_api.intake").warning("audio_left_to_sweep", task_id=task.task_id)
+        else:
+            return Submission(task_id=known.task_id, created=True, state=known.state, position=0)
+        raise
+    except Exception:
+        await _discard_audio(services, task.task_id)
+        raise
+
+
+async def _discard_audio(services: Services, task_id: str) -> None:
+    with suppress(AsrError):
+        await services.store.delete(audio_path(task_id))

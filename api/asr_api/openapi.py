@@ -1,0 +1,51 @@
+"""The OpenAPI document: FastAPI's, minus its own error model, with whole error bodies shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastapi import FastAPI
+
+_FRAMEWORKS_ERROR = "#/components/schemas/HTTPValidationError"
+
+
+def document_with(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """A replacement for `app.openapi`, which keeps the document it has made once."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _mended(generate())
+        return app.openapi_schema
+
+    return openapi
+
+
+def _mended(document: dict[str, Any]) -> dict[str, Any]:
+    for operation in _operations(document):
+        responses = operation["responses"]
+        for status, response in list(responses.items()):
+            content = response.get("content", {}).get("application/json", {})
+            if content.get("schema", {}).get("$ref") == _FRAMEWORKS_ERROR:
+                del responses[status]  # no parameter of this route can be invalid
+            elif int(status) >= 400:
+                _complete_examples(content.get("examples", {}))
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    return document
+
+
+def _complete_examples(examples: dict[str, Any]) -> None:
+    """FastAPI drops nulls from examples; the body has all four fields always."""
+    for example in examples.values():
+        error = example["value"].get("error")
+        if error is not None:
+            example["value"]["error"] = {
+                name: error.get(name) for name in ("message", "type", "param", "code")
+            }
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for methods in document["paths"].values():
+        yield from methods.values()

@@ -1,0 +1,118 @@
+"""The form's text fields read into options. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from asr_core.errors import InvalidOption
+from asr_core.task import DEFAULT_POOL, Lane, TaskOptions
+
+FILE_FIELDS = ("audio", "file")
+TEXT_FIELDS = ("pool", "lane", "language", "itn", "hotwords", "channels")
+
+_BOOLEANS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+_IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """Where the task goes and what the engine is asked."""
+
+    pool: str
+    lane: Lane
+    task: TaskOptions
+
+    def fingerprint(self, audio_sha256: str) -> str:
+        """SHA-256 over the audio's digest and the options: equal exactly when the request asks for
+        the same.
+        """
+        said = {
+            "pool": self.pool,
+            "lane": self.lane.value,
+            "options": self.task.model_dump(mode="json"),
+        }
+        text = audio_sha256 + json.dumps(said, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_options(fields: Iterable[tuple[str, str]], *, pools: Collection[str]) -> SubmitOptions:
+    """Options from text fields; empty ones count as not sent. Raises InvalidOption naming the
+    field.
+    """
+    single: dict[str, str] = {}
+    hotwords: list[str] = []
+    for name, raw in fields:
+        value = raw.strip()
+        if name == "hotwords":
+            hotwords += [word.strip() for word in value.split(",") if word.strip()]
+        elif name in single and single[name] != value:
+            raise InvalidOption(f"Field {name!r} was sent twice with different values.", param=name)
+        elif value:
+            single[name] = value
+    return SubmitOptions(
+        pool=_pool(single.pop("pool", DEFAULT_POOL), pools),
+        lane=_lane(single.pop("lane", Lane.NORMAL.value)),
+        task=_task_options(single, hotwords),
+    )
+
+
+def check_idempotency_key(key: str | None) -> str:
+    """The header's value, '' when there is none. Raises InvalidOption."""
+    if key is None:
+        return ""
+    if not _IDEMPOTENCY_KEY.match(key):
+        raise InvalidOption(
+            "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces.",
+            param="Idempotency-Key",
+        )
+    return key
+
+
+def _pool(pool: str, pools: Collection[str]) -> str:
+    if pool not in pools:
+        raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(pools)}.", param="pool")
+    return pool
+
+
+def _lane(lane: str) -> Lane:
+    try:
+        return Lane(lane)
+    except ValueError:
+        lanes = ", ".join(known.value for known in Lane)
+        raise InvalidOption(f"Unknown lane {lane!r}; there are: {lanes}.", param="lane") from None
+
+
+def _task_options(single: dict[str, str], hotwords: list[str]) -> TaskOptions:
+    values: dict[str, Any] = dict(single)
+    if "itn" in values:
+        itn = _BOOLEANS.get(single["itn"].lower())
+        if itn is None:
+            raise InvalidOption(
+                f"Field 'itn' is {single['itn']!r}; it must be true or false.", param="itn"
+            )
+        values["itn"] = itn
+    values["hotwords"] = tuple(dict.fromkeys(hotwords))
+    try:
+        return TaskOptions(**values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        name = str(problem["loc"][0])
+        raise InvalidOption(
+            f"Field {name!r} is {problem['input']!r}: {problem['msg']}.", param=name
+        ) from error

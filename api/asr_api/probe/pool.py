@@ -1,0 +1,174 @@
+"""A few probe processes, kept warm and replaced when they die, hang or have served long enough."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from asr_api.probe.report import ProbeLimits, ProbeReport
+from asr_core.errors import (
+    AsrError,
+    AudioTooLong,
+    DependencyError,
+    EmptyAudio,
+    UnreadableAudio,
+    UnsupportedAudio,
+)
+
+PROBES_PER_PROCESS = 500
+START_SECONDS = 60.0
+_ERRORS: dict[str, type[AsrError]] = {
+    error.code: error for error in (UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong)
+}
+
+
+class ProbeUnavailable(DependencyError):
+    """The probe could not run; this says nothing about the audio."""
+
+    code = "probe_unavailable"
+
+
+class ProbePool:
+    """At most `size` probes at a time, each in a process of its own: a crash costs only the file
+    that caused it.
+    """
+
+    def __init__(
+        self, size: int, limits: ProbeLimits, *, module: str = "asr_api.probe.child"
+    ) -> None:
+        self._processes = [_ProbeProcess(limits, module) for _ in range(size)]
+        self._idle: asyncio.LifoQueue[_ProbeProcess] = asyncio.LifoQueue()
+        for process in self._processes:
+            self._idle.put_nowait(process)
+
+    async def warm_up(self) -> None:
+        """Start one process ahead of the first upload. Raises ProbeUnavailable."""
+        process = await self._idle.get()
+        try:
+            await process.start()
+        finally:
+            self._idle.put_nowait(process)
+
+    async def probe(self, path: Path) -> ProbeReport:
+        """What `path` holds. Raises the errors of `reader.read_report`, or ProbeUnavailable."""
+        process = await self._idle.get()
+        try:
+            return await process.probe(path)
+        finally:
+            self._idle.put_nowait(process)
+
+    async def close(self) -> None:
+        """End all processes."""
+        await asyncio.gather(*(process.stop() for process in self._processes))
+
+
+class _ProbeProcess:
+    def __init__(self, limits: ProbeLimits, module: str) -> None:
+        self._limits = limits
+        self._module = module
+        self._process: asyncio.subprocess.Process | None = None
+        self._probes = 0
+
+    async def start(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-B", "-m", self._module, json.dumps(asdict(self._limits)),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL, env=_environment(), start_new_session=True,
+            )  # fmt: skip
+            self._probes = 0
+            async with asyncio.timeout(START_SECONDS):
+                await self._read(self._process)
+        except (OSError, TimeoutError, EOFError, ValueError) as error:
+            await self.stop()
+            raise ProbeUnavailable("The audio probe cannot be started.") from error
+        except BaseException:
+            await self.stop()
+            raise
+        return self._process
+
+    async def probe(self, path: Path) -> ProbeReport:
+        process = await self.start()
+        try:
+            reply = await self._ask(process, path)
+        except BaseException:
+            await self.stop()
+            raise
+        self._probes += 1
+        if self._probes >= PROBES_PER_PROCESS:
+            await self.stop()
+        return _report(reply)
+
+    async def _ask(self, process: asyncio.subprocess.Process, path: Path) -> dict[str, Any]:
+        assert process.stdin is not None
+        try:
+            async with asyncio.timeout(self._limits.wall_seconds):
+                process.stdin.write(json.dumps({"path": str(path)}).encode() + b"\n")
+                await process.stdin.drain()
+                return await self._read(process)
+        except TimeoutError:
+            raise ProbeUnavailable(
+                f"The audio was not looked into within {self._limits.wall_seconds:g} s."
+            ) from None
+        except (EOFError, ConnectionError):
+            raise _death(await process.wait(), self._limits) from None
+
+    async def _read(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+        assert process.stdout is not None
+        line = await process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        reply: dict[str, Any] = json.loads(line)
+        return reply
+
+    async def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _report(reply: dict[str, Any]) -> ProbeReport:
+    if "report" in reply:
+        return ProbeReport(**reply["report"])
+    error = _ERRORS.get(str(reply.get("error")))
+    if error is None:
+        raise ProbeUnavailable(f"The audio probe failed: {reply.get('failed', reply)}.")
+    raise error(str(reply["message"]), param="audio")
+
+
+def _death(returncode: int, limits: ProbeLimits) -> AsrError:
+    """Killed from outside is no fault of the audio; every other death is."""
+    if returncode in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL):
+        return ProbeUnavailable("The audio probe was killed.")
+    if returncode == -signal.SIGXCPU:
+        return UnreadableAudio(
+            f"Looking into the audio took more than {limits.cpu_seconds:g} s of processor time.",
+            param="audio",
+        )
+    return UnreadableAudio("The audio crashes its decoder.", param="audio")
+
+
+def _environment() -> dict[str, str]:
+    """What Python needs to find this package, and none of the server's secrets."""
+    kept = {
+        name: os.environ[name]
+        for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
+        if name in os.environ
+    }
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "OMP_NUM_THREADS": "1",
+    }

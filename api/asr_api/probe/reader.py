@@ -1,0 +1,166 @@
+"""Reads what an audio file holds, with PyAV. Runs in the probe process only.
+
+The file is handed over as an open file: FFmpeg gets no name to follow, no protocol but `file`, and
+only the demuxers and decoders listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+
+from asr_api.probe.report import ProbeLimits, ProbeReport
+from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio
+from asr_core.errors import (
+    AudioTooLong,
+    EmptyAudio,
+    PermanentTaskError,
+    UnreadableAudio,
+    UnsupportedAudio,
+)
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+
+DEMUXERS = "wav,w64,flac,mp3,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr"
+DECODERS = (
+    "aac,aac_latm,alac,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,flac,mp2,mp2float,mp3,mp3float,opus,libopus,"
+    "vorbis,libvorbis,adpcm_ima_wav,adpcm_ms,gsm_ms,pcm_alaw,pcm_mulaw,pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,"
+    "pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be"
+)
+SERVED = "wav, flac, mp3, ogg, webm, matroska, mp4/m4a, aac and amr"
+_CONTENT_TYPES = {
+    "wav": "audio/wav", "w64": "audio/x-w64", "flac": "audio/flac", "mp3": "audio/mpeg",
+    "ogg": "audio/ogg", "matroska": "audio/webm", "mov": "audio/mp4", "aac": "audio/aac",
+    "amr": "audio/amr",
+}  # fmt: skip
+_DECODED_PACKETS_MAX = 64
+
+
+def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
+    """Open, look, decode the first frames, and find the duration.
+
+    Raises UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong.
+    """
+    with path.open("rb") as file:
+        head = file.read(SNIFF_BYTES)
+        file.seek(0)
+        if not head:
+            raise EmptyAudio("The file is empty.")
+        served = looks_like_audio(head)
+        try:
+            with av.open(file, mode="r", metadata_errors="ignore", options=_options()) as container:
+                return _report(container, path, limits)
+        except PermanentTaskError as error:
+            if isinstance(error, UnreadableAudio) and not served:
+                raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
+            raise
+        except (av.FFmpegError, ValueError) as error:
+            if served:
+                raise UnreadableAudio(f"The audio cannot be read: {_reason(error)}.") from error
+            raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
+
+
+def _options() -> dict[str, str]:
+    return {"format_whitelist": DEMUXERS, "codec_whitelist": DECODERS, "protocol_whitelist": "file"}
+
+
+def _report(container: InputContainer, path: Path, limits: ProbeLimits) -> ProbeReport:
+    if not container.streams.audio:
+        raise UnsupportedAudio("The file holds no audio track.")
+    stream = container.streams.audio[0]
+    codec = stream.codec_context
+    if codec is None:
+        raise UnreadableAudio("The audio track's codec is not served.")
+    if not 1 <= codec.channels <= limits.max_channels:
+        raise UnreadableAudio(
+            f"The audio has {codec.channels} channels; 1 to {limits.max_channels} are served."
+        )
+    if codec.sample_rate <= 0:
+        raise UnreadableAudio("The audio names no sample rate.")
+    samples = _decode_first(container, stream)
+    duration_seconds = _header_seconds(container, stream, path)
+    if duration_seconds is None:
+        container.seek(0)
+        duration_seconds = _packet_seconds(container, stream, limits.max_duration_seconds)
+    if duration_seconds > limits.max_duration_seconds:
+        raise AudioTooLong(
+            f"The audio lasts {duration_seconds:.0f} s or more;"
+            f" {limits.max_duration_seconds:.0f} s are allowed."
+        )
+    if duration_seconds <= 0 or not samples:
+        raise EmptyAudio("The audio holds no samples.")
+    name = container.format.name.split(",")[0]
+    return ProbeReport(
+        container=name,
+        codec=codec.name,
+        channels=codec.channels,
+        sample_rate_hz=codec.sample_rate,
+        duration_seconds=duration_seconds,
+        content_type=_CONTENT_TYPES.get(name, "application/octet-stream"),
+    )
+
+
+def _decode_first(container: InputContainer, stream: AudioStream) -> int:
+    """Samples of the first frame that decodes. Raises UnreadableAudio when packets come but no
+    frame does.
+    """
+    failure: av.FFmpegError | None = None
+    for count, packet in enumerate(_packets(container, stream)):
+        if count >= _DECODED_PACKETS_MAX:
+            break
+        try:
+            frames = stream.decode(packet)
+        except av.FFmpegError as error:
+            failure = error
+            continue
+        samples = sum(frame.samples for frame in frames)
+        if samples:
+            return samples
+    if failure is not None:
+        raise UnreadableAudio(f"The audio cannot be decoded: {_reason(failure)}.") from failure
+    return 0
+
+
+def _header_seconds(container: InputContainer, stream: AudioStream, path: Path) -> float | None:
+    """The duration the container states; PCM cannot last longer than its file has bytes for."""
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = float(stream.duration * stream.time_base)
+    elif container.duration is not None:
+        seconds = container.duration / av.time_base
+    else:
+        return None
+    codec = stream.codec_context
+    if codec.name.startswith("pcm_") and container.format.name in ("wav", "w64"):
+        byte_rate = codec.sample_rate * codec.channels * max(1, codec.format.bytes)
+        seconds = min(seconds, path.stat().st_size / byte_rate)
+    return seconds if seconds > 0 else None
+
+
+def _packet_seconds(container: InputContainer, stream: AudioStream, enough_seconds: float) -> float:
+    """Where the last packet ends, without decoding; stops once `enough_seconds` are passed."""
+    seconds = 0.0
+    added_seconds = 0.0
+    for packet in _packets(container, stream):
+        if packet.time_base is None or not packet.size:
+            continue
+        added_seconds += float((packet.duration or 0) * packet.time_base)
+        end = (packet.pts or 0) + (packet.duration or 0)
+        seconds = max(seconds, added_seconds, float(end * packet.time_base))
+        if seconds > enough_seconds:
+            break
+    return seconds
+
+
+def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+    yield from container.demux(stream)
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, av.FFmpegError) else str(error)
+    return (text or type(error).__name__).rstrip(".")

@@ -1,0 +1,104 @@
+"""`GET` and `HEAD /api/v1/asr/audio/{task_id}`: the original file, with Range."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.responses import StreamingResponse
+
+from asr_api.documented import documented_errors
+from asr_api.error_reply import reply_to
+from asr_api.filenames import attachment_disposition
+from asr_api.ranges import ByteRange, parse_range
+from asr_api.services import ServicesOf, TenantOf
+from asr_core.errors import (
+    AudioGone,
+    QueueUnavailable,
+    RangeNotSatisfiable,
+    StoreUnavailable,
+    TaskNotFound,
+)
+from asr_core.store import Store, StoreObjectMissing
+from asr_core.task import Task, audio_path
+
+router = APIRouter(tags=["tasks"])
+
+_BINARY: dict[str, Any] = {"audio/*": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@router.get(
+    "/api/v1/asr/audio/{task_id}",
+    operation_id="audio",
+    summary="The recording as it was submitted",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "All of it", "content": _BINARY},
+        206: {"description": "The range asked for", "content": _BINARY},
+        304: {"description": "`If-None-Match` names it"},
+        **documented_errors(
+            TaskNotFound, AudioGone, RangeNotSatisfiable, QueueUnavailable, StoreUnavailable
+        ),
+    },
+)
+@router.head("/api/v1/asr/audio/{task_id}", include_in_schema=False)
+async def audio(
+    task_id: str,
+    request: Request,
+    services: ServicesOf,
+    tenant: TenantOf,
+    range: Annotated[
+        str | None, Header(description="one range of bytes", examples=["bytes=0-65535"])
+    ] = None,
+    if_range: Annotated[str | None, Header()] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The file never changes, so its ETag is the task's id."""
+    task = await services.producer.get(task_id, tenant)
+    path = audio_path(task.task_id)
+    try:
+        size = await services.store.size(path)
+    except StoreObjectMissing:
+        raise AudioGone(f"The audio of task {task_id} has been deleted.") from None
+    etag = f'"{task.task_id}"'
+    headers = _headers(task, etag)
+    if if_none_match is not None and (if_none_match.strip() == "*" or etag in if_none_match):
+        return Response(status_code=304, headers={"ETag": etag})
+    try:
+        wanted = parse_range(range if if_range in (None, etag) else None, size)
+    except RangeNotSatisfiable as error:
+        refusal = reply_to(error)
+        refusal.headers["Content-Range"] = f"bytes */{size}"
+        return refusal
+    part = wanted or ByteRange(0, size, size)
+    headers["Content-Length"] = str(part.length)
+    if wanted is not None:
+        headers["Content-Range"] = wanted.content_range
+    status = 200 if wanted is None else 206
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=task.content_type)
+    body = _content(services.store, path, part)
+    return StreamingResponse(
+        body, status_code=status, headers=headers, media_type=task.content_type
+    )
+
+
+def _headers(task: Task, etag: str) -> dict[str, str]:
+    return {
+        "Accept-Ranges": "bytes",
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": attachment_disposition(task.filename, fallback=task.task_id),
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+async def _content(store: Store, path: str, part: ByteRange) -> AsyncGenerator[bytes, None]:
+    if part.length == 0:
+        return
+    async with aclosing(store.stream(path, start=part.start, end=part.end)) as chunks:
+        async for chunk in chunks:
+            yield chunk

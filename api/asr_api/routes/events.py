@@ -1,0 +1,124 @@
+"""`GET /api/v1/asr/events/{task_id}`: server-sent events until the task has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Response
+from fastapi.sse import format_sse_event
+from starlette.responses import StreamingResponse
+
+from asr_api.documented import documented_errors
+from asr_api.services import Services, ServicesOf, TenantOf
+from asr_core.errors import DependencyError, QueueUnavailable, TaskNotFound
+from asr_core.queue import TaskChange
+from asr_core.task import State, Task
+
+router = APIRouter(tags=["tasks"])
+
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_RETRY_MS = 3000
+_ORDER = list(State)
+_EXAMPLE = (
+    'id: 1-1-000\nevent: state\ndata: {"status": "processing", "progress": 0.0, "attempt": 1}\n\n'
+    'id: 1-1-420\nevent: progress\ndata: {"status": "processing", "progress": 0.42}\n\n'
+    'id: 1-2-999\nevent: state\ndata: {"status": "completed", "progress": 1.0, "attempt": 1}\n\n'
+)
+
+
+@router.get(
+    "/api/v1/asr/events/{task_id}",
+    operation_id="events",
+    summary="State and progress as they happen",
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "Events `state`, `progress`, `deleted`; it ends with the task",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        },
+        204: {"description": "A client that reconnects has already seen the end: stop"},
+        **documented_errors(TaskNotFound, QueueUnavailable),
+    },
+)
+async def events(
+    task_id: str,
+    services: ServicesOf,
+    tenant: TenantOf,
+    last_event_id: Annotated[
+        str | None, Header(description="browsers send it when they reconnect", examples=["1-1-420"])
+    ] = None,
+) -> Response:
+    """The present state comes first, so nothing is missed by connecting late or again."""
+    task = await services.producer.get(task_id, tenant)
+    if task.state.terminal and last_event_id == event_id(task):
+        return Response(status_code=204)
+    stream = _events(services, task_id, tenant)
+    return StreamingResponse(stream, media_type="text/event-stream", headers=_HEADERS)
+
+
+def event_id(task: Task) -> str:
+    """Attempt, state and progress in thousandths: equal for equal news, on every pod."""
+    progress = 999 if task.state is State.COMPLETED else int(task.progress * 999)
+    return f"{task.attempt}-{_ORDER.index(task.state)}-{progress:03d}"
+
+
+async def _events(services: Services, task_id: str, tenant: str) -> AsyncIterator[bytes]:
+    yield format_sse_event(comment="stream open", retry=_RETRY_MS)
+    async with services.watcher.watch(task_id) as changes:
+        told: Task | None = None
+        while True:
+            try:
+                task = await services.producer.get(task_id, tenant)
+            except TaskNotFound:
+                yield format_sse_event(event="deleted", data_str=json.dumps({"status": "deleted"}))
+                return
+            except DependencyError:
+                yield format_sse_event(comment="the queue is away")
+            else:
+                if told is None or event_id(task) != event_id(told):
+                    yield await _event(services, task, told)
+                told = task
+                if task.state.terminal:
+                    return
+            async for comment in _until_change(changes, services.settings.events_heartbeat_seconds):
+                yield comment
+
+
+async def _event(services: Services, task: Task, told: Task | None) -> bytes:
+    same_state = told is not None and (told.state, told.attempt) == (task.state, task.attempt)
+    data: dict[str, Any] = {
+        "task_id": task.task_id,
+        "status": task.state.value,
+        "progress": 1.0 if task.state is State.COMPLETED else task.progress,
+        "attempt": task.attempt,
+        "error": task.error.model_dump() if task.error else None,
+    }
+    if task.state is State.QUEUED:
+        data["position"] = await _position(services, task)
+    event = "progress" if same_state else "state"
+    return format_sse_event(event=event, id=event_id(task), data_str=json.dumps(data))
+
+
+async def _position(services: Services, task: Task) -> int | None:
+    try:
+        return await services.producer.position(task)
+    except DependencyError:
+        return None
+
+
+async def _until_change(
+    changes: AsyncIterator[TaskChange], heartbeat_seconds: float
+) -> AsyncIterator[bytes]:
+    """A comment per silent `heartbeat_seconds`, until something changed."""
+    change = asyncio.ensure_future(anext(changes))
+    try:
+        while not change.done():
+            await asyncio.wait({change}, timeout=heartbeat_seconds)
+            if not change.done():
+                yield format_sse_event(comment="heartbeat")
+        change.result()
+    finally:
+        change.cancel()

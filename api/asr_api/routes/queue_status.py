@@ -1,0 +1,34 @@
+"""`GET /api/v1/asr/queue/status`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from asr_api.documented import documented_errors
+from asr_api.queue_bodies import QueueStatusBody
+from asr_api.services import ServicesOf
+from asr_core.errors import InvalidOption, QueueUnavailable
+from asr_core.task import DEFAULT_POOL
+
+router = APIRouter(tags=["queue"])
+
+
+@router.get(
+    "/api/v1/asr/queue/status",
+    response_model=QueueStatusBody,
+    operation_id="queue_status",
+    summary="What waits, what runs, and who works",
+    responses=documented_errors(InvalidOption, QueueUnavailable),
+)
+async def queue_status(
+    services: ServicesOf,
+    pool: Annotated[str, Query(description="one of the configured pools")] = DEFAULT_POOL,
+) -> QueueStatusBody:
+    """Counts are exact at one moment; when Redis cannot be reached this is a 503, never zeros."""
+    pools = services.settings.pools
+    if pool not in pools:
+        raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(pools)}.", param="pool")
+    backlog = await services.backlog.read(pool)
+    return QueueStatusBody.of(backlog, await services.backlog.workers(pool))

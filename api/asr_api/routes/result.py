@@ -1,0 +1,134 @@
+"""`GET /api/v1/asr/result/{task_id}`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import ValidationError
+
+from asr_api.bodies import ResultBody
+from asr_api.disconnect import disconnected
+from asr_api.documented import documented_errors
+from asr_api.errors import ResultGone
+from asr_api.services import Services, ServicesOf, TenantOf
+from asr_core.errors import (
+    InvalidOption,
+    QueueUnavailable,
+    StateConflict,
+    StoreUnavailable,
+    TaskNotFound,
+)
+from asr_core.render import ResultFormat, render
+from asr_core.result import Transcript
+from asr_core.store import StoreObjectMissing
+from asr_core.task import State, Task
+
+router = APIRouter(tags=["tasks"])
+
+
+_OTHER_FORMATS: dict[str, Any] = {
+    "text/plain": {"example": "Good morning."},
+    "application/x-subrip": {"example": "1\n00:00:00,000 --> 00:00:01,200\nGood morning.\n"},
+    "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.200\nGood morning.\n"},
+}
+
+
+@router.get(
+    "/api/v1/asr/result/{task_id}",
+    response_model=ResultBody,
+    operation_id="result",
+    summary="A task's state, and its transcript when there is one",
+    responses={
+        200: {"content": _OTHER_FORMATS},
+        **documented_errors(
+            TaskNotFound,
+            StateConflict,
+            ResultGone,
+            InvalidOption,
+            QueueUnavailable,
+            StoreUnavailable,
+        ),
+    },
+)
+async def result(
+    task_id: str,
+    request: Request,
+    services: ServicesOf,
+    tenant: TenantOf,
+    wait: Annotated[
+        float,
+        Query(
+            ge=0, description="seconds to wait for the end; the server has a maximum", examples=[30]
+        ),
+    ] = 0.0,
+    format: Annotated[
+        ResultFormat, Query(description="others than json need a completed task")
+    ] = ResultFormat.JSON,
+) -> ResultBody | Response:
+    """As json every state is a 200; the other formats answer 409 until the task is completed."""
+    wait_seconds = min(wait, services.settings.longpoll_max_seconds)
+    task = await _task_after(services, request, task_id, tenant, wait_seconds)
+    if format is not ResultFormat.JSON:
+        _require_completed(task)
+        text = render(await _transcript(services, task), format)
+        return Response(
+            text, media_type=format.media_type, headers={"X-Content-Type-Options": "nosniff"}
+        )
+    if task.state is State.COMPLETED:
+        transcript = await _transcript(services, task)
+        return ResultBody.with_transcript(task, position=None, transcript=transcript)
+    position = await services.producer.position(task)
+    return ResultBody.with_transcript(task, position=position, transcript=None)
+
+
+async def _task_after(
+    services: Services, request: Request, task_id: str, tenant: str, wait_seconds: float
+) -> Task:
+    """The task once it has ended, when `wait_seconds` are over, or when nobody waits."""
+    task = await services.producer.get(task_id, tenant)
+    if task.state.terminal or wait_seconds <= 0:
+        return task
+    deadline = time.monotonic() + wait_seconds
+    gone = asyncio.create_task(disconnected(request))
+    try:
+        async with services.watcher.watch(task_id) as changes:
+            task = await services.producer.get(task_id, tenant)
+            while not task.state.terminal:
+                change = asyncio.ensure_future(anext(changes))
+                left_seconds = max(0.0, deadline - time.monotonic())
+                await asyncio.wait(
+                    {change, gone}, timeout=left_seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not change.done():
+                    change.cancel()
+                    break
+                task = await services.producer.get(task_id, tenant)
+    finally:
+        gone.cancel()
+    return task
+
+
+def _require_completed(task: Task) -> None:
+    if task.state is State.COMPLETED:
+        return
+    if task.error is not None:
+        raise StateConflict(
+            f"The task failed and has no transcript: {task.error.code}: {task.error.message}"
+        )
+    raise StateConflict(f"The task is {task.state.value}; it has no transcript{_yet(task)}.")
+
+
+def _yet(task: Task) -> str:
+    return "" if task.state.terminal else " yet"
+
+
+async def _transcript(services: Services, task: Task) -> Transcript:
+    try:
+        return Transcript.model_validate_json(await services.store.get(task.result))
+    except StoreObjectMissing:
+        raise ResultGone(f"The result of task {task.task_id} has been deleted.") from None
+    except ValidationError as error:
+        raise StoreUnavailable(f"The result of task {task.task_id} cannot be read.") from error

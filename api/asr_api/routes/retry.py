@@ -1,0 +1,49 @@
+"""`POST /api/v1/asr/retry/{task_id}`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from asr_api.bodies import Accepted, Links
+from asr_api.documented import documented_errors
+from asr_api.services import ServicesOf, TenantOf
+from asr_core.errors import (
+    AudioGone,
+    QueueFull,
+    QueueUnavailable,
+    StateConflict,
+    StoreUnavailable,
+    TaskNotFound,
+)
+from asr_core.logs import business_event
+from asr_core.store import StoreObjectMissing
+from asr_core.task import audio_path
+
+router = APIRouter(tags=["tasks"])
+
+
+@router.post(
+    "/api/v1/asr/retry/{task_id}",
+    status_code=202,
+    response_model=Accepted,
+    operation_id="retry",
+    summary="Queue a failed or cancelled task again",
+    responses=documented_errors(
+        TaskNotFound, StateConflict, AudioGone, QueueFull, QueueUnavailable, StoreUnavailable
+    ),
+)
+async def retry(task_id: str, services: ServicesOf, tenant: TenantOf) -> Accepted:
+    """409 for a task in any other state; 410 when its audio is no longer there."""
+    known = await services.producer.get(task_id, tenant)
+    try:
+        await services.store.size(audio_path(known.task_id))
+    except StoreObjectMissing:
+        raise AudioGone(
+            f"The audio of task {task_id} has been deleted; it cannot run again."
+        ) from None
+    task = await services.producer.retry(task_id, tenant)
+    business_event("task_retried", task_id=task_id, tenant=tenant)
+    position = await services.producer.position(task)
+    return Accepted(
+        task_id=task.task_id, status=task.state, position=position, links=Links.of(task.task_id)
+    )

@@ -1,0 +1,103 @@
+"""`POST /api/v1/asr/submit`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.requests import ClientDisconnect
+
+from asr_api.bodies import Accepted
+from asr_api.documented import SUBMIT_ERRORS, documented_errors
+from asr_api.intake import Caller, accept
+from asr_api.options import check_idempotency_key
+from asr_api.services import ServicesOf, TenantOf
+
+router = APIRouter(tags=["tasks"])
+
+_FORM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["audio"],
+    "additionalProperties": False,
+    "properties": {
+        "audio": {
+            "type": "string",
+            "format": "binary",
+            "description": "the recording; `file` is read as well",
+        },
+        "pool": {
+            "type": "string",
+            "default": "default",
+            "description": "which workers: one pool per model",
+        },
+        "lane": {"type": "string", "enum": ["interactive", "normal", "batch"], "default": "normal"},
+        "language": {
+            "type": "string",
+            "default": "auto",
+            "description": "`auto` or an ISO 639 code",
+        },
+        "itn": {
+            "type": "boolean",
+            "default": False,
+            "description": "digits and punctuation in the text",
+        },
+        "hotwords": {
+            "type": "string",
+            "description": "words to favour, separated by commas; may be repeated",
+        },
+        "channels": {"type": "string", "enum": ["mix", "split"], "default": "mix"},
+    },
+}
+_REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": _FORM_SCHEMA,
+            "examples": {
+                "meeting": {
+                    "value": {
+                        "audio": "(meeting.wav)",
+                        "lane": "batch",
+                        "language": "en",
+                        "itn": "true",
+                    }
+                }
+            },
+        }
+    },
+}
+
+
+@router.post(
+    "/api/v1/asr/submit",
+    status_code=202,
+    response_model=Accepted,
+    operation_id="submit",
+    summary="Submit a recording",
+    responses=documented_errors(*SUBMIT_ERRORS),
+    openapi_extra={"requestBody": _REQUEST_BODY},
+)
+async def submit(
+    request: Request,
+    response: Response,
+    services: ServicesOf,
+    tenant: TenantOf,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            description="the same key and body give the same task for 24 h", examples=["order-17"]
+        ),
+    ] = None,
+) -> Accepted | Response:
+    """Take a recording in. 202 is said once the audio is durably stored and the task is durably
+    queued.
+    """
+    caller = Caller(tenant, check_idempotency_key(idempotency_key))
+    try:
+        submission = await accept(request, services, caller)
+    except ClientDisconnect:
+        return Response(status_code=499)
+    if not submission.created:
+        response.headers["Idempotency-Replayed"] = "true"
+    response.headers["Location"] = f"/api/v1/asr/result/{submission.task_id}"
+    return Accepted.of(submission)

@@ -1,0 +1,43 @@
+"""`DELETE /api/v1/asr/task/{task_id}`."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from asr_api.bodies import DeletedBody
+from asr_api.documented import documented_errors
+from asr_api.services import ServicesOf, TenantOf
+from asr_core.errors import DependencyError, QueueUnavailable, StoreUnavailable, TaskNotFound
+from asr_core.logs import business_event, get_logger
+from asr_core.task import audio_path, results_prefix
+
+router = APIRouter(tags=["tasks"])
+
+
+@router.delete(
+    "/api/v1/asr/task/{task_id}",
+    response_model=DeletedBody,
+    operation_id="delete",
+    summary="Cancel a task if it runs, and delete its record, audio and results",
+    responses=documented_errors(TaskNotFound, QueueUnavailable, StoreUnavailable),
+)
+async def delete(task_id: str, services: ServicesOf, tenant: TenantOf) -> DeletedBody:
+    """The record goes first: from then on no worker begins the task, none can finish it, nobody can
+    read it.
+
+    A 503 from the store means that the task is gone and some of its files are not yet: the sweep
+    removes them.
+    """
+    task = await services.producer.delete(task_id, tenant)
+    business_event("task_deleted", task_id=task.task_id, tenant=tenant)
+    try:
+        await services.store.delete(audio_path(task.task_id))
+        await services.store.delete_prefix(results_prefix(task.task_id))
+    except DependencyError as error:
+        get_logger("asr_api.task").warning(
+            "files_left_to_sweep", task_id=task.task_id, reason=error.message
+        )
+        raise StoreUnavailable(
+            f"Task {task_id} is deleted, but the store is away; the sweep removes its files."
+        ) from error
+    return DeletedBody(task_id=task.task_id)

@@ -1,0 +1,126 @@
+"""What the routes work with, built once per app and passed to them through FastAPI."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from asr_api.checks import Check
+from asr_api.housekeeping import Housekeeping
+from asr_api.probe.pool import ProbePool, ProbeUnavailable
+from asr_api.probe.report import ProbeLimits
+from asr_api.spool import Spool
+from asr_core.metrics import Metrics, QueueCollector
+from asr_core.queue import Backlog, BacklogReader, Producer, RedisConnection, TaskWatcher, Upkeep
+from asr_core.queue.sweeping import Sweeping
+from asr_core.settings import ApiSettings
+from asr_core.store import Store
+from asr_core.sweep import Sweep
+from asr_core.task import DEFAULT_TENANT
+
+QUEUE_RETRIES = 2
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything with a life of its own. Building it touches nothing; the app's lifespan starts and
+    ends it.
+    """
+
+    settings: ApiSettings
+    metrics: Metrics
+    queue_gauges: QueueCollector
+    connection: RedisConnection
+    producer: Producer
+    backlog: BacklogReader
+    watcher: TaskWatcher
+    store: Store
+    spool: Spool
+    probes: ProbePool
+    housekeeping: Housekeeping
+    redis_check: Check[None]
+    store_check: Check[None]
+    workers_check: Check[int]
+    backlog_checks: dict[str, Check[Backlog]]
+
+    async def start(self) -> None:
+        """Open the spool and begin housekeeping. Redis and the store may be away."""
+        self.spool.open()
+        self.housekeeping.start()
+        with suppress(ProbeUnavailable):
+            await self.probes.warm_up()
+
+    async def stop(self) -> None:
+        """End what was started, in reverse."""
+        await self.housekeeping.stop()
+        checks: list[Check[Any]] = [self.redis_check, self.store_check, self.workers_check]
+        checks += self.backlog_checks.values()
+        await asyncio.gather(*(check.stop() for check in checks), return_exceptions=True)
+        await self.probes.close()
+        await self.connection.close()
+        self.spool.close()
+
+
+def build_services(
+    settings: ApiSettings, metrics: Metrics, queue_gauges: QueueCollector
+) -> Services:
+    """Wire the parts. Raises ValueError for settings that cannot be served."""
+    connection = RedisConnection(settings, retries=QUEUE_RETRIES)
+    producer = Producer(connection, settings)
+    watcher = TaskWatcher(connection)
+    store = Store.open(settings.store_url)
+    backlog = BacklogReader(connection, settings)
+    sweeping = Sweeping(connection)
+
+    async def count_workers() -> int:
+        return len(await backlog.workers())
+
+    return Services(
+        settings=settings,
+        metrics=metrics,
+        queue_gauges=queue_gauges,
+        connection=connection,
+        producer=producer,
+        backlog=backlog,
+        watcher=watcher,
+        store=store,
+        spool=Spool(settings.spool_dir, settings.spool_max_bytes),
+        probes=ProbePool(settings.probe_processes, _probe_limits(settings)),
+        housekeeping=Housekeeping(
+            producer, watcher, Upkeep(connection, settings), sweeping, Sweep(sweeping, store)
+        ),
+        redis_check=Check(connection.ready),
+        store_check=Check(store.ready),
+        workers_check=Check(count_workers),
+        backlog_checks={pool: Check(partial(backlog.read, pool)) for pool in settings.pools},
+    )
+
+
+def _probe_limits(settings: ApiSettings) -> ProbeLimits:
+    return ProbeLimits(
+        max_duration_seconds=settings.max_duration_seconds,
+        max_channels=settings.max_channels,
+        cpu_seconds=settings.probe_timeout_seconds,
+        wall_seconds=2 * settings.probe_timeout_seconds,
+        memory_bytes=settings.probe_memory_bytes,
+    )
+
+
+def services_of(request: Request) -> Services:
+    """The app's services, for routes and dependencies."""
+    services: Services = request.app.state.services
+    return services
+
+
+def tenant_of(_request: Request) -> str:
+    """Whose request this is. There is one tenant until API keys name others."""
+    return DEFAULT_TENANT
+
+
+ServicesOf = Annotated[Services, Depends(services_of)]
+TenantOf = Annotated[str, Depends(tenant_of)]

@@ -1,0 +1,105 @@
+"""One upload from the wire to the spool, counted, timed and hashed while it streams in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+
+from asr_api.errors import MalformedUpload, UploadTimeout
+from asr_api.filenames import clean_filename
+from asr_api.multipart import FIELD_MAX_BYTES, FormReader
+from asr_api.spool import SpoolFile
+from asr_core.errors import UploadTooLarge
+
+FORM_ALLOWANCE_BYTES = 16 * FIELD_MAX_BYTES
+PROGRESS_BYTES = 4 * 1024
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """`idle_seconds` is the longest a client may take for each next 4 KiB."""
+
+    max_bytes: int
+    idle_seconds: float
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What came with the form: the text fields in order, and what is known of the file beside its
+    bytes.
+    """
+
+    fields: tuple[tuple[str, str], ...]
+    filename: str
+    sha256: str
+    bytes: int
+
+
+async def receive_upload(
+    request: Request, reader: FormReader, file: SpoolFile, limits: UploadLimits
+) -> Upload:
+    """Read the form to its end into `file`.
+
+    Raises UploadTooLarge as soon as one byte too many has come, whatever Content-Length said;
+    UploadTimeout; MalformedUpload; InvalidOption; SpoolFull; ClientDisconnect.
+    """
+    _check_announced_size(request, limits)
+    total_bytes = 0
+    async for chunk in _chunks(request, limits.idle_seconds):
+        total_bytes += len(chunk)
+        if total_bytes > limits.max_bytes + FORM_ALLOWANCE_BYTES:
+            raise _too_large(limits)
+        audio = reader.feed(chunk)
+        if file.size + len(audio) > limits.max_bytes:
+            raise _too_large(limits)
+        await file.write(audio)
+    reader.close()
+    await file.flush()
+    filename = clean_filename(reader.filename or "")
+    return Upload(
+        fields=tuple(reader.fields), filename=filename, sha256=file.sha256(), bytes=file.size
+    )
+
+
+def _check_announced_size(request: Request, limits: UploadLimits) -> None:
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > limits.max_bytes + FORM_ALLOWANCE_BYTES:
+        raise _too_large(limits)
+
+
+def _too_large(limits: UploadLimits) -> UploadTooLarge:
+    return UploadTooLarge(
+        f"The audio is larger than the {limits.max_bytes} bytes allowed.", param="audio"
+    )
+
+
+async def _chunks(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+    """The body's chunks; the clock starts anew only with every further 4 KiB, so that trickling
+    does not help.
+    """
+    deadline = time.monotonic() + idle_seconds
+    since_deadline_bytes = 0
+    while True:
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                message = await request.receive()
+        except TimeoutError:
+            raise UploadTimeout(
+                f"The client sent less than {PROGRESS_BYTES} bytes within {idle_seconds:g} seconds."
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if message["type"] != "http.request":
+            raise MalformedUpload(f"The server passed on an unexpected {message['type']!r}.")
+        chunk: bytes = message.get("body", b"")
+        since_deadline_bytes += len(chunk)
+        if since_deadline_bytes >= PROGRESS_BYTES:
+            deadline = time.monotonic() + idle_seconds
+            since_deadline_bytes = 0
+        yield chunk
+        if not message.get("more_body", False):
+            return

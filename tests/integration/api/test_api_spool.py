@@ -1,0 +1,85 @@
+"""The upload folder: bounded, and empty after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+
+import pytest
+
+from asr_api.errors import SpoolFull
+from asr_api.spool import Spool
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool(tmp_path / "spool", max_bytes=3_000_000)
+    spool.open()
+    yield spool
+    spool.close()
+
+
+async def test_what_is_written_is_counted_and_hashed(spool):
+    data = os.urandom(2_500_000)
+    async with spool.file() as file:
+        for i in range(0, len(data), 60_000):
+            await file.write(data[i : i + 60_000])
+        await file.flush()
+        assert file.path.read_bytes() == data
+        assert file.sha256() == hashlib.sha256(data).hexdigest()
+        assert (file.size, spool.used_bytes) == (len(data), len(data))
+    assert not file.path.exists()
+    assert spool.used_bytes == 0
+
+
+async def test_all_uploads_together_have_one_limit(spool):
+    async with spool.file() as one, spool.file() as two:
+        await one.write(bytes(2_000_000))
+        with pytest.raises(SpoolFull):
+            await two.write(bytes(1_000_001))
+        await two.write(bytes(1_000_000))
+    assert spool.used_bytes == 0
+
+
+async def test_a_failing_upload_leaves_nothing(spool, tmp_path):
+    async def fail() -> None:
+        async with spool.file() as file:
+            await file.write(bytes(10))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert list(tmp_path.rglob("upload-*")) == []
+    assert spool.used_bytes == 0
+
+
+async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
+    root = tmp_path / "shared"
+    script = (
+        "import sys; from pathlib import Path; from asr_api.spool import Spool\n"
+        "s = Spool(Path(sys.argv[1]), 1000); s.open(); f = s.file(); print('open', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    other = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", script, str(root)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    assert await other.stdout.readline() == b"open\n"
+    alive = Spool(root, 1000)
+    alive.open()
+    assert len(list(root.rglob("upload-*"))) == 1  # a living process keeps its own
+    alive.close()
+    other.kill()
+    await other.wait()
+    later = Spool(root, 1000)
+    later.open()
+    assert list(root.rglob("upload-*")) == []
+    later.close()
+    assert list(root.glob("uploads-*")) == []
