@@ -1,0 +1,257 @@
+"""The decoder on files of every served kind, made here with PyAV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
+from asr_worker.audio import AudioDecoder, DecodeLimits, decode, spool
+from asr_worker.engines.base import SegmentAudio
+from asr_worker.engines.funasr_models import find_model
+from asr_worker.engines.sensevoice import SenseVoiceEngine
+from asr_worker.pcm import FloatArray
+from asr_worker.segments import frame_energy
+
+Encode = Callable[..., bytes]
+Resample = Callable[[FloatArray, int, int], FloatArray]
+
+# Container, codec, and the rates its encoder takes.
+KINDS: list[tuple[str, str, tuple[int, ...]]] = [
+    ("wav", "pcm_s16le", (8000, 11025, 16000, 22050, 32000, 44100, 48000)),
+    ("wav", "pcm_u8", (16000,)),
+    ("wav", "pcm_s24le", (48000,)),
+    ("wav", "pcm_f32le", (44100,)),
+    ("wav", "pcm_mulaw", (8000,)),
+    ("flac", "flac", (8000, 16000, 44100, 48000)),
+    ("mp3", "libmp3lame", (8000, 16000, 22050, 44100, 48000)),
+    ("ogg", "vorbis", (16000, 44100)),
+    ("ogg", "libopus", (8000, 16000, 48000)),
+    ("opus", "libopus", (48000,)),
+    ("webm", "libopus", (16000, 48000)),
+    ("ipod", "aac", (16000, 44100, 48000)),
+    ("mp4", "aac", (8000, 44100, 48000)),
+]
+LOSSLESS = {"pcm_s16le", "pcm_s24le", "pcm_f32le", "flac"}
+CASES = [(container, codec, rate) for container, codec, rates in KINDS for rate in rates]
+
+
+@pytest.fixture(scope="module")
+def tone() -> FloatArray:
+    """Two seconds of 440 Hz at 16 kHz."""
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(32000) / 16000)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def wav(encode: Encode, tone: FloatArray) -> bytes:
+    return encode(tone[None], 16000, "wav", "pcm_s16le")
+
+
+@pytest.mark.parametrize(("container", "codec", "rate"), CASES)
+def test_every_format_gives_the_same_sound(
+    container: str, codec: str, rate: int, tone: FloatArray, encode: Encode, resample: Resample
+) -> None:
+    source = resample(tone, 16000, rate)
+    for count in (2,) if codec == "vorbis" else (1, 2):
+        decoder = AudioDecoder(encode(np.stack([source] * count), rate, container, codec))
+        samples = np.concatenate(list(decoder.blocks()), axis=1)
+        assert samples.dtype == np.float32
+        assert samples.shape == (1, decoder.sample_count)
+        assert samples.shape[1] / 16000 == pytest.approx(2.0, abs=0.13)
+        spectrum = np.abs(np.fft.rfft(samples[0, 4000:20000]))
+        assert np.argmax(spectrum) == 440
+        loudness = np.sqrt(np.square(samples[0, 4000:20000]).mean())
+        assert loudness == pytest.approx(0.3 / np.sqrt(2), rel=0.15)
+        assert decoder.source_channels == count
+        assert decoder.damaged_packets == 0
+
+
+def test_every_format_of_a_recording_has_the_same_words(
+    embedded_folder: Path, encode: Encode, resample: Resample
+) -> None:
+    """Lossless formats exactly; lossy codecs and telephone bands may cost a small model a word."""
+    engine = SenseVoiceEngine(find_model(str(embedded_folder)), "cpu", cpu_threads=1)
+    engine.load()
+    speech = decode(embedded_folder / "demo.wav")[0]
+    expected = engine.transcribe([SegmentAudio(speech, "en")])[0].text.split()
+    assert len(expected) > 20
+    recordings, cases = [], []
+    for container, codec, rate in CASES:
+        source = resample(speech, 16000, rate)
+        for count in (2,) if codec == "vorbis" else (1, 2):
+            encoded = encode(np.stack([source] * count), rate, container, codec)
+            recordings.append(SegmentAudio(decode(encoded)[0], "en"))
+            cases.append((container, codec, rate, count))
+    for said, case in zip(engine.transcribe(recordings), cases, strict=True):
+        exact = case[1] in LOSSLESS and case[2] >= 16000
+        words = said.text.split()
+        assert not exact or words == expected, case
+        assert _word_errors(words, expected) <= 0.1 * len(expected), (case, words)
+
+
+def _word_errors(words: list[str], expected: list[str]) -> int:
+    """Words inserted, deleted or replaced."""
+    row = list(range(len(expected) + 1))
+    for number, word in enumerate(words, 1):
+        left, row[0] = row[0], number
+        for index, other in enumerate(expected, 1):
+            left, row[index] = (
+                row[index],
+                min(row[index] + 1, row[index - 1] + 1, left + (word != other)),
+            )
+    return row[-1]
+
+
+def test_channels_are_mixed_or_kept_apart(tone: FloatArray, encode: Encode) -> None:
+    stereo = encode(np.stack([tone, np.zeros_like(tone)]), 16000, "wav", "pcm_s16le")
+    mixed, parted = decode(stereo), decode(stereo, channels="split")
+    assert mixed.shape == (1, 32000)
+    assert parted.shape == (2, 32000)
+    np.testing.assert_allclose(mixed[0], parted[0] / 2, atol=1e-6)
+    assert not parted[1].any()
+
+
+def test_six_channels_are_kept_apart(tone: FloatArray, encode: Encode) -> None:
+    surround = encode(np.stack([tone] * 6), 48000, "flac", "flac")
+    assert decode(surround, channels="split").shape[0] == 6
+    with pytest.raises(UnreadableAudio, match="6 channels, and at most 2"):
+        decode(surround, limits=DecodeLimits(max_channels=2))
+
+
+def test_sound_beside_pictures_is_found(tone: FloatArray) -> None:
+    import av
+
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as output:
+        video = output.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        sound = output.add_stream("aac", rate=16000)
+        sound.layout = "mono"
+        for _ in range(20):
+            picture = av.VideoFrame(64, 64, "yuv420p")
+            output.mux(video.encode(picture))
+        output.mux(video.encode(None))
+        shaper = av.AudioResampler("fltp", "mono", 16000, sound.codec_context.frame_size)
+        frame = av.AudioFrame.from_ndarray(tone[None].copy(), "fltp", "mono")
+        frame.sample_rate = 16000
+        for part in [*shaper.resample(frame), *shaper.resample(None)]:
+            output.mux(sound.encode(part))
+        output.mux(sound.encode(None))
+    assert decode(target.getvalue()).shape[1] == pytest.approx(32000, abs=2100)
+
+
+def test_a_path_bytes_and_an_open_file_are_the_same(wav: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav)
+    with path.open("rb") as opened:
+        from_file = decode(opened)
+        assert not opened.closed
+    np.testing.assert_array_equal(decode(path), decode(wav))
+    np.testing.assert_array_equal(from_file, decode(wav))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello" * 1000,
+        np.random.default_rng(0).bytes(50_000),
+        b"#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.wav\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'></MPD>",
+    ],
+    ids=["empty", "text", "noise", "hls", "concat", "dash"],
+)
+def test_what_is_no_audio_is_unreadable(content: bytes) -> None:
+    with pytest.raises(UnreadableAudio):
+        decode(content)
+
+
+def test_a_file_without_samples_is_empty(wav: bytes) -> None:
+    head = bytearray(wav[: wav.index(b"data") + 8])
+    head[-4:] = bytes(4)
+    with pytest.raises(EmptyAudio):
+        decode(bytes(head))
+
+
+def test_a_picture_has_no_sound() -> None:
+    import av
+
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as output:
+        video = output.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
+        output.mux(video.encode(av.VideoFrame(64, 64, "yuv420p")))
+        output.mux(video.encode(None))
+    with pytest.raises(UnreadableAudio, match="no audio stream"):
+        decode(target.getvalue())
+
+
+def test_a_truncated_file_gives_what_is_left(wav: bytes, tone: FloatArray, encode: Encode) -> None:
+    assert decode(wav[: len(wav) // 2]).shape[1] == pytest.approx(16000, abs=200)
+    mp3 = encode(tone[None], 16000, "mp3", "libmp3lame")
+    assert decode(mp3[: len(mp3) // 2]).shape[1] == pytest.approx(16000, abs=2500)
+
+
+def test_damage_in_the_middle_costs_only_itself(tone: FloatArray, encode: Encode) -> None:
+    flac = bytearray(encode(np.tile(tone, 5)[None], 16000, "flac", "flac"))
+    middle = len(flac) // 2
+    flac[middle : middle + 200] = bytes(200)
+    assert decode(bytes(flac)).shape[1] == pytest.approx(160_000, abs=20_000)
+
+
+def test_audio_over_the_limit_is_refused_while_it_is_decoded(wav: bytes, tmp_path: Path) -> None:
+    target = tmp_path / "a.pcm"
+    with pytest.raises(AudioTooLong, match=r"1\.5 s"):
+        spool(io.BytesIO(wav), target, limits=DecodeLimits(max_seconds=1.5))
+    assert list(tmp_path.iterdir()) == []
+    assert decode(wav, limits=DecodeLimits(max_seconds=2)).shape == (1, 32000)
+
+
+def test_spooled_samples_are_the_decoded_ones(wav: bytes, tmp_path: Path) -> None:
+    pcm = spool(io.BytesIO(wav), tmp_path / "a.pcm")
+    expected = decode(wav)[0]
+    assert (pcm.sample_count, pcm.lanes, pcm.duration_seconds) == (32000, 1, 2.0)
+    assert (pcm.codec, pcm.source_rate, pcm.source_channels) == ("pcm_s16le", 16000, 1)
+    assert pcm.channel_of(0) is None
+    np.testing.assert_array_equal(pcm.samples(), expected)
+    np.testing.assert_array_equal(pcm.samples(0, 100, 250), expected[100:250])
+    np.testing.assert_array_equal(pcm.samples(0, 31990, 99999), expected[31990:])
+    np.testing.assert_allclose(pcm.energy(), frame_energy(expected), rtol=1e-5)
+    pcm.delete()
+    pcm.delete()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lanes_of_a_spooled_file_are_read_apart(
+    tone: FloatArray, encode: Encode, tmp_path: Path
+) -> None:
+    stereo = np.stack([tone[:10_010], tone[:10_010] / 2])
+    pcm = spool(encode(stereo, 16000, "wav", "pcm_s16le"), tmp_path / "a.pcm", channels="split")
+    assert (pcm.lanes, pcm.sample_count, pcm.channel_of(1)) == (2, 10_010, 1)
+    assert len(pcm.energy(1)) == 63
+    np.testing.assert_allclose(pcm.samples(1) * 2, pcm.samples(0), atol=1e-4)
+    np.testing.assert_allclose(pcm.energy(1) * 4, pcm.energy(0), rtol=1e-2)
+
+
+def test_a_gap_in_the_containers_clock_becomes_silence(tone: FloatArray) -> None:
+    import av
+
+    target = io.BytesIO()
+    with av.open(target, "w", format="matroska") as output:
+        stream = output.add_stream("pcm_s16le", rate=16000)
+        stream.layout = "mono"
+        for start in (0, 48000):
+            whole = (tone[:16000] * 32767).astype(np.int16)[None]
+            frame = av.AudioFrame.from_ndarray(whole, "s16", "mono")
+            frame.sample_rate, frame.pts = 16000, start
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    samples = decode(target.getvalue())[0]
+    assert len(samples) == pytest.approx(64000, abs=200)
+    assert not samples[17000:47000].any()
+    assert samples[49000:60000].any()

@@ -1,0 +1,131 @@
+"""Planning batches: everyone runs once, within the budget, and in fair order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.task import Lane
+from asr_worker.batching import (
+    BatchRules,
+    PendingSegment,
+    padding_share,
+    plan_batch,
+    plan_batches,
+)
+
+RULES = BatchRules()
+
+
+def _segment(number: int, seconds: float = 10.0, **fields: object) -> PendingSegment:
+    base = PendingSegment(key=f"s{number}", task_id=f"t{number}", seconds=seconds, arrival=number)
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+@st.composite
+def pending(draw: st.DrawFn) -> list[PendingSegment]:
+    count = draw(st.integers(0, 60))
+    solo_tasks = draw(st.sets(st.integers(0, 9)))
+    lanes = draw(st.lists(st.sampled_from(Lane), min_size=10, max_size=10))
+    segments = []
+    for number in range(count):
+        task = draw(st.integers(0, 9))
+        segments.append(
+            PendingSegment(
+                key=str(number),
+                task_id=str(task),
+                seconds=draw(st.floats(0.02, 40.0)),
+                arrival=number,
+                lane=lanes[task],
+                solo=task in solo_tasks,
+                waiting_seconds=draw(st.sampled_from([0.0, 5.0, 100.0])),
+            )
+        )
+    return draw(st.permutations(segments))
+
+
+def test_nothing_pending_is_no_batch() -> None:
+    assert plan_batch([], RULES) is None
+    assert plan_batches([], RULES) == []
+
+
+@given(segments=pending(), budget=st.floats(1.0, 300.0), most=st.integers(1, 20))
+def test_every_segment_runs_exactly_once_within_the_budget(
+    segments: list[PendingSegment], budget: float, most: int
+) -> None:
+    batches = plan_batches(segments, BatchRules(seconds=budget, max_segments=most))
+    keys = [segment.key for batch in batches for segment in batch.segments]
+    assert sorted(keys) == sorted(segment.key for segment in segments)
+    for batch in batches:
+        assert len(batch.segments) <= most
+        assert len(batch.segments) == 1 or batch.padded_seconds <= budget
+        assert batch.padding_share <= RULES.max_padding_share + 1e-9
+
+
+@given(segments=pending())
+def test_the_most_urgent_segment_is_always_in_the_next_batch(
+    segments: list[PendingSegment],
+) -> None:
+    batch = plan_batch(segments, RULES)
+    if batch is None:
+        return
+    order = list(Lane)
+    head = min(
+        segments,
+        key=lambda part: (
+            -1 if part.waiting_seconds >= 30 else order.index(part.lane),
+            part.arrival,
+        ),
+    )
+    assert head in batch.segments
+
+
+@given(segments=pending())
+def test_a_solo_task_shares_its_batch_with_nobody(segments: list[PendingSegment]) -> None:
+    for batch in plan_batches(segments, RULES):
+        if any(segment.solo for segment in batch.segments):
+            assert len({segment.task_id for segment in batch.segments}) == 1
+
+
+def test_segments_of_many_tasks_share_a_batch() -> None:
+    batch = plan_batch([_segment(number) for number in range(40)], RULES)
+    assert batch is not None
+    assert len(batch.segments) == 40
+    assert batch.padded_seconds == 400
+    assert batch.padding_share == 0
+
+
+def test_lengths_that_differ_much_go_to_different_batches() -> None:
+    lengths = [1.0, 30.0] * 5
+    batches = plan_batches([_segment(n, seconds) for n, seconds in enumerate(lengths)], RULES)
+    assert [{segment.seconds for segment in batch.segments} for batch in batches] == [{1.0}, {30.0}]
+    assert padding_share(batches) == 0
+
+
+def test_an_interactive_segment_goes_first_and_waits_for_no_other_work() -> None:
+    segments = [_segment(number) for number in range(30)]
+    late = _segment(99, lane=Lane.INTERACTIVE)
+    first, second = plan_batches([*segments, late], RULES)
+    assert first.segments == (late,)
+    assert len(second.segments) == 30
+
+
+def test_an_overdue_segment_comes_before_the_interactive_lane() -> None:
+    overdue = _segment(5, lane=Lane.BATCH, waiting_seconds=31.0)
+    batch = plan_batch([_segment(1, lane=Lane.INTERACTIVE), overdue], RULES)
+    assert batch is not None
+    assert batch.segments == (overdue,)
+
+
+def test_a_segment_longer_than_the_budget_runs_alone() -> None:
+    batches = plan_batches([_segment(0, 30.0), _segment(1, 30.0)], BatchRules(seconds=20))
+    assert [len(batch.segments) for batch in batches] == [1, 1]
+
+
+def test_of_equals_the_oldest_share_the_batch_with_the_oldest() -> None:
+    segments = [_segment(number, 10.0) for number in range(10)]
+    batch = plan_batch(reversed(segments), BatchRules(seconds=30))
+    assert batch is not None
+    assert [segment.arrival for segment in batch.segments] == [0, 1, 2]

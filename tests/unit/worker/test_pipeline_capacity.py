@@ -1,0 +1,82 @@
+"""Room, gathering, drains, backoff, throughput: decisions on plain numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from asr_core.task import Lane
+from asr_worker.capacity import (
+    Throughput,
+    Unfinished,
+    backoff_seconds,
+    fits,
+    reap_every_seconds,
+    room_left,
+    worth_gathering,
+)
+
+
+def test_an_empty_worker_has_room_for_two_batches() -> None:
+    room = room_left([], batch_seconds=500, max_tasks=256)
+    assert (room.seconds, room.tasks) == (1000, 256)
+
+
+def test_room_shrinks_by_what_is_still_to_be_transcribed() -> None:
+    assert room_left([100, 250], batch_seconds=500, max_tasks=256).seconds == 650
+
+
+def test_a_ten_hour_recording_leaves_room_for_a_short_one_and_two_of_them_do_not() -> None:
+    assert room_left([36_000], batch_seconds=500, max_tasks=256)
+    assert not room_left([36_000, 36_000], batch_seconds=500, max_tasks=256)
+
+
+def test_there_is_no_room_beyond_the_most_tasks_whatever_their_length() -> None:
+    assert not room_left([1.0] * 8, batch_seconds=500, max_tasks=8)
+
+
+@pytest.mark.parametrize(
+    ("ready", "lanes", "coming", "waits"),
+    [
+        (10, [Lane.NORMAL], True, True),
+        (10, [Lane.NORMAL], False, False),
+        (500, [Lane.NORMAL], True, False),
+        (10, [Lane.BATCH, Lane.INTERACTIVE], True, False),
+    ],
+)
+def test_an_idle_engine_waits_only_for_more_of_what_nobody_watches(
+    ready: float, lanes: list[Lane], coming: bool, waits: bool
+) -> None:
+    assert waits is worth_gathering(
+        ready_seconds=ready, batch_seconds=500, lanes=lanes, more_coming=coming
+    )
+
+
+def test_a_drain_keeps_the_shortest_tasks_that_fit_in_the_grace_period() -> None:
+    tasks = [Unfinished("long", 5000.0), Unfinished("short", 10.0), Unfinished("middle", 600.0)]
+    assert fits(tasks, throughput=100, grace_seconds=10) == {"short", "middle"}
+    assert fits(tasks, throughput=1, grace_seconds=30) == {"short"}
+
+
+def test_a_drain_without_grace_keeps_nothing_and_one_without_a_measure_keeps_all() -> None:
+    tasks = [Unfinished("a", 1.0), Unfinished("b", 9000.0)]
+    assert fits(tasks, throughput=100, grace_seconds=0) == set()
+    assert fits(tasks, throughput=0, grace_seconds=30) == {"a", "b"}
+
+
+def test_reaping_keeps_pace_with_short_leases() -> None:
+    assert (reap_every_seconds(30), reap_every_seconds(2)) == (5, 1)
+
+
+def test_backoff_doubles_up_to_its_limit() -> None:
+    pauses = [backoff_seconds(n, first=1, most=5) for n in (0, 1, 2, 3, 1000)]
+    assert pauses == [1, 2, 4, 5, 5]
+
+
+def test_throughput_follows_the_recent_batches() -> None:
+    measured = Throughput(half_life_seconds=60)
+    assert measured.audio_seconds_per_second == 0
+    for _ in range(10):
+        measured.add(100, 1)
+    assert measured.audio_seconds_per_second == pytest.approx(100)
+    measured.add(1000, 600)
+    assert measured.audio_seconds_per_second == pytest.approx(1000 / 600, rel=0.05)

@@ -1,0 +1,133 @@
+"""The claim loop: what it asks for, and what it does after a lost reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from asr_core.errors import QueueUnavailable
+from asr_core.queue import Claim, Consumer
+from asr_core.task import Lane, State, Task, TaskOptions
+from asr_worker.capacity import Room
+from asr_worker.claiming import Claiming
+from asr_worker.hand import Hand, TaskInHand
+
+pytestmark = pytest.mark.asyncio
+
+
+def claim_of(name: str, *, solo: bool = False) -> Claim:
+    task = Task(
+        task_id=name, state=State.PROCESSING, pool="default", lane=Lane.NORMAL, tenant="t",
+        filename="", content_type="", bytes=1, duration_seconds=1, options=TaskOptions(),
+        created_at=0, queued_at=0,
+    )  # fmt: skip
+    return Claim(task, f"token-{name}", solo)
+
+
+class ScriptedConsumer:
+    """Answers `claim` from a list: claims, or an error; then with nothing."""
+
+    def __init__(self, *replies: list[Claim] | Exception, begun: Sequence[Claim] = ()) -> None:
+        self.replies = list(replies)
+        self.begun = list(begun)
+        self.calls: list[str] = []
+        self.idle = asyncio.Event()
+
+    @asynccontextmanager
+    async def wake(self) -> AsyncIterator[asyncio.Event]:
+        yield asyncio.Event()
+
+    async def prepare(self) -> None:
+        self.calls.append("prepare")
+
+    async def recover(self) -> list[Claim]:
+        self.calls.append("recover")
+        return self.begun
+
+    async def claim(self, **_room: Any) -> list[Claim]:
+        self.calls.append("claim")
+        if not self.replies:
+            self.idle.set()
+            return []
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def reap(self, **_room: Any) -> list[Claim]:
+        self.calls.append("reap")
+        return []
+
+
+class Scene:
+    """A claim loop with a hand that keeps what it is given."""
+
+    def __init__(self, consumer: ScriptedConsumer, room: Callable[[], Room] | None = None) -> None:
+        self.hand = Hand()
+        self.consumer = consumer
+        self.usable = True
+        self.claiming = Claiming(
+            cast("Consumer", consumer),
+            self.hand,
+            room=room or (lambda: Room(1000, 100)),
+            may_claim=self._may_claim,
+            begin=self._begin,
+            lease_seconds=30,
+        )
+
+    async def _may_claim(self) -> bool:
+        return self.usable
+
+    def _begin(self, claims: Sequence[Claim]) -> None:
+        for claim in claims:
+            assert (claim.task.task_id, claim.token) not in self.hand
+            self.hand.add(TaskInHand(claim, Path("x"), 1.0))
+
+    async def run(self) -> None:
+        running = asyncio.create_task(self.claiming.run())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.consumer.idle.wait(), 2)
+        self.claiming.stop()
+        await running
+
+
+async def test_after_an_error_it_takes_up_what_was_begun_and_is_not_yet_known() -> None:
+    known, lost = claim_of("known"), claim_of("lost")
+    scene = Scene(ScriptedConsumer([known], QueueUnavailable("reply lost"), begun=[known, lost]))
+    await scene.run()
+    assert {task.task_id for task in scene.hand} == {"known", "lost"}
+    calls = scene.consumer.calls
+    failed = calls.index("claim", calls.index("claim") + 1)
+    assert calls[failed + 1 : failed + 3] == ["prepare", "recover"]
+
+
+async def test_it_claims_nothing_beside_a_task_that_must_run_alone() -> None:
+    scene = Scene(ScriptedConsumer([claim_of("alone", solo=True)], [claim_of("other")]))
+    scene.consumer.idle.set()
+    running = asyncio.create_task(scene.claiming.run())
+    while not len(scene.hand):
+        await asyncio.sleep(0)
+    for _ in range(3):
+        scene.hand.changed.set()
+        await asyncio.sleep(0.03)
+    scene.claiming.stop()
+    await running
+    assert scene.consumer.calls.count("claim") == 1
+
+
+@pytest.mark.parametrize("reason", ["cordoned", "full", "store"])
+async def test_it_claims_nothing_while_it_must_not(reason: str) -> None:
+    consumer = ScriptedConsumer([claim_of("a")])
+    scene = Scene(consumer, room=lambda: Room(0 if reason == "full" else 1000, 100))
+    scene.claiming.cordoned = reason == "cordoned"
+    scene.usable = reason != "store"
+    running = asyncio.create_task(scene.claiming.run())
+    await asyncio.sleep(0.05)
+    scene.claiming.stop()
+    await running
+    assert consumer.calls == []

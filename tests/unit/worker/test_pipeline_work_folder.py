@@ -1,0 +1,38 @@
+"""Local files are removed with their process, or by the next one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr_worker.work_folder import WorkFolder
+
+
+def test_the_folder_of_a_dead_process_is_removed_and_that_of_a_live_one_is_not(
+    tmp_path: Path,
+) -> None:
+    dead = tmp_path / "asr-worker-dead"
+    dead.mkdir()
+    (dead / "lock").touch()
+    (dead / "1-task").mkdir()
+    (dead / "1-task" / "pcm").write_bytes(b"samples")
+    live = WorkFolder(tmp_path)
+    assert live.removed_leftovers == 1
+    assert not dead.exists()
+    other = WorkFolder(tmp_path)
+    assert other.removed_leftovers == 0
+    assert live.path.exists()
+    live.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_a_worker_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "someone-else").mkdir()
+    WorkFolder(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["someone-else"]
+
+
+def test_no_two_attempts_share_a_folder(tmp_path: Path) -> None:
+    folder = WorkFolder(tmp_path)
+    assert folder.for_task("id") != folder.for_task("id")
+    folder.close()

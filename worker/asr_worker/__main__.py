@@ -1,0 +1,7 @@
+"""`python -m asr_worker`."""
+
+if __name__ == "__main__":
+    # Here and not above: the decoder processes import this module too and need nothing of it.
+    from asr_worker.main import leave, main
+
+    leave(main())

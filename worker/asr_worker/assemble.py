@@ -1,0 +1,86 @@
+"""One transcript from the texts of a task's segments, in order and in the recording's time.
+
+Pure: what the engine said about each span goes in, the result model comes out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
+from asr_worker.engines.base import Engine, SegmentText, Word
+from asr_worker.engines.words import joins_without_space
+from asr_worker.segments import Span
+
+
+@dataclass(frozen=True)
+class PlacedText:
+    """What was said in a span; `channel` is None for a mono mix. Word times count from the span."""
+
+    span: Span
+    channel: int | None
+    said: SegmentText
+
+
+def assemble(
+    placed: Iterable[PlacedText], *, duration_seconds: float, engine: Engine
+) -> Transcript:
+    """The whole result of one task. Segments without text are left out."""
+    spoken = sorted(
+        (part for part in placed if part.said.text),
+        key=lambda part: (part.span.start, -1 if part.channel is None else part.channel),
+    )
+    return Transcript(
+        text=join_texts([part.said.text for part in spoken]),
+        language=_language(spoken),
+        duration_seconds=round(duration_seconds, 3),
+        segments=tuple(_segment(part) for part in spoken),
+        model=engine.model_id,
+        engine=engine.name,
+        device=engine.device,
+    )
+
+
+def join_texts(texts: Sequence[str]) -> str:
+    """Texts one after another; no space between two that are written without spaces."""
+    joined = ""
+    for text in texts:
+        glue = "" if not joined or joins_without_space(joined[-1], text[0]) else " "
+        joined += glue + text
+    return joined
+
+
+def _segment(part: PlacedText) -> TranscriptSegment:
+    return TranscriptSegment(
+        start_seconds=round(part.span.start_seconds, 3),
+        end_seconds=round(part.span.end_seconds, 3),
+        text=part.said.text,
+        channel=part.channel,
+        language=part.said.language,
+        emotion=part.said.emotion,
+        events=part.said.events,
+        words=tuple(_word(word, part.span) for word in part.said.words),
+    )
+
+
+def _word(word: Word, span: Span) -> TranscriptWord:
+    """The word in the recording's time, never beyond its span."""
+    start = min(span.start_seconds + word.start_seconds, span.end_seconds)
+    end = min(max(span.start_seconds + word.end_seconds, start), span.end_seconds)
+    return TranscriptWord(
+        text=word.text,
+        start_seconds=round(start, 3),
+        end_seconds=round(end, 3),
+        confidence=None if word.confidence is None else round(word.confidence, 4),
+    )
+
+
+def _language(spoken: Sequence[PlacedText]) -> str | None:
+    """The language that was spoken longest."""
+    seconds: Counter[str] = Counter()
+    for part in spoken:
+        if part.said.language is not None:
+            seconds[part.said.language] += part.span.end - part.span.start
+    return seconds.most_common(1)[0][0] if seconds else None

@@ -1,0 +1,107 @@
+"""How much a worker takes on, and how much it can still finish. Pure: no I/O, no clock of its own.
+
+All seconds of audio are seconds to transcribe: a file split into two channels counts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from asr_core.task import Lane
+
+Key = TypeVar("Key", bound=Hashable)
+
+BATCHES_IN_HAND = 2
+GATHER_SECONDS = 0.05
+REAP_SECONDS = 5.0
+_DRAIN_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Room:
+    """What may be claimed now, in audio-seconds and in tasks."""
+
+    seconds: float
+    tasks: int
+
+    def __bool__(self) -> bool:
+        return self.seconds > 0 and self.tasks > 0
+
+
+def room_left(left_seconds: Iterable[float], *, batch_seconds: float, max_tasks: int) -> Room:
+    """Two batches of audio less what is in hand; `left_seconds` holds what each task still needs.
+
+    A task counts as one batch at most: batches mix tasks, so a ten-hour recording does not keep a
+    worker from taking the short request behind it.
+    """
+    left = [min(seconds, batch_seconds) for seconds in left_seconds]
+    return Room(BATCHES_IN_HAND * batch_seconds - sum(left), max_tasks - len(left))
+
+
+def worth_gathering(
+    *, ready_seconds: float, batch_seconds: float, lanes: Iterable[Lane], more_coming: bool
+) -> bool:
+    """Whether an idle engine waits for a fuller batch: a blink, and only while more is coming.
+
+    Someone waits on an interactive task: it starts at once.
+    """
+    return more_coming and ready_seconds < batch_seconds and Lane.INTERACTIVE not in lanes
+
+
+@dataclass(frozen=True)
+class Unfinished(Generic[Key]):
+    """One task at the moment of a drain."""
+
+    key: Key
+    left_seconds: float
+
+
+def fits(tasks: Sequence[Unfinished[Key]], *, throughput: float, grace_seconds: float) -> set[Key]:
+    """The tasks that a draining worker keeps: the shortest first, what the grace period holds.
+
+    `throughput` is in audio-seconds per second; 0 says that nothing has been measured, then all are
+    kept and the end of the grace period decides.
+    """
+    if grace_seconds <= 0:
+        return set()
+    if throughput <= 0:
+        return {task.key for task in tasks}
+    budget = throughput * grace_seconds * _DRAIN_SHARE
+    kept: set[Key] = set()
+    for task in sorted(tasks, key=lambda task: task.left_seconds):
+        budget -= task.left_seconds
+        if budget < 0:
+            break
+        kept.add(task.key)
+    return kept
+
+
+def reap_every_seconds(lease_seconds: float) -> float:
+    """Five seconds, or half of a shorter lease."""
+    return min(REAP_SECONDS, lease_seconds / 2)
+
+
+def backoff_seconds(failures: int, *, first: float, most: float) -> float:
+    """Doubles with every failure in a row."""
+    return min(most, first * 2.0 ** min(failures, 30))
+
+
+class Throughput:
+    """Audio-seconds per second of the engine, with older batches counting less and less."""
+
+    def __init__(self, *, half_life_seconds: float = 60.0) -> None:
+        self._half_life = half_life_seconds
+        self._audio = 0.0
+        self._busy = 0.0
+
+    def add(self, audio_seconds: float, busy_seconds: float) -> None:
+        fading = 0.5 ** (busy_seconds / self._half_life)
+        self._audio = self._audio * fading + audio_seconds
+        self._busy = self._busy * fading + busy_seconds
+
+    @property
+    def audio_seconds_per_second(self) -> float:
+        """0 while nothing has been measured."""
+        return self._audio / self._busy if self._busy > 0 else 0.0

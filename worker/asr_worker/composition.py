@@ -1,0 +1,159 @@
+"""Puts a worker's parts together. Starts nothing and touches nothing outside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+
+from asr_core.metrics import Metrics
+from asr_core.queue import Consumer, LeaseKeeper, Outcome
+from asr_core.settings import WorkerSettings
+from asr_core.store import Store
+from asr_worker.batching import BatchRules
+from asr_worker.capacity import Throughput, room_left
+from asr_worker.claiming import Claiming
+from asr_worker.decode_pool import DecodePool
+from asr_worker.engine_thread import EngineThread
+from asr_worker.engines.base import Engine
+from asr_worker.feed import Feed, Transcribe
+from asr_worker.hand import Hand
+from asr_worker.heartbeat import Heartbeat
+from asr_worker.lease_watch import LeaseWatch
+from asr_worker.pipeline import Pipeline
+from asr_worker.preparation import Preparation
+from asr_worker.reports import Reports
+from asr_worker.stages import Stages
+from asr_worker.store_access import StoreAccess
+from asr_worker.watchdog import Watchdog
+from asr_worker.work_folder import WorkFolder
+
+_MOST_DECODERS = 8
+
+
+@dataclass(frozen=True)
+class LoadedEngine:
+    """The engine with the thread that owns it; `transcribe` bears running out of memory."""
+
+    engine: Engine
+    thread: EngineThread
+    transcribe: Transcribe
+    startup_seconds: float
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the parts share and someone else closes."""
+
+    settings: WorkerSettings
+    consumer: Consumer
+    loaded: LoadedEngine
+    decoders: DecodePool
+    folder: WorkFolder
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One of each. Loops are methods named `run`; the keeper and the watchdog are threads."""
+
+    pipeline: Pipeline
+    claiming: Claiming
+    heartbeat: Heartbeat
+    lease_watch: LeaseWatch
+    keeper: LeaseKeeper
+    watchdog: Watchdog
+    throughput: Throughput
+
+
+def decoder_count(settings: WorkerSettings) -> int:
+    """As configured, else half of the processors: the engine and the features need the others."""
+    return settings.decode_processes or max(1, min(_MOST_DECODERS, (os.cpu_count() or 1) // 2))
+
+
+def compose(around: Surroundings) -> Parts:
+    """The parts of one process; call it on the event loop they are to run on."""
+    settings, loaded = around.settings, around.loaded
+    loop = asyncio.get_running_loop()
+    hand, throughput = Hand(), Throughput()
+
+    def on_lost(task_id: str, token: str, outcome: Outcome) -> None:
+        with suppress(RuntimeError):  # the loop is closed: there is nothing left to lose
+            loop.call_soon_threadsafe(pipeline.lose, task_id, token, outcome)
+
+    keeper = LeaseKeeper(
+        settings,
+        settings,
+        consumer=around.consumer.name,
+        progress_deadline_seconds=settings.progress_deadline_seconds,
+        on_lost=on_lost,
+    )
+    watchdog = Watchdog(
+        deadline_seconds=settings.progress_deadline_seconds,
+        busy_since=lambda: loaded.thread.busy_since,
+    )
+    pipeline = _pipeline(around, hand, keeper, throughput)
+    claiming = _claiming(around, hand, pipeline)
+    heartbeat = Heartbeat(
+        settings, around.consumer, loaded.engine, hand, claiming, throughput, loaded.startup_seconds
+    )
+    lease_watch = LeaseWatch(
+        keeper,
+        pipeline,
+        claiming,
+        watchdog,
+        lease_seconds=settings.lease_seconds,
+        progress_deadline_seconds=settings.progress_deadline_seconds,
+    )
+    return Parts(pipeline, claiming, heartbeat, lease_watch, keeper, watchdog, throughput)
+
+
+def _pipeline(
+    around: Surroundings, hand: Hand, keeper: LeaseKeeper, throughput: Throughput
+) -> Pipeline:
+    settings, loaded, metrics = around.settings, around.loaded, around.metrics
+    stages = Stages(metrics, keeper)
+    store = StoreAccess(Store.open(settings.store_url))
+    feed = Feed(
+        loaded.transcribe,
+        loaded.engine.warm_up,
+        loaded.thread,
+        BatchRules(seconds=settings.batch_size),
+        metrics=metrics,
+        throughput=throughput,
+        stages=stages,
+        more_coming=lambda: any(task.preparing for task in hand),
+    )
+    processes = decoder_count(settings)
+    return Pipeline(
+        hand=hand,
+        folder=around.folder,
+        keeper=keeper,
+        preparation=Preparation(
+            settings, store, around.decoders, processes=processes, stages=stages
+        ),
+        feed=feed,
+        stages=stages,
+        reports=Reports(around.consumer),
+        store=store,
+        engine=loaded.engine,
+        metrics=metrics,
+        retry_limit=settings.retry_limit,
+    )
+
+
+def _claiming(around: Surroundings, hand: Hand, pipeline: Pipeline) -> Claiming:
+    settings = around.settings
+    return Claiming(
+        around.consumer,
+        hand,
+        room=lambda: room_left(
+            (task.left_seconds for task in hand),
+            batch_seconds=settings.batch_size,
+            max_tasks=settings.max_tasks_in_hand,
+        ),
+        may_claim=pipeline.store.usable,
+        begin=pipeline.begin,
+        lease_seconds=settings.lease_seconds,
+    )

@@ -1,0 +1,53 @@
+"""The one thread that owns the model: it is loaded, warmed up and run there and nowhere else.
+
+A daemon thread, because a running batch cannot be interrupted and must not keep the process alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class EngineThread:
+    """Runs calls one after the other on one thread."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+        self._calls = queue.SimpleQueue()
+        self.busy_since: float | None = None
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    async def call(self, function: Callable[[], Result]) -> Result:
+        """What `function` returns or raises; whoever stops waiting does not stop it."""
+        future: Future[Result] = Future()
+        self._calls.put((future, function))
+        return await asyncio.wrap_future(future)
+
+    def stop(self) -> None:
+        """Ends the thread after the call that runs now."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (item := self._calls.get()) is not None:
+            future, function = item
+            if not future.set_running_or_notify_cancel():
+                continue
+            self.busy_since = time.monotonic()
+            try:
+                result = function()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            finally:
+                self.busy_since = None
+                del item, future, function  # a batch's audio must not outlive it

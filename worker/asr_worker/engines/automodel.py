@@ -1,0 +1,182 @@
+"""Whatever else FunASR loads, through `funasr.AutoModel`.
+
+AutoModel is not thread-safe, takes one set of options per call and may lose items; this groups a
+batch by its options, hands over arrays only (a string could be a URL or a list of files), and puts
+every result back to the segment it belongs to.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from asr_core.errors import EngineFailed
+from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
+from asr_worker.engines.funasr_models import (
+    SAFE_OPTIONS,
+    ModelFolder,
+    assert_device,
+    quiet,
+    thread_count,
+)
+from asr_worker.engines.tags import parse_tags
+from asr_worker.engines.words import timed_words
+from asr_worker.pcm import SAMPLE_RATE
+
+_RICH: Final[frozenset[Feature]] = frozenset({"language", "itn", "timestamps", "emotion", "events"})
+# What the architectures of FunASR's registry heed and return; others transcribe and no more.
+FEATURES: Final[dict[str, frozenset[Feature]]] = {
+    "SenseVoiceSmall": _RICH,
+    "Paraformer": frozenset({"timestamps"}),
+    "BiCifParaformer": frozenset({"timestamps"}),
+    "SeacoParaformer": frozenset({"timestamps", "hotwords"}),
+    "ContextualParaformer": frozenset({"hotwords"}),
+    "FunASRNano": frozenset({"language", "itn", "hotwords"}),
+    "WhisperWarp": frozenset({"language"}),
+}
+
+Options = tuple[str, bool, tuple[str, ...]]
+
+
+class AutoModelEngine:
+    """The `automodel` engine. One thread owns it."""
+
+    name: Final = "automodel"
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        device: str,
+        cpu_threads: int | None = None,
+        *,
+        punc_model: str = "",
+    ) -> None:
+        """`punc_model` is a punctuation model that FunASR runs on every text."""
+        self.model_id = folder.model_id
+        self.device = device
+        self.supports = FEATURES.get(folder.architecture, frozenset())
+        self._folder = folder
+        self._punc_model = punc_model
+        self._threads = thread_count(cpu_threads)
+        self._auto: Any = None
+        self._takes_batches = True
+
+    def load(self) -> None:
+        """Build the model from its folder. Raises ModelNotLoaded."""
+        options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads}
+        if self._punc_model:
+            options["punc_model"] = self._punc_model
+            options["punc_kwargs"] = dict(SAFE_OPTIONS)
+        with quiet():
+            from funasr import AutoModel
+
+            try:
+                auto = AutoModel(model=str(self._folder.path), log_level="WARNING", **options)
+            except Exception as error:
+                raise ModelNotLoaded(
+                    f"model {self.model_id!r} cannot be loaded: {error}"
+                ) from error
+        assert_device(auto.model, self.device)
+        frontend = auto.kwargs.get("frontend")
+        if hasattr(frontend, "dither"):
+            # The same audio must give the same text twice.
+            frontend.dither = 0.0
+        self._auto = auto
+
+    def warm_up(self) -> None:
+        """One second of faint noise: some models return early on silence."""
+        noise = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
+        self.transcribe([SegmentAudio(noise)])
+
+    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+        """One text for each segment, in order; a segment the model lost gives an empty one."""
+        if self._auto is None:
+            raise EngineFailed("the engine was asked to transcribe before it was loaded")
+        groups: dict[Options, list[int]] = {}
+        for index, segment in enumerate(batch):
+            groups.setdefault(_options(segment), []).append(index)
+        texts: dict[int, SegmentText] = {}
+        for options, indices in groups.items():
+            said = self._group([batch[index].pcm for index in indices], options)
+            texts.update(zip(indices, said, strict=True))
+        return [texts[index] for index in range(len(batch))]
+
+    def _group(self, arrays: list[Any], options: Options) -> list[SegmentText]:
+        if len(arrays) > 1 and self._takes_batches:
+            try:
+                results = self._generate(arrays, options)
+            except (NotImplementedError, AssertionError) as error:
+                # Models with a language model as decoder take one item at a time, and say so here.
+                logging.getLogger(__name__).warning("no batches in this model: %s", error)
+                self._takes_batches = False
+            else:
+                matched = _match(results, len(arrays))
+                if matched is not None:
+                    return [_said(result) for result in matched]
+        texts = []
+        for array in arrays:
+            results = self._generate([array], options)
+            texts.append(_said(results[0]) if results else SegmentText(""))
+        return texts
+
+    def _generate(self, arrays: list[Any], options: Options) -> list[dict[str, Any]]:
+        language, use_itn, hotwords = options
+        arguments: dict[str, Any] = {
+            "batch_size": len(arrays),
+            "key": [_key(index) for index in range(len(arrays))],
+            "language": language,
+            "use_itn": use_itn,
+            "output_timestamp": "timestamps" in self.supports,
+        }
+        if hotwords and "hotwords" in self.supports:
+            arguments["hotword"] = " ".join(hotwords)
+            arguments["hotwords"] = list(hotwords)
+        with quiet(), torch.inference_mode():
+            results: list[dict[str, Any]] = self._auto.generate(arrays, **arguments)
+        return results
+
+
+def _options(segment: SegmentAudio) -> Options:
+    return (
+        segment.language,
+        segment.use_itn,
+        tuple(filter(None, map(_safe_hotword, segment.hotwords))),
+    )
+
+
+def _safe_hotword(word: str) -> str:
+    """A hotword as FunASR may see it: it opens `x.txt` and fetches what begins with `http`."""
+    return " ".join(
+        word.replace("/", " ").replace("\\", " ").replace(".", " ").replace(":", " ").split()
+    )
+
+
+def _key(index: int) -> str:
+    return f"segment-{index}"
+
+
+def _match(results: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]] | None:
+    """Results in the order of their segments, or None where FunASR left that unclear.
+
+    Models drop items of which nothing was recognised, and some repeat one key for all items.
+    """
+    by_key = {str(result.get("key")): result for result in results}
+    keys = [_key(index) for index in range(count)]
+    if len(by_key) == len(results) and set(by_key) <= set(keys):
+        return [by_key.get(key, {}) for key in keys]
+    return list(results) if len(results) == count else None
+
+
+def _said(result: dict[str, Any]) -> SegmentText:
+    tagged = parse_tags(str(result.get("text", "")))
+    return SegmentText(
+        text=tagged.text,
+        language=tagged.language,
+        emotion=tagged.emotion,
+        events=tagged.events,
+        words=timed_words(tagged.text, result.get("words"), result.get("timestamp") or ()),
+    )

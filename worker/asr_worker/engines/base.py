@@ -1,0 +1,83 @@
+"""What an engine is: the protocol, what goes in and what comes out. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol
+
+from asr_core.errors import AsrError
+from asr_worker.pcm import SAMPLE_RATE, FloatArray
+
+Feature = Literal["language", "itn", "hotwords", "timestamps", "emotion", "events"]
+
+
+class ModelNotLoaded(AsrError):
+    """The model cannot be loaded as configured: the worker must not start."""
+
+    code: ClassVar[str] = "model_not_loaded"
+    status: ClassVar[int] = 503
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentAudio:
+    """One segment: mono float32 in [-1, 1) at 16 kHz, and what its caller asked for."""
+
+    pcm: FloatArray
+    language: str = "auto"
+    use_itn: bool = False
+    hotwords: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word; seconds count from the start of its segment, confidence is 0 to 1."""
+
+    text: str
+    start_seconds: float
+    end_seconds: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class SegmentText:
+    """What was said in one segment; `text` carries no tags. Unknown fields are None or empty."""
+
+    text: str
+    language: str | None = None
+    emotion: str | None = None
+    events: tuple[str, ...] = ()
+    words: tuple[Word, ...] = ()
+
+
+class Engine(Protocol):
+    """A loaded or loadable model. One thread owns it."""
+
+    @property
+    def name(self) -> str:
+        """Which engine this is: `sensevoice` or `automodel`."""
+
+    @property
+    def model_id(self) -> str:
+        """The model as it was configured: `embedded`, a hub id or a folder."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes, as torch names it: `cpu`, `cuda:0`."""
+
+    @property
+    def supports(self) -> frozenset[Feature]:
+        """Which options it heeds and which fields it fills."""
+
+    def load(self) -> None:
+        """Read the weights. Raises ModelNotLoaded."""
+
+    def warm_up(self) -> None:
+        """Run once, so that the first task does not pay for lazy initialisation."""
+
+    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+        """One text for each segment, in order. Results do not depend on what shares the batch."""

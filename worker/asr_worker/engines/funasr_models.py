@@ -1,0 +1,114 @@
+"""Finding and loading FunASR models: the folder, the device, the network off and on.
+
+Everything here is for FunASR's sake: what it prints while it is imported, what it downloads, and
+the processor it silently falls back to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from omegaconf import OmegaConf
+
+from asr_worker.engines.base import ModelNotLoaded
+
+EMBEDDED: Final = "embedded"
+# No look at a package index, no progress bars, no code from a model folder.
+SAFE_OPTIONS: Final[dict[str, Any]] = {
+    "disable_update": True,
+    "disable_pbar": True,
+    "check_latest": False,
+    "trust_remote_code": False,
+    "disable_log": True,
+}
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model on this disk: how it was named, where it lies, its class in FunASR's registry."""
+
+    model_id: str
+    path: Path
+    architecture: str
+
+
+def find_model(model: str, revision: str = "") -> ModelFolder:
+    """The folder of `embedded`, of a local folder or of a hub id, which is downloaded if need be.
+
+    Raises ModelNotLoaded.
+    """
+    path = _embedded_folder() if model == EMBEDDED else Path(model)
+    if not path.is_dir():
+        path = _download(model, revision)
+    config = path / "config.yaml"
+    if not config.is_file():
+        raise ModelNotLoaded(f"model {model!r}: {path} holds no config.yaml")
+    architecture = OmegaConf.select(OmegaConf.load(config), "model")
+    if not isinstance(architecture, str):
+        raise ModelNotLoaded(f"model {model!r}: {config} names no model")
+    return ModelFolder(model, path, architecture)
+
+
+def pick_device(use_gpu: bool | None) -> str:
+    """`cuda:0` or `cpu`. None takes a GPU if there is one, True requires it, False never does."""
+    present = use_gpu is not False and torch.cuda.is_available()
+    if use_gpu and not present:
+        raise ModelNotLoaded("a GPU is required (ASR_USE_GPU=true) and torch finds none")
+    return "cuda:0" if present else "cpu"
+
+
+def thread_count(cpu_threads: int | None) -> int:
+    """Threads for torch: as asked, else the processors this process may use."""
+    if cpu_threads is not None:
+        return cpu_threads
+    try:
+        return max(len(os.sched_getaffinity(0)), 1)
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def assert_device(model: torch.nn.Module, device: str) -> None:
+    """FunASR falls back to the CPU without a word: say so instead."""
+    found = str(next(model.parameters()).device)
+    if found != device:
+        raise ModelNotLoaded(f"the model was to be on {device} and is on {found}")
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what FunASR prints out of standard output, which may be a log of JSON lines."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+def _embedded_folder() -> Path:
+    folder = Path(str(resources.files("asr_worker"))) / EMBEDDED
+    if not (folder / "model.pt").is_file():
+        raise ModelNotLoaded(f"the embedded model is missing: {folder} holds no model.pt")
+    return folder
+
+
+def _download(model: str, revision: str) -> Path:
+    if model.startswith((".", "/", "~")):
+        raise ModelNotLoaded(f"model folder {model!r} does not exist")
+    options = {"model": model, **SAFE_OPTIONS}
+    if revision:
+        options["model_revision"] = revision
+    with quiet():
+        from funasr.download.download_model_from_hub import download_model
+
+        try:
+            path = Path(download_model(**options).get("model_path", ""))
+        except Exception as error:
+            raise ModelNotLoaded(f"model {model!r} cannot be downloaded: {error}") from error
+    if not path.is_dir():
+        raise ModelNotLoaded(f"model {model!r} is no folder here and cannot be downloaded")
+    return path

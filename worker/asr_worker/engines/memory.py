@@ -1,0 +1,69 @@
+"""Running out of memory costs time, never a task: halve the batch and run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from asr_core.errors import EngineFailed
+from asr_worker.engines.base import Engine, SegmentAudio, SegmentText
+
+
+class BatchBudget:
+    """The padded audio-seconds that fit in memory at once: shrinks by experience, never grows."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def shrink(self, seconds: float) -> None:
+        """Remember that more than `seconds` did not fit."""
+        self.seconds = min(self.seconds, seconds)
+
+
+def transcribe_within_memory(
+    engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget
+) -> list[SegmentText]:
+    """Transcribe a batch, in parts where it does not fit; results in the batch's order.
+
+    Raises EngineFailed when a single segment does not fit.
+    """
+    if len(batch) > 1 and padded_seconds(batch) > budget.seconds:
+        return _in_halves(engine, batch, budget)
+    try:
+        return engine.transcribe(batch)
+    except (MemoryError, RuntimeError) as error:
+        if not _out_of_memory(error):
+            raise
+    # Outside the handler: the exception's frames would hold the tensors that did not fit.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if len(batch) == 1:
+        raise EngineFailed(f"a segment of {batch[0].seconds:.1f} s does not fit in memory")
+    budget.shrink(padded_seconds(batch) / 2)
+    return _in_halves(engine, batch, budget)
+
+
+def padded_seconds(batch: Sequence[SegmentAudio]) -> float:
+    """What the engine computes: every segment as long as the longest."""
+    return max(segment.seconds for segment in batch) * len(batch)
+
+
+def _in_halves(
+    engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget
+) -> list[SegmentText]:
+    """Halve by length, so that the shorter half is padded to its own longest segment only."""
+    order = sorted(range(len(batch)), key=lambda index: batch[index].seconds)
+    middle = len(order) // 2
+    texts: dict[int, SegmentText] = {}
+    for half in (order[:middle], order[middle:]):
+        said = transcribe_within_memory(engine, [batch[index] for index in half], budget)
+        texts.update(zip(half, said, strict=True))
+    return [texts[index] for index in range(len(batch))]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """torch's allocator on CPU raises a plain RuntimeError."""
+    return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
+        "can't allocate memory" in str(error) or "out of memory" in str(error)
+    )

@@ -1,0 +1,181 @@
+"""SenseVoiceSmall on whole batches of segments from many tasks.
+
+FunASR's `AutoModel` runs one file at a time; this calls the same modules (encoder, CTC head,
+tokenizer) on padded batches with each segment's own language and text normalisation. The text is
+the same as `AutoModel.generate` gives; the encoder masks padding in attention and in its memory
+blocks, so what shares a batch changes nothing.
+
+Source: `funasr.models.sense_voice.model.SenseVoiceSmall.inference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from asr_core.errors import EngineFailed
+from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
+from asr_worker.engines.features import FeatureExtractor
+from asr_worker.engines.funasr_models import (
+    SAFE_OPTIONS,
+    ModelFolder,
+    assert_device,
+    quiet,
+    thread_count,
+)
+from asr_worker.engines.tags import is_tag, parse_tags
+from asr_worker.engines.words import TimedToken, group_words
+from asr_worker.pcm import SAMPLE_RATE
+
+ARCHITECTURE: Final = "SenseVoiceSmall"
+# Four query frames go before the audio: language, event, emotion, text normalisation.
+QUERY_FRAMES: Final = 4
+EVENT_EMOTION_QUERIES: Final = (1, 2)
+# The CTC head runs on this many frames at a time: 25,055 outputs each, 0.4 GB in all.
+HEAD_FRAMES: Final = 4096
+# FunASR's alignment puts a token half a frame before its index.
+HALF_FRAME: Final = 0.5
+
+
+class SenseVoiceEngine:
+    """The `sensevoice` engine. One thread owns it."""
+
+    name: Final = "sensevoice"
+    supports: Final[frozenset[Feature]] = frozenset(
+        {"language", "itn", "timestamps", "emotion", "events"}
+    )
+
+    def __init__(self, folder: ModelFolder, device: str, cpu_threads: int | None = None) -> None:
+        self.model_id = folder.model_id
+        self.device = device
+        self._folder = folder
+        self._threads = thread_count(cpu_threads)
+        self._model: Any = None
+
+    def load(self) -> None:
+        """Build the model from its folder. Raises ModelNotLoaded."""
+        with quiet():
+            from funasr import AutoModel
+
+            try:
+                model, parts = AutoModel.build_model(
+                    model=str(self._folder.path),
+                    device=self.device,
+                    ncpu=self._threads,
+                    **SAFE_OPTIONS,
+                )
+            except Exception as error:
+                raise ModelNotLoaded(
+                    f"model {self.model_id!r} cannot be loaded: {error}"
+                ) from error
+        assert_device(model, self.device)
+        self._features = FeatureExtractor(parts["frontend"])
+        self._tokenizer = parts["tokenizer"]
+        self._languages: dict[str, int] = model.lid_dict
+        self._styles: dict[str, int] = model.textnorm_dict
+        self._model = model.eval()
+
+    def warm_up(self) -> None:
+        """One short and one long batch, the shapes that work will have."""
+        for seconds, count in ((1, 1), (30, 2)):
+            self.transcribe([SegmentAudio(np.zeros(seconds * SAMPLE_RATE, np.float32))] * count)
+
+    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+        """One text for each segment, in order."""
+        if self._model is None:
+            raise EngineFailed("the engine was asked to transcribe before it was loaded")
+        if not batch:
+            return []
+        with torch.inference_mode():
+            features, lengths = self._features([segment.pcm for segment in batch])
+            encoded, frames = self._encode(features, lengths, batch)
+            ids, confidences = self._best_path(encoded, frames)
+        return [self._text(*path) for path in _split(ids, confidences, frames)]
+
+    def _encode(
+        self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
+    ) -> tuple[torch.Tensor, list[int]]:
+        """Encoder output (batch, frames, size), and each segment's frames with its queries."""
+        queries = torch.tensor(
+            [
+                [
+                    self._languages.get(segment.language, self._languages["auto"]),
+                    *EVENT_EMOTION_QUERIES,
+                    self._styles["withitn" if segment.use_itn else "woitn"],
+                ]
+                for segment in batch
+            ],
+            device=self.device,
+        )
+        speech = torch.cat([self._model.embed(queries), features.to(self.device)], dim=1)
+        frames = lengths + QUERY_FRAMES
+        encoded, _ = self._model.encoder(speech, frames.to(self.device))
+        return encoded, frames.tolist()
+
+    def _best_path(
+        self, encoded: torch.Tensor, frames: Sequence[int]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Best token of each frame and its probability, of all segments without their padding."""
+        valid = torch.cat([row[:count] for row, count in zip(encoded, frames, strict=True)])
+        ids, confidences = [], []
+        for part in valid.split(HEAD_FRAMES):
+            logits = self._model.ctc.ctc_lo(part)
+            best, index = logits.max(dim=-1)
+            ids.append(index)
+            confidences.append((best - logits.logsumexp(dim=-1)).exp())
+        return torch.cat(ids).cpu().numpy(), torch.cat(confidences).float().cpu().numpy()
+
+    def _text(
+        self, path: npt.NDArray[np.int64], confidences: npt.NDArray[np.float32]
+    ) -> SegmentText:
+        """Collapse one segment's path: text and tags from all frames, words from the audio's."""
+        runs = list(_runs(path, confidences, self._model.blank_id))
+        tagged = parse_tags(self._tokenizer.decode([token for token, *_ in runs]))
+        return SegmentText(
+            text=tagged.text,
+            language=tagged.language,
+            emotion=tagged.emotion,
+            events=tagged.events,
+            words=group_words(self._timed(runs, len(path)), self._tokenizer.decode),
+        )
+
+    def _timed(self, runs: Sequence[tuple[int, int, int, float]], frames: int) -> list[TimedToken]:
+        """The tokens of speech with their times.
+
+        The best path is the alignment: of all paths that collapse to these tokens it is the most
+        probable one, so FunASR's forced alignment of its own output finds the same.
+        """
+        step = self._features.frame_seconds
+        last = max(frames - QUERY_FRAMES - HALF_FRAME, 0.0) * step
+        tokens = []
+        for token, start, end, confidence in runs:
+            piece = self._tokenizer.sp.id_to_piece(token)
+            if start < QUERY_FRAMES or is_tag(piece):
+                continue
+            begin = max((start - QUERY_FRAMES - HALF_FRAME) * step, 0.0)
+            stop = min((end - QUERY_FRAMES - HALF_FRAME) * step, last)
+            tokens.append(TimedToken(token, piece, begin, max(stop, begin), confidence))
+        return tokens
+
+
+def _split(
+    ids: npt.NDArray[np.int64], confidences: npt.NDArray[np.float32], frames: Sequence[int]
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]:
+    bounds = np.cumsum(frames)[:-1]
+    return zip(np.split(ids, bounds), np.split(confidences, bounds), strict=True)
+
+
+def _runs(
+    path: npt.NDArray[np.int64], confidences: npt.NDArray[np.float32], blank: int
+) -> Iterator[tuple[int, int, int, float]]:
+    """Token, first frame, frame after the last, and peak probability of each run but blanks."""
+    starts = np.flatnonzero(np.diff(path, prepend=-1))
+    ends = np.append(starts[1:], len(path))
+    peaks = np.maximum.reduceat(confidences, starts)
+    for start, end, peak in zip(starts.tolist(), ends.tolist(), peaks.tolist(), strict=True):
+        if path[start] != blank:
+            yield int(path[start]), start, end, peak

@@ -1,0 +1,34 @@
+"""Which segment is next: start-time fair queueing over the tasks in hand. Pure.
+
+Goyal, Vin, Cheng 1996 (doi:10.1145/248156.248171): a segment's tag is the virtual time at which
+its task became ready plus what the task has used by then, divided by the weight of its lane. A
+short file behind ten hours of another is thus next but one, and every lane moves on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from asr_core.task import Lane
+
+WEIGHTS = {Lane.INTERACTIVE: 64.0, Lane.NORMAL: 8.0, Lane.BATCH: 1.0}
+
+
+class FairOrder:
+    """Gives tags to segments; the smallest tag is served first."""
+
+    def __init__(self) -> None:
+        self._virtual_seconds = 0.0
+
+    def tags(self, lane: Lane, seconds: Sequence[float]) -> list[float]:
+        """One tag for each segment of a task that becomes ready now, in their order."""
+        tags = []
+        tag = self._virtual_seconds
+        for length in seconds:
+            tags.append(tag)
+            tag += length / WEIGHTS[lane]
+        return tags
+
+    def served(self, tag: float) -> None:
+        """A segment with this tag has gone to the engine."""
+        self._virtual_seconds = max(self._virtual_seconds, tag)

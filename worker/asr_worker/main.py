@@ -1,0 +1,81 @@
+"""The worker as a command: `python -m asr_worker`.
+
+SIGTERM or SIGINT drains; a second one hands everything back at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+
+from asr_core.logs import configure_logging, get_logger
+from asr_core.settings import WorkerSettings
+from asr_worker.runtime import run_worker
+from asr_worker.supervisor import Supervisor, child_settings
+
+_log = get_logger(__name__)
+
+
+def main() -> int:
+    """Runs one worker, or `WORKER_COUNT` of them under a parent. Returns the exit status."""
+    settings = WorkerSettings()
+    if settings.worker_count == 1:
+        return run_process(settings)
+    configure_logging(settings, "worker")
+    host = socket.gethostname()
+    children = [child_settings(settings, n, host) for n in range(settings.worker_count)]
+    return Supervisor(children, run_child).run()
+
+
+def run_process(settings: WorkerSettings) -> int:
+    """One worker on an event loop of its own; returns its exit status."""
+    configure_logging(settings, "worker")
+    return asyncio.run(_until_signalled(settings))
+
+
+def run_child(settings: WorkerSettings) -> None:
+    """A supervised worker; ends the process."""
+    leave(run_process(settings))
+
+
+def leave(status: int) -> None:
+    """Ends the process without waiting for a batch on the engine's thread that no one wants."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+async def _until_signalled(settings: WorkerSettings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    working = asyncio.create_task(run_worker(settings, stop=stop))
+
+    def on_signal(name: str) -> None:
+        if stop.is_set():
+            _log.warning("second signal, handing everything back", signal=name)
+            working.cancel()
+        else:
+            _log.info("stopping", signal=name)
+            stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number.name)
+    if parent := multiprocessing.parent_process():
+        loop.add_reader(parent.sentinel, _orphaned, loop, parent.sentinel, stop)
+    try:
+        return await working
+    except asyncio.CancelledError:
+        return 0
+
+
+def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int, stop: asyncio.Event) -> None:
+    """The parent was killed: nobody would ever stop this process."""
+    loop.remove_reader(sentinel)
+    _log.error("the parent process is gone, stopping")
+    stop.set()

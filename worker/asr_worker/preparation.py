@@ -1,0 +1,91 @@
+"""From a claim to a recording that is cut into segments: download, decode, cut.
+
+Decoding is bounded by the pool's processes; one of them is kept free of long files, so that a short
+request never waits behind hours of decoding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from asr_core.settings import WorkerSettings
+from asr_worker.audio import DecodeLimits
+from asr_worker.decode_pool import DecodeJob, DecodePool
+from asr_worker.hand import Stage, TaskInHand
+from asr_worker.pcm import PcmFile
+from asr_worker.recording import Recording, cut
+from asr_worker.stages import Stages
+from asr_worker.store_access import StoreAccess
+
+LONG_SECONDS = 600.0
+_DOWNLOADS = 8
+
+
+class Preparation:
+    """Bounded by `processes`, the size of the pool."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        store: StoreAccess,
+        pool: DecodePool,
+        *,
+        processes: int,
+        stages: Stages,
+    ) -> None:
+        self._segment_max_seconds = settings.segment_max_seconds
+        self._limits = DecodeLimits(settings.max_duration_seconds, settings.max_channels)
+        self._store = store
+        self._pool = pool
+        self._stages = stages
+        self._downloads = asyncio.Semaphore(_DOWNLOADS)
+        self._slots = asyncio.Semaphore(processes)
+        self._long_slots = asyncio.Semaphore(max(1, processes - 1))
+
+    async def prepare(self, task: TaskInHand) -> Recording:
+        """Raises what the store, the decoder or the disk raises."""
+        source = task.folder / "source"
+        async with self._slot(task):
+            async with self._downloads:
+                self._stages.enter(task, Stage.DOWNLOAD)
+                await self._store.download(task, source, lambda: self._stages.moved(task))
+            self._stages.enter(task, Stage.DECODE)
+            pcm = await self._decode(task)
+        source.unlink()
+        self._stages.enter(task, Stage.SEGMENT)
+        options = task.claim.task.options
+        recording = await asyncio.to_thread(
+            cut, pcm, options, max_seconds=self._segment_max_seconds
+        )
+        task.total_seconds = recording.seconds
+        return recording
+
+    @asynccontextmanager
+    async def _slot(self, task: TaskInHand) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if task.claim.task.duration_seconds > LONG_SECONDS:
+                await stack.enter_async_context(self._long_slots)
+            await stack.enter_async_context(self._slots)
+            yield
+
+    async def _decode(self, task: TaskInHand) -> PcmFile:
+        job = DecodeJob(
+            source=task.folder / "source",
+            target=task.folder / "pcm",
+            channels=task.claim.task.options.channels,
+            limits=self._limits,
+        )
+        future = self._pool.submit(job)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # The decoder is still writing: what it leaves is removed when it is done.
+            future.add_done_callback(lambda _: _remove(task))
+            raise
+
+
+def _remove(task: TaskInHand) -> None:
+    shutil.rmtree(task.folder, ignore_errors=True)

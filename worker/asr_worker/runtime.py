@@ -1,0 +1,195 @@
+"""One worker process: starts its parts, waits until it is told to stop, and drains.
+
+`run_worker` is the entry for programs that bring their own event loop; `main` is the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, suppress
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from asr_core.errors import AsrError, DependencyError, SchemaMismatch
+from asr_core.logs import get_logger
+from asr_core.metrics import Metrics
+from asr_core.queue import Consumer, Outcome, RedisConnection
+from asr_core.settings import WorkerSettings
+from asr_worker.capacity import backoff_seconds
+from asr_worker.composition import LoadedEngine, Parts, Surroundings, compose, decoder_count
+from asr_worker.decode_pool import DecodePool
+from asr_worker.drain import LAST_WORD_SECONDS, drain
+from asr_worker.engine_thread import EngineThread
+from asr_worker.engines.base import SegmentText
+from asr_worker.feed import EngineBroken
+from asr_worker.work_folder import WorkFolder
+
+Result = TypeVar("Result")
+_log = get_logger(__name__)
+
+
+async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = None) -> int:
+    """Works until `stop` is set, then drains; cancelled, it hands everything back at once.
+
+    Returns 0 after a drain, 1 when it could not start or cannot go on. A daemon thread may be left
+    behind with a batch that cannot be interrupted.
+    """
+    stop = stop or asyncio.Event()
+    try:
+        loaded = await _or_stopped(_load_engine(settings), stop)
+        if loaded is None:
+            return 0
+        async with AsyncExitStack() as stack:
+            around = await _surroundings(settings, loaded, stack)
+            if await _or_stopped(_join(around.consumer), stop) is None:
+                return 0
+            stack.push_async_callback(_leave, around.consumer)
+            return await _work(settings, compose(around), stop)
+    except AsrError as error:
+        _log.critical("the worker cannot run", code=error.code, reason=error.message)
+        return 1
+
+
+async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
+    """Loads and warms up the model on the thread that will own it; torch is imported there."""
+    thread = EngineThread()
+    started = time.monotonic()
+
+    def load() -> LoadedEngine:
+        from asr_worker.engines.choose import load_engine
+        from asr_worker.engines.memory import BatchBudget, transcribe_within_memory
+
+        engine = load_engine(settings)
+        budget = BatchBudget(settings.batch_size)
+
+        def transcribe(batch: Any) -> list[SegmentText]:
+            return transcribe_within_memory(engine, batch, budget)
+
+        return LoadedEngine(engine, thread, transcribe, time.monotonic() - started)
+
+    loaded = await thread.call(load)
+    _log.info(
+        "engine ready",
+        engine=loaded.engine.name,
+        model=loaded.engine.model_id,
+        device=loaded.engine.device,
+        seconds=round(loaded.startup_seconds, 2),
+    )
+    return loaded
+
+
+async def _surroundings(
+    settings: WorkerSettings, loaded: LoadedEngine, stack: AsyncExitStack
+) -> Surroundings:
+    """Everything that must be closed again; `stack` does."""
+    stack.callback(loaded.thread.stop)
+    metrics = Metrics(CollectorRegistry())
+    if settings.metrics_port:
+        server, _ = start_http_server(settings.metrics_port, registry=metrics.registry)
+        stack.callback(server.server_close)
+        stack.callback(server.shutdown)
+    folder = WorkFolder(settings.work_dir)
+    stack.callback(folder.close)
+    decoders = DecodePool(decoder_count(settings))
+    stack.callback(decoders.close)
+    connection = RedisConnection(settings, retries=0)
+    stack.push_async_callback(connection.close)
+    worker = settings.worker_name or socket.gethostname()
+    name = f"{worker}-{secrets.token_hex(4)}"
+    consumer = Consumer(connection, settings, pool=settings.pool, name=name, worker=worker)
+    return Surroundings(settings, consumer, loaded, decoders, folder, metrics)
+
+
+async def _join(consumer: Consumer) -> bool:
+    """Waits for Redis, however long. Raises SchemaMismatch."""
+    failures = 0
+    while True:
+        try:
+            await consumer.prepare()
+            return True
+        except SchemaMismatch:
+            raise
+        except DependencyError as error:
+            _log.warning("waiting for Redis", error=str(error), failures=failures + 1)
+            await asyncio.sleep(backoff_seconds(failures, first=0.2, most=5.0))
+            failures += 1
+
+
+async def _leave(consumer: Consumer) -> None:
+    with suppress(DependencyError):
+        await consumer.leave()
+
+
+async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> int:
+    parts.keeper.start()
+    parts.watchdog.start()
+    await parts.heartbeat.beat()
+    claiming = asyncio.create_task(parts.claiming.run(), name="claiming")
+    loops = [
+        asyncio.create_task(run(), name=name)
+        for name, run in {
+            "feed": parts.pipeline.feed.run,
+            "reports": parts.pipeline.reports.run,
+            "heartbeat": parts.heartbeat.run,
+            "lease_watch": parts.lease_watch.run,
+        }.items()
+    ]
+    try:
+        healthy = await _until_over([claiming, *loops], stop, parts)
+        await _end(parts, claiming, settings.grace_seconds if healthy else 0.0)
+        return 0 if healthy else 1
+    except asyncio.CancelledError:
+        await _end(parts, claiming, 0.0)
+        raise
+    finally:
+        parts.keeper.stop()
+        parts.watchdog.stop()
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(claiming, *loops, return_exceptions=True)
+
+
+async def _until_over(loops: list[asyncio.Task[None]], stop: asyncio.Event, parts: Parts) -> bool:
+    """True when told to stop; False when a loop has ended, which none does in health."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            return True
+    finally:
+        stopped.cancel()
+    for loop in loops:
+        error = loop.exception() if loop.done() else None
+        if error is not None:
+            _log.critical("cannot go on", loop=loop.get_name(), exc_info=error)
+        if isinstance(error, EngineBroken):
+            parts.pipeline.abandon(error.culprits, Outcome.FENCED)
+    return False
+
+
+async def _end(parts: Parts, claiming: asyncio.Task[None], grace_seconds: float) -> None:
+    """Claims no more and empties the hand."""
+    parts.claiming.stop()
+    await asyncio.wait([claiming], timeout=LAST_WORD_SECONDS)
+    claiming.cancel()
+    if parts.claiming.must_recover:
+        with suppress(DependencyError, TimeoutError):
+            await asyncio.wait_for(parts.claiming.recover(), LAST_WORD_SECONDS)
+    await drain(parts.pipeline, parts.throughput, grace_seconds=grace_seconds)
+
+
+async def _or_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
+    """What `work` returns, or None when told to stop before."""
+    working = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        working.cancel()
+        stopped.cancel()

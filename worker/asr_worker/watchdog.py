@@ -1,0 +1,56 @@
+"""Ends a process that no longer moves: a hung device or a stuck event loop cannot be talked to.
+
+Its leases run out by then (the lease keeper has the same deadline) and the supervisor, or
+Kubernetes, starts it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from asr_core.logs import get_logger
+
+EXIT_CODE = 70
+_log = get_logger(__name__)
+
+
+class Watchdog(threading.Thread):
+    """Looks twice per deadline, at least each second. `tick` is called from the event loop."""
+
+    def __init__(
+        self,
+        *,
+        deadline_seconds: float,
+        busy_since: Callable[[], float | None],
+        leave: Callable[[int], object] = os._exit,
+    ) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._deadline_seconds = deadline_seconds
+        self._busy_since = busy_since
+        self._leave = leave
+        self._ticked_at = time.monotonic()
+        self._stopping = threading.Event()
+
+    def tick(self) -> None:
+        """The event loop lives."""
+        self._ticked_at = time.monotonic()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        while not self._stopping.wait(min(1.0, self._deadline_seconds / 2)):
+            now = time.monotonic()
+            if now - (self._busy_since() or now) > self._deadline_seconds:
+                self._end("the engine has not come back from a batch")
+            if now - self._ticked_at > self._deadline_seconds:
+                self._end("the event loop has not moved")
+
+    def _end(self, reason: str) -> None:
+        deadline = self._deadline_seconds
+        _log.critical("no progress, leaving", reason=reason, deadline_seconds=deadline)
+        self._stopping.set()
+        self._leave(EXIT_CODE)
