@@ -109,7 +109,6 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
     model_revision: str = ""
     engine: Literal["auto", "sensevoice", "automodel"] = "auto"
-    vad_model: str = Field("", description="FunASR VAD model; unset: cut at quiet points")
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
     pool: str = DEFAULT_POOL
     use_gpu: bool | None = Field(

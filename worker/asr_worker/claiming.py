@@ -95,13 +95,14 @@ class Claiming:
         room = self._room()
         if self.cordoned or self._hand.solo or not room or not await self._may_claim():
             return False
+        # Orphans first, or they would wait for ever behind a stream of new work.
+        if await self._reap(room, soon=was_woken):
+            return True
         claims = await self._consumer.claim(
             room_seconds=room.seconds, room_tasks=room.tasks, in_hand=len(self._hand)
         )
         self._begin(claims)
-        if claims:
-            return True
-        return await self._reap(room, soon=was_woken)
+        return bool(claims)
 
     async def _reap(self, room: Room, *, soon: bool) -> bool:
         wait = _REAP_PAUSE_SECONDS if soon else self._reap_every_seconds

@@ -131,3 +131,9 @@ async def test_it_claims_nothing_while_it_must_not(reason: str) -> None:
     scene.claiming.stop()
     await running
     assert consumer.calls == []
+
+
+async def test_the_work_of_the_dead_is_looked_for_even_while_new_work_never_ends() -> None:
+    scene = Scene(ScriptedConsumer(*([claim_of(f"task-{n}")] for n in range(5))))
+    await scene.run()
+    assert scene.consumer.calls[:2] == ["reap", "claim"]
