@@ -176,7 +176,7 @@ class Feed:
         loaded = await asyncio.to_thread(_load_all, segments)
         good = [(s, audio) for s, audio in zip(segments, loaded, strict=True) if not _is_bad(audio)]
         for segment, error in zip(segments, loaded, strict=True):
-            if isinstance(error, OSError):
+            if isinstance(error, Exception):
                 self._fail(segment.task, error)
         if not good:
             return None
@@ -208,6 +208,8 @@ class Feed:
             texts = await self._thread.call(lambda: self._engine(audio))
         finally:
             self._metrics.worker_busy.set(0)
+        if len(texts) != len(audio):
+            raise EngineFailed(f"{len(texts)} texts came back for {len(audio)} segments")
         seconds = time.monotonic() - started
         self._stages.observe(Stage.ENGINE, seconds)
         self._throughput.add(sum(segment.seconds for segment in audio), seconds)
@@ -272,14 +274,14 @@ class _Answer:
             self.future.set_exception(error)
 
 
-def _load_all(segments: Iterable[WaitingSegment]) -> list[SegmentAudio | OSError | None]:
+def _load_all(segments: Iterable[WaitingSegment]) -> list[SegmentAudio | Exception | None]:
     """Samples, or why there are none; None for tasks that were lost meanwhile."""
-    loaded: list[SegmentAudio | OSError | None] = []
+    loaded: list[SegmentAudio | Exception | None] = []
     for segment in segments:
         try:
             lost = segment.task.lost is not None
             loaded.append(None if lost else segment.recording.load(segment.part))
-        except OSError as error:
+        except Exception as error:
             loaded.append(error)
     return loaded
 

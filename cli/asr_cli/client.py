@@ -1,0 +1,222 @@
+"""A client of the HTTP API: submit a recording, wait for its transcript.
+
+    async with AsrClient("http://127.0.0.1:8000") as client:
+        transcript = await client.transcribe(Path("talk.mp3"), format=ResultFormat.SRT)
+
+From code that is not asynchronous: `transcribe_file(Path("talk.mp3"))`.
+A busy or absent server is asked again (`asr_cli.retry`); the idempotency key makes that safe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from asr_cli.retry import retry_delay
+from asr_core.render import ResultFormat
+from asr_core.result import Transcript
+
+_WAIT_SECONDS = 5
+_TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+class ClientError(Exception):
+    """The server's answer, or its absence, in one line."""
+
+
+class ServerUnreachable(ClientError):
+    """Nothing answers at the server's address."""
+
+
+class TaskNotCompleted(ClientError):
+    """The task was accepted and did not end with a transcript."""
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What is asked of the engine, and how urgent it is; None leaves the server's default."""
+
+    lane: str | None = None
+    pool: str | None = None
+    language: str | None = None
+    channels: str | None = None
+    itn: bool | None = None
+    hotwords: tuple[str, ...] = ()
+
+    def form(self) -> dict[str, str]:
+        """The multipart fields beside the audio."""
+        fields = {
+            "lane": self.lane,
+            "pool": self.pool,
+            "language": self.language,
+            "channels": self.channels,
+        }
+        fields["itn"] = None if self.itn is None else str(self.itn).lower()
+        fields["hotwords"] = ",".join(self.hotwords) or None
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def error_message(response: httpx.Response) -> str:
+    """The message of an error reply, whoever sent it (a proxy sends no JSON)."""
+    try:
+        message = response.json()["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        message = response.text.strip()[:200] or response.reason_phrase
+    return f"{message} (HTTP {response.status_code})"
+
+
+class AsrClient:
+    """One server. `patience_seconds` is how long a request is tried again before it is given up."""
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        patience_seconds: float = 600.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.server = server.rstrip("/")
+        self._patience_seconds = patience_seconds
+        timeout = httpx.Timeout(60.0, connect=10.0)
+        limits = httpx.Limits(max_connections=256)
+        self._http = httpx.AsyncClient(
+            base_url=self.server, timeout=timeout, limits=limits, transport=transport
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def check(self) -> None:
+        """ServerUnreachable unless something answers at the address."""
+        try:
+            response = await self._http.get("/healthz")
+        except httpx.HTTPError as error:
+            raise ServerUnreachable(f"no server answers at {self.server} ({error})") from error
+        if response.status_code != 200 or response.text.strip() != "ok":
+            raise ServerUnreachable(
+                f"{self.server} is no asr-platform API: {error_message(response)}"
+            )
+
+    async def ready(self) -> bool:
+        """Whether the server takes requests."""
+        try:
+            return (await self._http.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    async def submit(
+        self,
+        path: Path,
+        options: SubmitOptions = SubmitOptions(),
+        *,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Upload a recording; the id of its task. One key for all tries, so there is one task."""
+        key = idempotency_key or str(uuid.uuid4())
+
+        async def send() -> httpx.Response:
+            with path.open("rb") as file:
+                return await self._http.post(
+                    "/api/v1/asr/submit",
+                    files={"audio": (path.name, file)},
+                    data=options.form(),
+                    headers={"Idempotency-Key": key},
+                )
+
+        return str((await self._insist(send)).json()["task_id"])
+
+    async def wait(
+        self, task_id: str, on_progress: Callable[[str, float], None] | None = None
+    ) -> dict[str, Any]:
+        """Long-poll until the task has ended; its last reply. TaskNotCompleted if it failed."""
+        while True:
+            reply = await self._get(task_id, {"wait": str(_WAIT_SECONDS)})
+            body: dict[str, Any] = reply.json()
+            state = str(body["status"])
+            if on_progress:
+                on_progress(state, float(body.get("progress") or 0.0))
+            if state == "completed":
+                return body
+            if state in _TERMINAL:
+                reason = (body.get("error") or {}).get("message") or state
+                raise TaskNotCompleted(f"{state}: {reason}")
+
+    async def result(self, task_id: str, format: ResultFormat = ResultFormat.TEXT) -> str:
+        """The transcript of a completed task in one of the API's formats."""
+        return (await self._get(task_id, {"format": format.value})).text
+
+    async def transcript(self, task_id: str) -> Transcript:
+        """The transcript of a completed task with its segments and words."""
+        return Transcript.model_validate((await self._get(task_id, {})).json()["result"])
+
+    async def transcribe(
+        self,
+        path: Path,
+        options: SubmitOptions = SubmitOptions(),
+        *,
+        format: ResultFormat = ResultFormat.TEXT,
+        on_progress: Callable[[str, float], None] | None = None,
+    ) -> str:
+        """Submit, wait, fetch."""
+        task_id = await self.submit(path, options)
+        await self.wait(task_id, on_progress)
+        return await self.result(task_id, format)
+
+    async def _get(self, task_id: str, parameters: dict[str, str]) -> httpx.Response:
+        url = f"/api/v1/asr/result/{task_id}"
+        return await self._insist(lambda: self._http.get(url, params=parameters))
+
+    async def _insist(self, send: Callable[[], Any]) -> httpx.Response:
+        """Send until an answer comes that trying again does not change, or patience ends."""
+        give_up_at = time.monotonic() + self._patience_seconds
+        attempt = 0
+        while True:
+            attempt += 1
+            response: httpx.Response | None = None
+            try:
+                response = await send()
+                problem = error_message(response) if response.is_error else ""
+            except httpx.TransportError as error:
+                problem = f"{self.server}: {error or type(error).__name__}"
+            if response is not None and response.is_success:
+                return response
+            status = response.status_code if response is not None else None
+            after = response.headers.get("Retry-After") if response is not None else None
+            delay = retry_delay(attempt, status, after)
+            if delay is None:
+                raise ClientError(problem)
+            if time.monotonic() + delay > give_up_at:
+                raise ClientError(f"{problem}; given up after {attempt} tries")
+            await asyncio.sleep(delay)
+
+
+def transcribe_file(
+    path: Path,
+    server: str = "http://127.0.0.1:8000",
+    *,
+    format: ResultFormat = ResultFormat.TEXT,
+    **options: Any,
+) -> str:
+    """The transcript of one file, from code that is not asynchronous."""
+
+    async def run() -> str:
+        async with AsrClient(server) as client:
+            return await client.transcribe(path, SubmitOptions(**options), format=format)
+
+    return asyncio.run(run())

@@ -1,0 +1,75 @@
+"""The command tree. Only thin modules are imported here; heavy ones load when a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from asr_cli import queue, reconcile, serve, transcribe, up
+
+
+class _Group(TyperGroup):
+    """Says expected errors in one line each, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from pydantic import ValidationError
+
+        from asr_core.errors import AsrError
+
+        try:
+            return super().invoke(ctx)
+        except AsrError as error:
+            typer.secho(f"asr: {error.message}", err=True, fg="red")
+        except ModuleNotFoundError as error:
+            extra = "pip install 'asr-platform[all]'"
+            typer.secho(f"asr: {error.name} is not installed: {extra}", err=True, fg="red")
+        except ValidationError as error:
+            for problem in error.errors():
+                place = ".".join(str(part) for part in problem["loc"])
+                typer.secho(f"asr: setting {place}: {problem['msg']}", err=True, fg="red")
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=_Group,
+    name="asr",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Speech recognition that you run yourself: HTTP API, durable queue, FunASR workers.",
+    epilog="Start with `asr up`; settings are environment variables or a `.env` file.",
+)
+app.command(epilog=up.EXAMPLES)(up.up)
+app.command(epilog=serve.API_EXAMPLES)(serve.api)
+app.command(epilog=serve.WORKER_EXAMPLES)(serve.worker)
+app.command(epilog=transcribe.EXAMPLES)(transcribe.transcribe)
+app.add_typer(queue.app, name="queue")
+app.command(epilog=reconcile.EXAMPLES)(reconcile.reconcile)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from asr_core import __version__
+
+        typer.echo(f"asr-platform {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: `asr version`")
+def version() -> None:
+    """Print the version."""
+    _print_version(True)

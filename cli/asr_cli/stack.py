@@ -1,0 +1,126 @@
+"""Which programs `asr up` runs, with which settings and files: plain data, nothing is started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_cli.process import Program
+from asr_cli.redis_server import ServerProgram, server_arguments
+from asr_core.settings import RedisSettings
+
+GRACE_SECONDS = 5.0
+_API_GRACE_SECONDS = 3
+_STOP_MARGIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """What `asr up` was asked for, with every open choice made."""
+
+    data: Path
+    host: str
+    api_port: int
+    redis_port: int
+    workers: int
+    cpu_threads_per_worker: int | None
+    grace_seconds: float
+    metrics_port: int
+    model: str | None
+    environment: Mapping[str, str]
+
+    @property
+    def api_url(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
+        return f"http://{host}:{self.api_port}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def redis_settings(self) -> RedisSettings:
+        """The private Redis, whatever other one the environment names."""
+        return RedisSettings(url=self.redis_url, username="", password="", ca_file=None)
+
+    @property
+    def log_folder(self) -> Path:
+        return self.data / "logs"
+
+    def folders(self) -> tuple[Path, ...]:
+        return tuple(self.data / name for name in ("redis", "store", "spool", "work", "logs"))
+
+    def redis(self, server: ServerProgram, lock_file: int) -> Program:
+        """Keeps the data folder's lock: no second Redis may write the same append-only file."""
+        arguments = server_arguments(server, port=self.redis_port, directory=self.data / "redis")
+        return self._program("redis", arguments, {}, stop_seconds=30.0, kept_files=(lock_file,))
+
+    def api(self) -> Program:
+        own = {
+            "ASR_API_HOST": self.host,
+            "ASR_API_PORT": str(self.api_port),
+            "ASR_SPOOL_DIR": str(self.data / "spool"),
+        }
+        stop_seconds = _API_GRACE_SECONDS + _STOP_MARGIN_SECONDS
+        arguments = _asr("api", "--grace", str(_API_GRACE_SECONDS))
+        return self._program("api", arguments, own, stop_seconds=stop_seconds)
+
+    def worker(self, number: int) -> Program:
+        """One of the workers, counted from 1."""
+        own = {
+            "ASR_WORKER_NAME": self.worker_name(number),
+            "WORKER_COUNT": "1",
+            "ASR_WORK_DIR": str(self.data / "work"),
+            "ASR_GRACE_SECONDS": f"{self.grace_seconds:g}",
+        }
+        if self.model is not None:
+            own["ASR_MODEL"] = self.model
+        if self.cpu_threads_per_worker is not None:
+            own["ASR_CPU_THREADS"] = str(self.cpu_threads_per_worker)
+        if self.metrics_port:
+            own["ASR_METRICS_PORT"] = str(self.metrics_port + number - 1)
+        stop_seconds = self.grace_seconds + _STOP_MARGIN_SECONDS
+        name = self.worker_name(number)
+        return self._program(name, _asr("worker"), own, stop_seconds=stop_seconds, essential=False)
+
+    @staticmethod
+    def worker_name(number: int) -> str:
+        return f"worker-{number}"
+
+    def _program(
+        self,
+        name: str,
+        arguments: tuple[str, ...],
+        own: Mapping[str, str],
+        *,
+        stop_seconds: float,
+        essential: bool = True,
+        kept_files: tuple[int, ...] = (),
+    ) -> Program:
+        shared = {
+            "ASR_REDIS_URL": self.redis_url,
+            "ASR_STORE_URL": (self.data / "store").as_uri(),
+            "REDIS_USERNAME": "",
+            "REDIS_PASSWORD": "",
+        }
+        inherited = {k: v for k, v in self.environment.items() if k != "REDIS_CA_FILE"}
+        return Program(
+            name=name,
+            arguments=arguments,
+            environment={**inherited, **shared, "PYTHONUNBUFFERED": "1", **own},
+            log_file=self.log_folder / f"{name}.log",
+            stop_seconds=stop_seconds,
+            essential=essential,
+            kept_files=kept_files,
+        )
+
+
+def _asr(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "asr_cli", *arguments)
+
+
+def threads_per_worker(workers: int, cpus: int) -> int | None:
+    """An even share of the CPUs, or None where one worker may have them all."""
+    return max(1, cpus // workers) if workers > 1 else None

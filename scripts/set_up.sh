@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Makes .venv ready: `set_up.sh run` to run the platform, `set_up.sh dev` for its tests and linters as well.
+# What is installed is pinned by constraints.txt; pip's own settings (an index, a proxy, wheel folders) hold.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly want=${1:?usage: set_up.sh run|dev}
+readonly venv=.venv
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "set_up: $*"; exit 1; }
+
+# apt, as root or through sudo. False where neither is possible, so that the caller can say what is missing.
+apt_install() {
+  command -v apt-get >/dev/null || return 1
+  local -a as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || return 1
+    as_root=(sudo)
+    [ -t 0 ] || as_root=(sudo -n)
+  fi
+  say "installing $* through apt"
+  "${as_root[@]}" apt-get update -q >&2 || say "apt-get update failed; trying with the lists there are"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -q --no-install-recommends "$@" >&2 </dev/null
+}
+
+# The first interpreter that really starts, is new enough and can make an environment.
+find_python() {
+  local name
+  for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    if "$name" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+      2>/dev/null; then
+      command -v "$name"
+      return
+    fi
+  done
+  return 1
+}
+
+make_venv() {
+  [ -x "$venv/bin/python" ] && "$venv/bin/python" -c '' 2>/dev/null && return
+  local python
+  python=$(find_python) || {
+    apt_install python3 python3-venv || true
+    python=$(find_python)
+  } || die "Python 3.11, 3.12 or 3.13 with venv must be on PATH: apt install python3 python3-venv"
+  say "making $venv with $("$python" --version)"
+  "$python" -m venv "$venv"
+}
+
+# The stamp holds what was installed from; a start that finds it unchanged installs nothing.
+install_packages() {
+  local stamp="$venv/.installed-$1" wanted
+  wanted=$(cat pyproject.toml constraints.txt | sha256sum)
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+  say "installing Python packages (minutes at first: PyTorch is large)"
+  local -a what=(-e '.[all]') pip=("$venv/bin/python" -m pip install --disable-pip-version-check)
+  [ -t 2 ] || pip+=(-q)
+  [ "$1" = dev ] && what+=(--group dev)
+  "${pip[@]}" 'pip>=25.1' >&2
+  "${pip[@]}" -c constraints.txt "${what[@]}" >&2 \
+    || die "pip could not install the packages; its message is above"
+  printf '%s\n' "$wanted" >"$stamp"
+  if [ "$1" = dev ]; then cp "$stamp" "$venv/.installed-run"; fi
+}
+
+find_redis() {
+  "$venv/bin/python" -m asr_cli.redis_server
+}
+
+need_redis() {
+  find_redis >/dev/null 2>&1 && return
+  apt_install redis-server || true
+  local found
+  found=$(find_redis 2>&1 >/dev/null) || die "$found"
+}
+
+case $want in
+  run | dev) ;;
+  *) die "unknown: $want" ;;
+esac
+make_venv
+install_packages "$want"
+need_redis

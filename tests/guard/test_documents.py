@@ -1,0 +1,109 @@
+"""The documents say what the code does: settings, endpoints, commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import AliasChoices
+from typer.testing import CliRunner
+
+from asr_api.app import create_app
+from asr_cli.main import app
+from asr_core.metrics import Metrics, QueueCollector
+from asr_core.settings import ApiSettings, WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+READMES = ("README.md", "README.zh-CN.md")
+
+
+def settings_in_code() -> dict[str, str]:
+    """The names of each setting as one text, and its default as it stands in a table."""
+    told = {}
+    for settings in (ApiSettings, WorkerSettings):
+        for field_name, field in settings.model_fields.items():
+            alias = field.validation_alias
+            names = list(alias.choices) if isinstance(alias, AliasChoices) else [alias]
+            texts = [str(name or f"ASR_{field_name.upper()}") for name in names]
+            told[", ".join(texts)] = default_text(field.default)
+    return told
+
+
+def default_text(value: object) -> str:
+    if value is None or value == "":
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def settings_in(readme: str) -> dict[str, str]:
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \| (.*?) \| .* ?\|$", read(readme), re.MULTILINE)
+    return {names.replace("`", ""): default.strip("` ") for names, default in rows}
+
+
+def read(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_table_of_settings_is_that_of_the_code(readme: str) -> None:
+    assert settings_in(readme) == settings_in_code()
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_table_of_endpoints_is_that_of_the_api(readme: str) -> None:
+    schema = create_app(ApiSettings(_env_file=None)).openapi()  # type: ignore[call-arg]
+    served = {
+        f"{method.upper()} {path}" for path, item in schema["paths"].items() for method in item
+    }
+    rows = re.findall(r"^\| (GET|POST|DELETE|PUT|PATCH) \| `(\S+)` \|", read(readme), re.MULTILINE)
+    assert {f"{method} {path}" for method, path in rows} == served | {"GET /docs"}
+
+
+def test_the_example_environment_names_only_settings_that_exist() -> None:
+    known = {name for names in settings_in_code() for name in names.split(", ")}
+    named = set(re.findall(r"^# ?([A-Z][A-Z_]+)=", read(".env.example"), re.MULTILINE))
+    clouds = {name for name in named if name.startswith("AWS_")}
+    assert named - clouds <= known
+    assert len(named) > 10
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry)
+    families = [*registry.collect(), *QueueCollector().describe()]
+    names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
+    rows = re.findall(r"^\| `(asr_[a-z_]+)(?:\{[a-z,]+\})?` \|", read("docs/operations.md"), re.M)
+    assert sorted(rows) == sorted(names)
+
+
+@pytest.mark.parametrize("document", [*READMES, "docs/operations.md", "docs/architecture.md"])
+def test_every_asr_command_in_the_documents_exists(document: str) -> None:
+    found = set(re.findall(r"\basr ((?:queue )?[a-z][a-z-]+)(?=[\s`|])", code_of(read(document))))
+    for command in sorted(found):
+        shown = CliRunner().invoke(app, [*command.split(), "--help"])
+        assert shown.exit_code == 0, f"{document}: asr {command}"
+
+
+def code_of(markdown: str) -> str:
+    """Fenced shell blocks and inline code."""
+    parts = re.findall(r"```sh\n(.*?)```|`([^`\n]+)`", markdown, re.DOTALL)
+    return "\n".join(block or inline for block, inline in parts)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *READMES,
+        "CONTRIBUTING.md",
+        *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
+    ],
+)
+def test_links_between_documents_lead_somewhere(document: str) -> None:
+    folder = (ROOT / document).parent
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", read(document)):
+        if "://" not in target:
+            assert (folder / target).exists(), f"{document} → {target}"

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr_cli.client import transcribe_file
+
+pytestmark = pytest.mark.usefixtures("stand_in_worker")
+Recordings = Callable[..., list[str]]
+
+
+def test_the_transcript_of_one_file_is_all_that_stands_on_stdout(
+    asr: Any, recordings: Recordings
+) -> None:
+    done = asr("transcribe", *recordings("talk.wav"))
+    assert (done.returncode, done.stdout) == (0, "the words of talk.wav\n")
+
+
+def test_more_files_than_the_queue_takes_are_all_transcribed_and_told_in_order(
+    asr: Any, recordings: Recordings
+) -> None:
+    """The queue's cap is 3: the client is refused with 429 and tries again."""
+    files = recordings(*(f"{n}.wav" for n in range(12)))
+    done = asr("transcribe", *files, "--concurrency", "12", "--lane", "batch")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{f}: the words of {Path(f).name}" for f in files]
+
+
+def test_one_file_that_fails_is_named_and_the_others_are_written(
+    asr: Any, recordings: Recordings, tmp_path: Path
+) -> None:
+    files = recordings("a.wav", "bad.wav", "b.wav")
+    done = asr("transcribe", *files, "--format", "srt", "--output-dir", "out")
+    assert done.returncode == 1
+    assert "1 of 3 files failed" in done.stderr
+    assert f"{files[1]}: failed: no speech" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.srt", "b.srt"]
+    assert "the words of a.wav" in (tmp_path / "out" / "a.srt").read_text()
+    assert done.stdout == ""
+
+
+def test_a_file_that_is_no_audio_fails_with_the_servers_words(asr: Any, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a recording")
+    done = asr("transcribe", "notes.txt")
+    assert done.returncode == 1
+    assert "HTTP 415" in done.stderr
+
+
+def test_json_of_many_files_is_one_line_for_each(asr: Any, recordings: Recordings) -> None:
+    files = recordings("a.wav", "b.wav")
+    done = asr("transcribe", *files, "--format", "json", "--channels", "split")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["file"] for one in told] == files
+    assert [one["result"]["text"] for one in told] == [
+        "the words of a.wav",
+        "the words of b.wav",
+    ]
+    assert {one["options"]["channels"] for one in told} == {"split"}
+
+
+def test_the_client_can_be_used_from_code(api_url: str, recordings: Recordings) -> None:
+    (file,) = recordings("talk.wav")
+    assert transcribe_file(Path(file), api_url, language="en") == "the words of talk.wav\n"

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from asr_cli.redis_server import ServerProgram
+from asr_cli.stack import StackPlan, threads_per_worker
+
+PLAN = StackPlan(
+    data=Path("/somewhere/my data"),
+    host="127.0.0.1",
+    api_port=8000,
+    redis_port=16379,
+    workers=2,
+    cpu_threads_per_worker=4,
+    grace_seconds=5.0,
+    metrics_port=9100,
+    model="iic/SenseVoiceSmall",
+    environment={"PATH": "/bin", "REDIS_HOST": "elsewhere", "REDIS_CA_FILE": "/ca", "ASR_KEY": "1"},
+)
+SERVER = ServerProgram("/bin/redis-server", "redis-server", (7, 0, 15))
+
+
+def test_every_program_is_pointed_at_the_private_redis_and_store() -> None:
+    for program in (PLAN.api(), PLAN.worker(1)):
+        assert program.environment["ASR_REDIS_URL"] == "redis://127.0.0.1:16379/0"
+        assert program.environment["ASR_STORE_URL"] == "file:///somewhere/my%20data/store"
+        assert program.environment["REDIS_PASSWORD"] == ""
+        assert "REDIS_CA_FILE" not in program.environment
+
+
+def test_other_settings_of_the_environment_are_passed_on() -> None:
+    assert PLAN.api().environment["ASR_KEY"] == "1"
+
+
+def test_workers_differ_in_name_log_and_metrics_port() -> None:
+    first, second = PLAN.worker(1), PLAN.worker(2)
+    assert first.environment["ASR_WORKER_NAME"] != second.environment["ASR_WORKER_NAME"]
+    assert first.log_file != second.log_file
+    assert (first.environment["ASR_METRICS_PORT"], second.environment["ASR_METRICS_PORT"]) == (
+        "9100",
+        "9101",
+    )
+
+
+def test_a_worker_program_is_one_process_however_many_are_wanted() -> None:
+    assert PLAN.worker(1).environment["WORKER_COUNT"] == "1"
+
+
+def test_the_model_goes_to_workers_and_is_left_to_the_settings_where_none_is_named() -> None:
+    assert PLAN.worker(1).environment["ASR_MODEL"] == "iic/SenseVoiceSmall"
+    assert "ASR_MODEL" not in replace(PLAN, model=None).worker(1).environment
+
+
+def test_a_worker_gets_its_grace_before_it_is_killed() -> None:
+    worker = replace(PLAN, grace_seconds=60.0).worker(1)
+    assert worker.environment["ASR_GRACE_SECONDS"] == "60"
+    assert worker.stop_seconds > 60
+
+
+def test_only_redis_keeps_the_lock_of_the_folder_open() -> None:
+    assert PLAN.redis(SERVER, 7).kept_files == (7,)
+    assert PLAN.api().kept_files == PLAN.worker(1).kept_files == ()
+
+
+def test_everything_that_is_written_lies_in_the_data_folder() -> None:
+    for path in PLAN.folders():
+        assert path.is_relative_to(PLAN.data)
+    for program in (PLAN.redis(SERVER, 7), PLAN.api(), PLAN.worker(1)):
+        assert program.log_file.is_relative_to(PLAN.data)
+
+
+def test_the_printed_address_can_be_opened_when_all_addresses_are_listened_on() -> None:
+    assert replace(PLAN, host="0.0.0.0").api_url == "http://127.0.0.1:8000"
+
+
+def test_workers_share_the_processors_and_one_alone_may_have_them_all() -> None:
+    assert threads_per_worker(1, 8) is None
+    assert threads_per_worker(3, 8) == 2
+    assert threads_per_worker(16, 8) == 1

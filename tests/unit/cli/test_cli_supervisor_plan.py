@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from asr_cli.supervisor import (
+    BACKOFF_SECONDS,
+    DEATHS_WINDOW_SECONDS,
+    describe_end,
+    readable,
+    restart_delay,
+)
+
+
+def test_each_death_makes_the_next_start_wait_longer() -> None:
+    deaths = [float(n) for n in range(len(BACKOFF_SECONDS))]
+    delays = [
+        restart_delay(deaths[:count], 4.0, essential=True) for count in range(1, len(deaths) + 1)
+    ]
+    assert delays == list(BACKOFF_SECONDS)
+
+
+def test_an_essential_program_that_keeps_dying_is_given_up() -> None:
+    deaths = [1.0] * (len(BACKOFF_SECONDS) + 1)
+    assert restart_delay(deaths, 1.0, essential=True) is None
+
+
+def test_a_worker_is_started_again_for_ever() -> None:
+    """A poison recording may crash it several times before it is found out."""
+    assert restart_delay([1.0] * 50, 1.0, essential=False) == BACKOFF_SECONDS[-1]
+
+
+def test_deaths_of_long_ago_do_not_count() -> None:
+    old = [0.0] * 50
+    now = DEATHS_WINDOW_SECONDS + 1
+    assert restart_delay([*old, now], now, essential=True) == BACKOFF_SECONDS[0]
+
+
+def test_how_a_program_ended_is_said_in_words() -> None:
+    assert describe_end("api", 1) == "api ended with status 1"
+    assert describe_end("worker-1", -9) == "worker-1 was killed by SIGKILL"
+
+
+def test_a_json_log_is_told_as_sentences_and_any_other_line_as_it_is() -> None:
+    line = '{"timestamp": "t", "level": "critical", "logger": "l", "event": "no", "reason": "gone"}'
+    assert readable(line) == "critical: no (reason=gone)"
+    assert readable('{"level": "error", "event": "x", "exception": "Trace\\nValueError: y"}') == (
+        "error: x: ValueError: y"
+    )
+    for other in ("Traceback (most recent call last):", "[1, 2]", '{"a": 1}', ""):
+        assert readable(other) == other
