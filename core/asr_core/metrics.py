@@ -84,7 +84,8 @@ class Metrics:
     def _define_worker(self, registry: CollectorRegistry) -> None:
         self.stage_duration_seconds = Histogram(
             "asr_stage_duration_seconds",
-            "Time one stage of the worker took: fetch, decode, segment, infer, finish",
+            "Time one stage of the worker took: download, decode, segment, batch_wait, engine, "
+            "assemble, finish",
             ["stage"],
             buckets=STAGE_BUCKETS_SECONDS,
             registry=registry,

@@ -114,7 +114,9 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     use_gpu: bool | None = Field(
         None, description="unset: if there is one; true: required; false: never"
     )
-    batch_size: float = Field(500.0, gt=0, description="padded audio-seconds per batch")
+    batch_size: float | None = Field(
+        None, gt=0, description="padded audio-seconds per batch; unset: 500 on a GPU, 60 on a CPU"
+    )
     segment_max_seconds: float = Field(30.0, gt=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
@@ -138,7 +140,7 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
 
-    @field_validator("use_gpu", mode="before")
+    @field_validator("use_gpu", "batch_size", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
         return None if value == "" else value

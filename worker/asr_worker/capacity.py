@@ -14,6 +14,9 @@ from asr_core.task import Lane
 Key = TypeVar("Key", bound=Hashable)
 
 BATCHES_IN_HAND = 2
+GPU_BATCH_SECONDS = 500.0
+# Larger ones fall out of a CPU's caches: 500 s ran at a quarter of the rate of 60 s.
+CPU_BATCH_SECONDS = 60.0
 GATHER_SECONDS = 0.05
 REAP_SECONDS = 5.0
 _DRAIN_SHARE = 0.8
@@ -28,6 +31,11 @@ class Room:
 
     def __bool__(self) -> bool:
         return self.seconds > 0 and self.tasks > 0
+
+
+def batch_seconds_on(device: str, configured: float | None) -> float:
+    """Padded audio-seconds of a batch: as configured, else what suits the device."""
+    return configured or (CPU_BATCH_SECONDS if device == "cpu" else GPU_BATCH_SECONDS)
 
 
 def room_left(left_seconds: Iterable[float], *, batch_seconds: float, max_tasks: int) -> Room:

@@ -12,7 +12,7 @@ from asr_core.queue import Consumer, LeaseKeeper, Outcome
 from asr_core.settings import WorkerSettings
 from asr_core.store import Store
 from asr_worker.batching import BatchRules
-from asr_worker.capacity import Throughput, room_left
+from asr_worker.capacity import Throughput, batch_seconds_on, room_left
 from asr_worker.claiming import Claiming
 from asr_worker.decode_pool import DecodePool
 from asr_worker.engine_thread import EngineThread
@@ -119,7 +119,7 @@ def _pipeline(
         loaded.transcribe,
         loaded.engine.warm_up,
         loaded.thread,
-        BatchRules(seconds=settings.batch_size),
+        BatchRules(seconds=batch_seconds_on(loaded.engine.device, settings.batch_size)),
         metrics=metrics,
         throughput=throughput,
         stages=stages,
@@ -145,12 +145,13 @@ def _pipeline(
 
 def _claiming(around: Surroundings, hand: Hand, pipeline: Pipeline) -> Claiming:
     settings = around.settings
+    batch_seconds = batch_seconds_on(around.loaded.engine.device, settings.batch_size)
     return Claiming(
         around.consumer,
         hand,
         room=lambda: room_left(
             (task.left_seconds for task in hand),
-            batch_seconds=settings.batch_size,
+            batch_seconds=batch_seconds,
             max_tasks=settings.max_tasks_in_hand,
         ),
         may_claim=pipeline.store.usable,

@@ -20,7 +20,7 @@ from asr_core.logs import get_logger
 from asr_core.metrics import Metrics
 from asr_core.queue import Consumer, Outcome, RedisConnection
 from asr_core.settings import WorkerSettings
-from asr_worker.capacity import backoff_seconds
+from asr_worker.capacity import backoff_seconds, batch_seconds_on
 from asr_worker.composition import LoadedEngine, Parts, Surroundings, compose, decoder_count
 from asr_worker.decode_pool import DecodePool
 from asr_worker.drain import LAST_WORD_SECONDS, drain
@@ -65,7 +65,7 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
         from asr_worker.engines.memory import BatchBudget, transcribe_within_memory
 
         engine = load_engine(settings)
-        budget = BatchBudget(settings.batch_size)
+        budget = BatchBudget(batch_seconds_on(engine.device, settings.batch_size))
 
         def transcribe(batch: Any) -> list[SegmentText]:
             return transcribe_within_memory(engine, batch, budget)

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -36,15 +36,18 @@ class Asr:
     environment: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, output: IO[str] | int = subprocess.PIPE, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Starts it; what writes much and is not read needs a file as its `output`."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASR_", "REDIS_"))}
         process = subprocess.Popen(
             [sys.executable, "-m", "asr_cli", *arguments],
             cwd=self.folder,
             env={**inherited, "COLUMNS": "200", **self.environment, **environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
             start_new_session=True,
         )
@@ -85,10 +88,12 @@ def api_url(asr: Asr, redis_server: Any, tmp_path: Path) -> str:
         "ASR_SERVER": f"http://127.0.0.1:{port}",
         "ASR_QUEUE_CAP": "3",
     }
-    process = asr.start("api", "--port", str(port), "--grace", "1")
+    log = tmp_path / "api.log"
+    with log.open("w") as file:
+        process = asr.start("api", "--port", str(port), "--grace", "1", output=file)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, log.read_text()
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/health", timeout=5):
                 return f"http://127.0.0.1:{port}"

@@ -9,6 +9,7 @@ from asr_worker.capacity import (
     Throughput,
     Unfinished,
     backoff_seconds,
+    batch_seconds_on,
     fits,
     reap_every_seconds,
     room_left,
@@ -80,3 +81,8 @@ def test_throughput_follows_the_recent_batches() -> None:
     assert measured.audio_seconds_per_second == pytest.approx(100)
     measured.add(1000, 600)
     assert measured.audio_seconds_per_second == pytest.approx(1000 / 600, rel=0.05)
+
+
+def test_a_batch_is_as_large_as_configured_or_as_suits_the_device() -> None:
+    assert batch_seconds_on("cpu", None) < batch_seconds_on("cuda:0", None) == 500
+    assert batch_seconds_on("cpu", 20) == batch_seconds_on("cuda:0", 20) == 20

@@ -123,7 +123,7 @@ class Platform:
             "ASR_USE_GPU": "false",
             "ASR_CPU_THREADS": "1",
             "ASR_DECODE_PROCESSES": "1",
-            "ASR_BATCH_SIZE": str(settings.batch_size),
+            "ASR_BATCH_SIZE": str(settings.batch_size or ""),
             "ASR_GRACE_SECONDS": str(settings.grace_seconds),
             "ASR_WORKER_NAME": settings.worker_name,
             "WORKER_COUNT": str(settings.worker_count),
