@@ -84,7 +84,8 @@ class RedisConnection:
         self.pubsub_client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             redis_url(settings),
             retry=AsyncRetry(NoBackoff(), 0),
-            **{**client_options(settings), "socket_timeout": None},
+            # A health check would read beside the reader; listeners look after their connection.
+            **{**client_options(settings), "socket_timeout": None, "health_check_interval": 0},
         )
         self._scripts = {
             name: self.client.register_script(script_text(name, self.keys)) for name in NAMES

@@ -14,6 +14,7 @@ from redis.asyncio.client import PubSub
 from asr_core.queue.connection import RedisConnection
 
 _QUEUE_LENGTH = 64
+_PING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,17 @@ class TaskWatcher:
         await pubsub.subscribe(*channels)
         self._pubsub = pubsub
         await pubsub.subscribe(*self._listeners)
+        unanswered = False
         while True:
-            message = await pubsub.get_message(timeout=30)
+            message = await pubsub.get_message(timeout=_PING_SECONDS)
             if message is None:
+                if unanswered:
+                    raise redis.exceptions.ConnectionError("the subscription does not answer")
                 await pubsub.ping()
-            elif message["type"] == "subscribe":
+            unanswered = message is None
+            if message is None:
+                continue
+            if message["type"] == "subscribe":
                 if confirmed := self._confirmations.get(message["channel"]):
                     confirmed.set()
                 self._tell(message["channel"], TaskChange("", 0.0))

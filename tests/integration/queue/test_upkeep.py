@@ -293,3 +293,26 @@ async def test_a_stream_entry_is_small(queue: Any) -> None:
     await queue.submit_one(filename="x" * 200)
     [(_, fields)] = queue.raw.xrange("asr_tasks")
     assert len(json.dumps(fields)) < 80
+
+
+async def test_listeners_may_come_at_any_time_beside_one_that_already_listens(
+    queue: Any, watcher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("asr_core.queue.watch._PING_SECONDS", 0.05)
+    ids = await queue.submit(20)
+
+    async def hear(task_id: str) -> str:
+        async with watcher.watch(task_id) as changes:
+            await asyncio.sleep(0.2)
+            await queue.producer.cancel(task_id)
+            while True:
+                change = await asyncio.wait_for(anext(changes), 5)
+                if change.state == "cancelled":
+                    return change.state
+
+    async def after(seconds: float, task_id: str) -> str:
+        await asyncio.sleep(seconds)
+        return await hear(task_id)
+
+    heard = await asyncio.gather(*(after(0.03 * n, task_id) for n, task_id in enumerate(ids)))
+    assert heard == ["cancelled"] * 20
