@@ -19,6 +19,7 @@ from asr_core.queue.scripts import NAMES, script_text
 from asr_core.settings import RedisSettings
 
 SCHEMA_VERSION = 1
+_CONNECTIONS = 64
 _AWAY = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
@@ -78,8 +79,15 @@ class RedisConnection:
         backoff = ExponentialBackoff(cap=0.5, base=0.05) if retries else NoBackoff()
         self.keys = Keys(settings.key_prefix)
         # Any: redis-py's own types are unions of bytes, str and awaitables, whatever is decoded.
-        self.client: Any = redis.asyncio.Redis.from_url(
-            redis_url(settings), retry=AsyncRetry(backoff, retries), **client_options(settings)
+        self.client: Any = redis.asyncio.Redis.from_pool(
+            # Whoever finds all connections in use waits; the default pool refuses the 101st.
+            redis.asyncio.BlockingConnectionPool.from_url(
+                redis_url(settings),
+                max_connections=_CONNECTIONS,
+                timeout=settings.timeout_seconds,
+                retry=AsyncRetry(backoff, retries),
+                **client_options(settings),
+            )
         )
         self.pubsub_client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
             redis_url(settings),

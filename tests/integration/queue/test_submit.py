@@ -118,3 +118,10 @@ async def test_a_prefix_puts_every_key_into_one_hash_slot(redis_server: Any, que
     names = queue.raw.keys()
     assert len(names) > 8
     assert all(name.startswith("{prod}:") for name in names)
+
+
+async def test_five_hundred_callers_at_once_wait_for_a_connection_and_are_all_served(
+    queue: Any,
+) -> None:
+    made = await asyncio.gather(*(queue.submit_one() for _ in range(500)))
+    assert len({m.task_id for m in made}) == 500
