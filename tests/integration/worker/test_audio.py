@@ -36,7 +36,6 @@ KINDS: list[tuple[str, str, tuple[int, ...]]] = [
     ("ipod", "aac", (16000, 44100, 48000)),
     ("mp4", "aac", (8000, 44100, 48000)),
 ]
-LOSSLESS = {"pcm_s16le", "pcm_s24le", "pcm_f32le", "flac"}
 CASES = [(container, codec, rate) for container, codec, rates in KINDS for rate in rates]
 
 
@@ -73,12 +72,10 @@ def test_every_format_gives_the_same_sound(
 def test_every_format_of_a_recording_has_the_same_words(
     embedded_folder: Path, encode: Encode, resample: Resample
 ) -> None:
-    """Lossless formats exactly; lossy codecs and telephone bands may cost a small model a word."""
     engine = SenseVoiceEngine(find_model(str(embedded_folder)), "cpu", cpu_threads=1)
     engine.load()
     speech = decode(embedded_folder / "demo.wav")[0]
-    expected = engine.transcribe([SegmentAudio(speech, "en")])[0].text.split()
-    assert len(expected) > 20
+    expected = (embedded_folder / "demo.txt").read_text().split()
     recordings, cases = [], []
     for container, codec, rate in CASES:
         source = resample(speech, 16000, rate)
@@ -87,23 +84,7 @@ def test_every_format_of_a_recording_has_the_same_words(
             recordings.append(SegmentAudio(decode(encoded)[0], "en"))
             cases.append((container, codec, rate, count))
     for said, case in zip(engine.transcribe(recordings), cases, strict=True):
-        exact = case[1] in LOSSLESS and case[2] >= 16000
-        words = said.text.split()
-        assert not exact or words == expected, case
-        assert _word_errors(words, expected) <= 0.1 * len(expected), (case, words)
-
-
-def _word_errors(words: list[str], expected: list[str]) -> int:
-    """Words inserted, deleted or replaced."""
-    row = list(range(len(expected) + 1))
-    for number, word in enumerate(words, 1):
-        left, row[0] = row[0], number
-        for index, other in enumerate(expected, 1):
-            left, row[index] = (
-                row[index],
-                min(row[index] + 1, row[index - 1] + 1, left + (word != other)),
-            )
-    return row[-1]
+        assert said.text.split() == expected, case
 
 
 def test_channels_are_mixed_or_kept_apart(tone: FloatArray, encode: Encode) -> None:
