@@ -147,7 +147,25 @@ def test_features_are_those_of_funasrs_frontend(
         ours, lengths = extractor([pcm])
         theirs, their_lengths = frontend(torch.from_numpy(pcm)[None], [len(pcm)])
         assert lengths.tolist() == their_lengths.tolist()
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+        # Two float32 transforms that round differently: near-empty bands differ the most.
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-3)
+        assert float((ours - theirs).abs().mean()) < 1e-5
+
+
+def test_features_do_not_depend_on_what_shares_the_batch(
+    auto: Any, recordings: list[FloatArray]
+) -> None:
+    import torch
+
+    extractor = FeatureExtractor(auto.kwargs["frontend"])
+    chosen = [recordings[0][:count] for count in (1, 399, 400, 561)] + recordings[:12]
+    features, lengths = extractor(chosen)
+    for pcm, row, count in zip(chosen, features, lengths.tolist(), strict=True):
+        alone, (expected,) = extractor([pcm])
+        assert count == expected
+        torch.testing.assert_close(row[:count], alone[0], rtol=0, atol=1e-3)
+        assert float((row[:count] - alone[0]).abs().mean()) < 1e-5
+        assert not row[count:].any()
 
 
 def test_word_times_rise_and_lie_inside_the_segment(

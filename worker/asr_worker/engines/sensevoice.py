@@ -73,7 +73,7 @@ class SenseVoiceEngine:
                     f"model {self.model_id!r} cannot be loaded: {error}"
                 ) from error
         assert_device(model, self.device)
-        self._features = FeatureExtractor(parts["frontend"])
+        self._features = FeatureExtractor(parts["frontend"], self.device)
         self._tokenizer = parts["tokenizer"]
         self._languages: dict[str, int] = model.lid_dict
         self._styles: dict[str, int] = model.textnorm_dict
