@@ -1,9 +1,9 @@
 """The decoder: any served container, rate and channel count to 16 kHz samples.
 
 The only module of the worker that imports PyAV. It opens file objects only, so that no byte of a
-recording can make it reach the network or another file, and only the containers listed here; the
-sound is made block by block, so that memory stays the same however long the recording is. A hostile
-file may still kill the process: run it through `decode_pool`.
+recording can make it reach the network or another file, and only the containers that core lists;
+the sound is made block by block, so that memory stays the same however long the recording is. A
+hostile file may still kill the process: run it through `decode_pool`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
+from asr_core.containers import open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
 from asr_worker.pcm import SAMPLE_RATE, Channels, FloatArray, PcmFile, PcmWriter
 
-DEMUXERS: Final = ("wav", "flac", "mp3", "ogg", "mov", "matroska")
 SOURCE_RATES: Final = range(1_000, 768_001)
 BLOCK_SAMPLES: Final = 192_000
 READ_BYTES: Final = 256 * 1024
@@ -67,7 +67,7 @@ class AudioDecoder:
         opened = _open(self._source)
         try:
             with av.open(
-                opened, mode="r", options=_open_options(), buffer_size=READ_BYTES
+                opened, mode="r", options=open_options(), buffer_size=READ_BYTES
             ) as container:
                 if not container.streams.audio:
                     raise UnreadableAudio("the file holds no audio stream")
@@ -247,10 +247,6 @@ def _open(source: AudioSource) -> BinaryIO:
     if isinstance(source, Path):
         return source.open("rb")
     return io.BytesIO(source) if isinstance(source, bytes) else source
-
-
-def _open_options() -> dict[str, str]:
-    return {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "file"}
 
 
 def _to_float(frame: AudioFrame, channels: int) -> FloatArray:

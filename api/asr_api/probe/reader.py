@@ -1,7 +1,7 @@
 """Reads what an audio file holds, with PyAV. Runs in the probe process only.
 
 The file is handed over as an open file: FFmpeg gets no name to follow, no protocol but `file`, and
-only the demuxers and decoders listed here.
+only the demuxers and decoders that core lists.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import av
 
 from asr_api.probe.report import ProbeLimits, ProbeReport
 from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio
+from asr_core.containers import SERVED, open_options
 from asr_core.errors import (
     AudioTooLong,
     EmptyAudio,
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
 
-DEMUXERS = "wav,w64,flac,mp3,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr"
-DECODERS = (
-    "aac,aac_latm,alac,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,flac,mp2,mp2float,mp3,mp3float,opus,libopus,"
-    "vorbis,libvorbis,adpcm_ima_wav,adpcm_ms,gsm_ms,pcm_alaw,pcm_mulaw,pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,"
-    "pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be"
-)
-SERVED = "wav, flac, mp3, ogg, webm, matroska, mp4/m4a, aac and amr"
 _CONTENT_TYPES = {
     "wav": "audio/wav", "w64": "audio/x-w64", "flac": "audio/flac", "mp3": "audio/mpeg",
     "ogg": "audio/ogg", "matroska": "audio/webm", "mov": "audio/mp4", "aac": "audio/aac",
@@ -54,7 +48,9 @@ def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
             raise EmptyAudio("The file is empty.")
         served = looks_like_audio(head)
         try:
-            with av.open(file, mode="r", metadata_errors="ignore", options=_options()) as container:
+            with av.open(
+                file, mode="r", metadata_errors="ignore", options=open_options()
+            ) as container:
                 return _report(container, path, limits)
         except PermanentTaskError as error:
             if isinstance(error, UnreadableAudio) and not served:
@@ -64,10 +60,6 @@ def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
             if served:
                 raise UnreadableAudio(f"The audio cannot be read: {_reason(error)}.") from error
             raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
-
-
-def _options() -> dict[str, str]:
-    return {"format_whitelist": DEMUXERS, "codec_whitelist": DECODERS, "protocol_whitelist": "file"}
 
 
 def _report(container: InputContainer, path: Path, limits: ProbeLimits) -> ProbeReport:

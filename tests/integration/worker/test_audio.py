@@ -35,6 +35,8 @@ KINDS: list[tuple[str, str, tuple[int, ...]]] = [
     ("webm", "libopus", (16000, 48000)),
     ("ipod", "aac", (16000, 44100, 48000)),
     ("mp4", "aac", (8000, 44100, 48000)),
+    ("adts", "aac", (16000, 44100)),
+    ("matroska", "flac", (48000,)),
 ]
 CASES = [(container, codec, rate) for container, codec, rates in KINDS for rate in rates]
 
