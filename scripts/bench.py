@@ -344,7 +344,7 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=1000, help="tasks through API and queue")
     parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="torch threads, both"
+        "--threads", type=int, default=max((os.cpu_count() or 2) - 1, 1), help="torch threads, both"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the figures here, too")
