@@ -83,3 +83,7 @@ esac
 make_venv
 install_packages "$want"
 need_redis
+# A test runs the very curl lines that `asr up` prints.
+if [ "$want" = dev ] && ! command -v curl >/dev/null; then
+  apt_install curl || die "curl must be on PATH for the tests"
+fi
