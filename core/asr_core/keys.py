@@ -91,12 +91,6 @@ class Keys:
     def waiting(self, pool: str, lane: Lane) -> str:
         return f"{self.root}asr:waiting:{pool}:{lane}"
 
-    def leases(self, pool: str, lane: Lane) -> str:
-        return f"{self.root}asr:leases:{pool}:{lane}"
-
-    def delayed(self, pool: str) -> str:
-        return f"{self.root}asr:delayed:{pool}"
-
     def history(self, tenant: str, state: str = "") -> str:
         name = f"{self.root}asr:history:{tenant}"
         return f"{name}:{state}" if state else name

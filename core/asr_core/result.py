@@ -32,7 +32,7 @@ class TranscriptSegment(_Frozen):
 
 
 class Transcript(_Frozen):
-    """The whole result of one task."""
+    """The whole result of one task; `options_ignored`: asked for, and not heeded by the model."""
 
     text: str
     language: str | None
@@ -41,3 +41,4 @@ class Transcript(_Frozen):
     model: str
     engine: str
     device: str
+    options_ignored: tuple[str, ...] = ()

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
-from asr_worker.engines.base import Engine, SegmentText, Word
+from asr_core.task import TaskOptions
+from asr_worker.engines.base import Engine, Feature, SegmentText, Word
 from asr_worker.engines.words import joins_without_space
 from asr_worker.segments import Span
 
@@ -25,7 +26,7 @@ class PlacedText:
 
 
 def assemble(
-    placed: Iterable[PlacedText], *, duration_seconds: float, engine: Engine
+    placed: Iterable[PlacedText], *, duration_seconds: float, engine: Engine, options: TaskOptions
 ) -> Transcript:
     """The whole result of one task. Segments without text are left out."""
     spoken = sorted(
@@ -40,7 +41,18 @@ def assemble(
         model=engine.model_id,
         engine=engine.name,
         device=engine.device,
+        options_ignored=_ignored(options, engine),
     )
+
+
+def _ignored(options: TaskOptions, engine: Engine) -> tuple[str, ...]:
+    """What the caller asked for and this engine does not heed."""
+    asked: dict[Feature, bool] = {
+        "language": options.language != "auto",
+        "itn": options.itn,
+        "hotwords": bool(options.hotwords),
+    }
+    return tuple(name for name, wanted in asked.items() if wanted and name not in engine.supports)
 
 
 def join_texts(texts: Sequence[str]) -> str:

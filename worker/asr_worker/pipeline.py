@@ -113,7 +113,12 @@ class Pipeline:
 
         def result() -> tuple[Transcript, bytes]:
             seconds = recording.pcm.duration_seconds
-            transcript = assemble(placed, duration_seconds=seconds, engine=self.engine)
+            transcript = assemble(
+                placed,
+                duration_seconds=seconds,
+                engine=self.engine,
+                options=task.claim.task.options,
+            )
             return transcript, transcript.model_dump_json().encode()
 
         transcript, data = await asyncio.to_thread(result)

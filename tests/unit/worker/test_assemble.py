@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from asr_core.task import TaskOptions
 from asr_worker.assemble import PlacedText, assemble, join_texts
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Word
 from asr_worker.segments import Span
@@ -35,6 +36,7 @@ def test_segments_come_back_in_order_with_words_in_the_recordings_time() -> None
         [_placed(30, 40, SegmentText("again", "en")), _placed(10, 12, hello)],
         duration_seconds=45.00049,
         engine=NamedEngine(),
+        options=TaskOptions(),
     )
     assert transcript.text == "hello again"
     assert transcript.language == "en"
@@ -61,6 +63,7 @@ def test_channels_that_speak_at_once_keep_their_names() -> None:
         ],
         duration_seconds=3,
         engine=NamedEngine(),
+        options=TaskOptions(),
     )
     assert [(part.text, part.channel) for part in transcript.segments] == [
         ("left", 0),
@@ -78,13 +81,17 @@ def test_the_language_is_the_one_spoken_longest() -> None:
         ],
         duration_seconds=12,
         engine=NamedEngine(),
+        options=TaskOptions(),
     )
     assert transcript.language == "zh"
 
 
 def test_silence_makes_an_empty_transcript() -> None:
     transcript = assemble(
-        [_placed(0, 1, SegmentText(""))], duration_seconds=1, engine=NamedEngine()
+        [_placed(0, 1, SegmentText(""))],
+        duration_seconds=1,
+        engine=NamedEngine(),
+        options=TaskOptions(),
     )
     assert transcript.text == ""
     assert transcript.segments == ()
@@ -93,7 +100,9 @@ def test_silence_makes_an_empty_transcript() -> None:
 
 def test_no_word_ends_after_its_segment() -> None:
     said = SegmentText("x", words=(Word("x", 0.9, 1.4),))
-    transcript = assemble([_placed(5, 6, said)], duration_seconds=6, engine=NamedEngine())
+    transcript = assemble(
+        [_placed(5, 6, said)], duration_seconds=6, engine=NamedEngine(), options=TaskOptions()
+    )
     assert transcript.segments[0].words[0].end_seconds == 6.0
 
 
@@ -101,3 +110,13 @@ def test_texts_are_joined_as_their_script_is_written() -> None:
     assert join_texts(["one", "two"]) == "one two"
     assert join_texts(["欢迎", "大家"]) == "欢迎大家"
     assert join_texts(["欢迎", "you"]) == "欢迎 you"
+
+
+def test_the_result_names_the_options_that_the_model_has_not() -> None:
+    asked = TaskOptions(language="en", itn=True, hotwords=("Zanzibar",))
+    engine = NamedEngine()
+    engine.supports = frozenset({"language", "timestamps"})
+    transcript = assemble([], duration_seconds=1, engine=engine, options=asked)
+    assert transcript.options_ignored == ("itn", "hotwords")
+    plain = assemble([], duration_seconds=1, engine=engine, options=TaskOptions())
+    assert plain.options_ignored == ()
