@@ -12,8 +12,10 @@ from prometheus_client import (
     generate_latest,
 )
 
+from asr_api.checks import CheckResult
 from asr_api.services import Services
 from asr_core.metrics import Metrics, QueueCollector
+from asr_core.queue import Strays
 
 
 def build_metrics() -> tuple[Metrics, QueueCollector]:
@@ -33,10 +35,27 @@ async def exposition(services: Services) -> bytes:
     """
     timeout_seconds = services.settings.health_timeout_seconds
     pools = services.backlog_checks
-    results = await asyncio.gather(*(check.result(timeout_seconds) for check in pools.values()))
+    strays, results = await asyncio.gather(
+        services.strays_check.result(timeout_seconds),
+        asyncio.gather(*(check.result(timeout_seconds) for check in pools.values())),
+    )
+    _show_strays(services.metrics, strays)
     for pool, result in zip(pools, results, strict=True):
         if result.value is None:
             services.queue_gauges.signal_lost(pool)
         else:
             services.queue_gauges.show(result.value)
     return generate_latest(services.metrics.registry)
+
+
+def _show_strays(metrics: Metrics, checked: CheckResult[Strays]) -> None:
+    """The last count of any pod; what is not known is left out, or NaN."""
+    metrics.blobs_without_task.clear()
+    if checked.value is None:
+        metrics.queue_data_lost.set(float("nan"))
+        return
+    metrics.queue_data_lost.set(checked.value.loss is not None)
+    counts = {"recording": checked.value.recordings, "result": checked.value.results}
+    for kind, count in counts.items():
+        if count is not None:
+            metrics.blobs_without_task.labels(kind=kind).set(count)

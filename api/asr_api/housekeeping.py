@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.logs import get_logger
-from asr_core.queue import Producer, TaskWatcher, Upkeep
-from asr_core.queue.sweeping import Sweeping
+from asr_core.metrics import Metrics
+from asr_core.queue import Producer, Sweeping, TaskWatcher, Upkeep
 from asr_core.sweep import Sweep, SweepRefused
 
 MOVE_DUE_SECONDS = 1.0
@@ -34,12 +34,14 @@ class Housekeeping:
         upkeep: Upkeep,
         sweeping: Sweeping,
         sweep: Sweep,
+        metrics: Metrics,
     ) -> None:
         self._producer = producer
         self._watcher = watcher
         self._upkeep = upkeep
         self._sweeping = sweeping
         self._sweep = sweep
+        self._metrics = metrics
         self._preparing = asyncio.Lock()
         self._loops: list[asyncio.Task[None]] = []
         self._log = get_logger("asr_api.housekeeping")
@@ -81,7 +83,7 @@ class Housekeeping:
             try:
                 await self._sweep.mark()
             except SweepRefused as error:
-                self._log.error("store_not_marked", reason=error.message)
+                self._log.warning("store_not_marked", reason=error.message)
             self.prepared, self.schema_mismatch = True, ""
 
     async def _prepare(self) -> None:
@@ -105,18 +107,46 @@ class Housekeeping:
         self._log.info("queue_ready")
 
     async def _reconcile(self) -> None:
-        reconciled = await self._upkeep.reconcile()
-        if reconciled is not None and reconciled.mended:
+        """Mend what can be mended, and tell what is lost: one pod a minute does."""
+        try:
+            reconciled = await self._upkeep.reconcile()
+        except SchemaMismatch as error:
+            self.schema_mismatch = error.message
+            raise
+        self.schema_mismatch = ""
+        if reconciled is None:
+            return
+        if reconciled.mended:
             self._log.warning("queue_mended", **asdict(reconciled))
+            for what, count in reconciled.mended.items():
+                self._metrics.queue_mended.labels(what=what).inc(count)
+        try:
+            await self._sweep.mark()
+        except SweepRefused as refused:
+            await self._tell_loss(refused)
+
+    async def _tell_loss(self, refused: SweepRefused) -> None:
+        """Once, whichever pod notices it first."""
+        strays = await self._sweep.record_loss(refused.loss)
+        if strays is None:
+            return
+        self._metrics.queue_losses.labels(reason=refused.loss.value).inc()
+        self._log.error(
+            "queue_data_lost",
+            reason=refused.message,
+            recordings_without_task=strays.recordings,
+            results_without_task=strays.results,
+        )
 
     async def _sweep_in_turn(self) -> None:
         """About once an hour, on one pod."""
         if not await self._sweeping.turn():
             return
         try:
-            swept = await self._sweep.run()
-        except SweepRefused as error:
-            self._log.error("sweep_refused", reason=error.message)
+            swept = await self._sweep.run(by_itself=True)
+        except SweepRefused as refused:
+            self._log.error("sweep_refused", reason=refused.message)
+            await self._tell_loss(refused)
         else:
             self._log.info("store_swept", **asdict(swept))
 

@@ -22,7 +22,8 @@ AsrError
     ├── QueueUnavailable
     ├── SchemaMismatch
     ├── StoreUnavailable
-    └── StoreFull                507
+    ├── StoreFull                507
+    └── ClusterUnavailable       the Kubernetes API server did not do what it was asked
 """
 
 from __future__ import annotations
@@ -193,3 +194,13 @@ class StoreFull(DependencyError):
 
     code = "store_full"
     status = 507
+
+
+class ClusterUnavailable(DependencyError):
+    """The Kubernetes API server refused, or could not be reached (`reply_status` 0)."""
+
+    code = "cluster_unavailable"
+
+    def __init__(self, message: str, *, reply_status: int = 0) -> None:
+        super().__init__(message)
+        self.reply_status = reply_status

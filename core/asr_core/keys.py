@@ -17,7 +17,7 @@ local LANES = {{{lanes}}}
 local K = {{
   schema = P .. 'asr:schema', pools = P .. 'asr:pools', dead = P .. 'asr_tasks:dead',
   totals = P .. 'asr:totals', outbox = P .. 'asr:outbox',
-  seen = P .. 'asr:redis_seen', tenants = P .. 'asr:tenants',
+  seen = P .. 'asr:redis_seen', tenants = P .. 'asr:tenants', remade = P .. 'asr:groups_remade',
 }}
 function K.stream(pool, lane)
   local name = P .. 'asr_tasks'
@@ -64,7 +64,10 @@ class Keys:
         self.tenants = f"{self.root}asr:tenants"
         self.reconcile_lock = f"{self.root}asr:lock:reconcile"
         self.sweep_lock = f"{self.root}asr:lock:sweep"
+        self.retention_lock = f"{self.root}asr:lock:retention"
         self.epoch = f"{self.root}asr:epoch"
+        self.remade = f"{self.root}asr:groups_remade"
+        self.strays = f"{self.root}asr:strays"
 
     def lua(self) -> str:
         """The scripts' prologue: the same names as Lua functions."""
@@ -94,9 +97,6 @@ class Keys:
     def history(self, tenant: str, state: str = "") -> str:
         name = f"{self.root}asr:history:{tenant}"
         return f"{name}:{state}" if state else name
-
-    def stats(self, pool: str, bucket: int) -> str:
-        return f"{self.root}asr:stats:{pool}:{bucket}"
 
     def worker(self, consumer: str) -> str:
         return f"{self.root}asr:worker:{consumer}"

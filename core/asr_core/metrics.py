@@ -34,6 +34,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._define_api(registry)
+        self._define_losses(registry)
         self._define_tasks(registry)
         self._define_worker(registry)
 
@@ -56,6 +57,33 @@ class Metrics:
         )
         self.tasks_submitted = Counter(
             "asr_tasks_submitted", "Tasks accepted into the queue", ["lane"], registry=registry
+        )
+
+    def _define_losses(self, registry: CollectorRegistry) -> None:
+        self.queue_losses = Counter(
+            "asr_queue_losses",
+            "Times this process found that Redis had lost data: it is `apart` from the store, or "
+            "there are too many `strays`",
+            ["reason"],
+            registry=registry,
+        )
+        self.queue_data_lost = Gauge(
+            "asr_queue_data_lost",
+            "1 from when a loss was found until the store is adopted; NaN: not known",
+            registry=registry,
+        )
+        self.blobs_without_task = Gauge(
+            "asr_blobs_without_task",
+            "Blobs in the store whose task Redis does not know, as last counted",
+            ["kind"],
+            registry=registry,
+        )
+        self.queue_mended = Counter(
+            "asr_queue_mended",
+            "What this process found out of place and mended: tasks `readded`, counters "
+            "`corrected`, history entries `forgotten`, destroyed `groups` made again",
+            ["what"],
+            registry=registry,
         )
 
     def _define_tasks(self, registry: CollectorRegistry) -> None:

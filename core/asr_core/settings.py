@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from asr_core.task import DEFAULT_POOL
 
 GIB = 1024**3
+MAX_AGE_DAYS = 36_500
 
 
 class _Settings(BaseSettings):
@@ -21,6 +22,13 @@ class _Settings(BaseSettings):
         env_prefix="ASR_", env_file=".env", env_file_encoding="utf-8", extra="ignore",
         populate_by_name=True, frozen=True,
     )  # fmt: skip
+
+
+def _names(value: object) -> object:
+    """`a, b` as a tuple."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
 
 
 class RedisSettings(_Settings):
@@ -53,17 +61,35 @@ class QueueSettings(_Settings):
     @field_validator("pools", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return (
-            tuple(p.strip() for p in value.split(",") if p.strip())
-            if isinstance(value, str)
-            else value
-        )
+        return _names(value)
 
 
 class StoreSettings(_Settings):
     """Where audio and results lie: `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`."""
 
     store_url: str = "file:///var/lib/asr-platform/store"
+
+
+class RetentionSettings(_Settings):
+    """How long what is finished stays. Unset: without that limit."""
+
+    max_recordings: int | None = Field(
+        10,
+        ge=0,
+        validation_alias="MAX_RECORDINGS",
+        description="recordings of completed and cancelled tasks kept per tenant, newest first",
+    )
+    recordings_max_age_days: float | None = Field(
+        None, gt=0, le=MAX_AGE_DAYS, description="from the end of the task; failed ones excepted"
+    )
+    results_max_age_days: float | None = Field(
+        7.0, gt=0, le=MAX_AGE_DAYS, description="from the end of the task; then nothing is left"
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return None if value == "" else value
 
 
 class LogSettings(_Settings):
@@ -87,7 +113,7 @@ class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     )
     spool_max_bytes: int = Field(8 * GIB, ge=1, description="all uploads in flight together")
     upload_idle_seconds: float = Field(
-        30.0, gt=0, description="longest silence of an uploading client"
+        30.0, gt=0, description="longest silence of a client, in its headers or its upload"
     )
     probe_timeout_seconds: float = Field(20.0, gt=0)
     probe_processes: int = Field(2, ge=1, description="files looked into at the same time")
@@ -96,6 +122,9 @@ class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     )
     events_heartbeat_seconds: float = Field(
         15.0, gt=0, description="a comment on a silent event stream"
+    )
+    events_max_seconds: float = Field(
+        3600.0, gt=0, description="an event stream ends; its client connects again"
     )
     health_timeout_seconds: float = Field(
         2.0, gt=0, description="per dependency, for /api/v1/health"
@@ -125,6 +154,9 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     work_dir: Path | None = Field(
         None, description="decoded audio; unset: the system's temporary folder"
     )
+    work_dir_max_bytes: int = Field(
+        16 * GIB, ge=1, description="decoded audio of all tasks in hand; the next ones wait"
+    )
     worker_count: int = Field(
         1, ge=1, validation_alias=AliasChoices("WORKER_COUNT", "ASR_WORKER_COUNT")
     )
@@ -138,9 +170,43 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     progress_deadline_seconds: float = Field(
         600.0, gt=0, description="no progress: leases are no longer renewed"
     )
+    max_tasks_per_process: int = Field(
+        0, ge=0, description="after so many a fresh process takes over; 0: never"
+    )
+    max_memory_bytes: int = Field(
+        0, ge=0, description="above this a fresh process takes over; 0: no bound"
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
+
+    @property
+    def recycles(self) -> bool:
+        """Whether worker processes end by themselves, and fresh ones take over."""
+        return bool(self.max_tasks_per_process or self.max_memory_bytes)
 
     @field_validator("use_gpu", "batch_size", mode="before")
     @classmethod
     def _unset(cls, value: object) -> object:
         return None if value == "" else value
+
+
+class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
+    """The operator's settings. Its Redis is that of pools whose resource names no Secret."""
+
+    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="`*`: all; unset: the operator's own"
+    )
+    operator_name: str = Field(
+        "", validation_alias=AliasChoices("ASR_OPERATOR_NAME", "POD_NAME", "HOSTNAME")
+    )
+    operator_lease_seconds: int = Field(
+        15, ge=3, le=600, description="after which another operator takes over from a dead one"
+    )
+    liveness_url: str = Field(
+        "", description="where the liveness probe is answered; unset: nowhere"
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
+
+    @field_validator("watch_namespaces", mode="before")
+    @classmethod
+    def _split_namespaces(cls, value: object) -> object:
+        return _names(value)

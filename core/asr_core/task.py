@@ -109,6 +109,7 @@ class Task(BaseModel):
     queued_at: float
     started_at: float | None = None
     finished_at: float | None = None
+    audio_deleted_at: float | None = None
     progress: float = Field(0.0, ge=0, le=1)
     worker: str = ""
     result: str = ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from asr_api.bodies import utc
 from asr_api.checks import CheckResult
 from asr_api.documented import documented_errors
 from asr_api.services import Services, ServicesOf
+from asr_core.queue import Strays
 
 router = APIRouter(tags=["operations"])
 
@@ -38,13 +41,39 @@ class WorkersHealth(BaseModel):
     alive: int | None = Field(description="null when Redis cannot say")
 
 
+class DataHealth(BaseModel):
+    """Whether Redis still holds what belongs to the store; see operations on what to do."""
+
+    status: Literal["ok", "lost", "unknown"]
+    since: datetime | None = Field(description="when the loss was noticed")
+    recordings_without_task: int | None = Field(description="null before the first count")
+    results_without_task: int | None
+
+    @classmethod
+    def of(cls, strays: Strays | None) -> DataHealth:
+        if strays is None:
+            return cls(
+                status="unknown",
+                since=None,
+                recordings_without_task=None,
+                results_without_task=None,
+            )
+        return cls(
+            status="ok" if strays.loss is None else "lost",
+            since=None if strays.lost_at is None else utc(strays.lost_at),
+            recordings_without_task=strays.recordings,
+            results_without_task=strays.results,
+        )
+
+
 class HealthBody(BaseModel):
-    """`degraded`: submissions are taken, but nobody works on them right now."""
+    """`degraded`: submissions are taken, but nobody works on them right now, or data was lost."""
 
     status: Literal["ok", "degraded", "unavailable"]
     redis: DependencyHealth
     store: DependencyHealth
     workers: WorkersHealth
+    data: DataHealth
 
 
 @router.get(
@@ -64,7 +93,9 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
         services.redis_check.result(timeout_seconds), services.store_check.result(timeout_seconds)
     )
     workers = await _workers(services, redis, timeout_seconds)
-    status: Literal["ok", "degraded", "unavailable"] = "ok" if workers.alive else "degraded"
+    data = await _data(services, redis, timeout_seconds)
+    well = workers.alive and data.status == "ok"
+    status: Literal["ok", "degraded", "unavailable"] = "ok" if well else "degraded"
     if not (redis.ok and store.ok):
         status = "unavailable"
         response.status_code = 503
@@ -75,6 +106,7 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
         redis=DependencyHealth.of(redis),
         store=DependencyHealth.of(store),
         workers=workers,
+        data=data,
     )
 
 
@@ -87,3 +119,9 @@ async def _workers(
     if not counted.ok or counted.value is None:
         return WorkersHealth(status="unknown", alive=None)
     return WorkersHealth(status="ok" if counted.value else "none", alive=counted.value)
+
+
+async def _data(services: Services, redis: CheckResult[None], timeout_seconds: float) -> DataHealth:
+    if not redis.ok:
+        return DataHealth.of(None)
+    return DataHealth.of((await services.strays_check.result(timeout_seconds)).value)

@@ -10,7 +10,7 @@ from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
 from asr_core.queue.lease import LeaseKeeper
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.producer import DeadLetter, DeadLetterPage, HistoryPage, Producer, Submission
-from asr_core.queue.sweeping import Sweeping
+from asr_core.queue.sweeping import Loss, Strays, Sweeping
 from asr_core.queue.upkeep import Reconciled, Upkeep
 from asr_core.queue.watch import TaskChange, TaskWatcher
 from asr_core.queue.workers import WorkerRecord
@@ -27,11 +27,13 @@ __all__ = [
     "HistoryPage",
     "LaneBacklog",
     "LeaseKeeper",
+    "Loss",
     "Outcome",
     "Producer",
     "Reconciled",
     "RedisConnection",
     "StatsBucket",
+    "Strays",
     "Submission",
     "Sweeping",
     "TaskChange",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Literal
 
+import redis
+
+from asr_core.keys import GROUP
 from asr_core.queue.connection import RedisConnection, redis_errors
+from asr_core.queue.record import pairs
 from asr_core.queue.workers import WorkerRecord, list_workers
 from asr_core.settings import QueueSettings
 from asr_core.task import DEFAULT_POOL, Lane
 
 BUCKET_SECONDS = 10
+_STRETCH_SECONDS = 3600
 Signal = Literal["ok", "no_stream", "no_group"]
 
 
@@ -121,17 +127,40 @@ class BacklogReader:
         pools = (pool,) if pool else self._settings.pools
         return [worker for name in pools for worker in await list_workers(self._redis, name)]
 
+    async def in_hand(self, pool: str = DEFAULT_POOL) -> dict[str, int]:
+        """Entries delivered to each consumer and not finished, now; a heartbeat may be old."""
+        held: dict[str, int] = {}
+        with redis_errors():
+            for lane in Lane:
+                try:
+                    reply = await self._redis.client.xpending(
+                        self._redis.keys.stream(pool, lane), GROUP
+                    )
+                except redis.exceptions.ResponseError as error:
+                    if not str(error).startswith("NOGROUP"):
+                        raise
+                    continue  # nobody has made this stream, or its group, yet
+                for each in reply["consumers"]:
+                    held[each["name"]] = held.get(each["name"], 0) + each["pending"]
+        return held
+
+    async def known_pools(self) -> list[str]:
+        """The pools that the API was configured with, by name."""
+        with redis_errors():
+            return sorted(await self._redis.client.smembers(self._redis.keys.pools))
+
     async def stats(self, pool: str = DEFAULT_POOL, *, minutes: int = 60) -> list[StatsBucket]:
         """The last `minutes` (1440 at most), oldest first; empty buckets are left out."""
         with redis_errors():
             seconds, _ = await self._redis.client.time()
             last = seconds // BUCKET_SECONDS * BUCKET_SECONDS
-            times = range(last - min(minutes, 1440) * 60 + BUCKET_SECONDS, last + 1, BUCKET_SECONDS)
-            async with self._redis.client.pipeline(transaction=False) as pipe:
-                for at in times:
-                    pipe.hgetall(self._redis.keys.stats(pool, at))
-                hashes: list[dict[str, str]] = await pipe.execute()
-        return [_bucket(at, text) for at, text in zip(times, hashes, strict=True) if text]
+        buckets: list[StatsBucket] = []
+        first = last - min(minutes, 1440) * 60 + BUCKET_SECONDS
+        for begin in range(first, last + 1, _STRETCH_SECONDS):
+            end = min(begin + _STRETCH_SECONDS - BUCKET_SECONDS, last)
+            reply = await self._redis.call("stats", pool=pool, first=begin, last=end)
+            buckets += [_bucket(at, pairs(flat)) for at, flat in json.loads(reply)]
+        return buckets
 
     async def totals(self) -> Totals:
         """Counts since ever."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,13 +20,9 @@ from asr_core.settings import RedisSettings
 
 SCHEMA_VERSION = 1
 _CONNECTIONS = 64
-_AWAY = (
-    redis.exceptions.ConnectionError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-)
-_AWAY_PREFIXES = (
+_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_REFUSALS = (redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError)
+_REFUSAL_PREFIXES = (
     "OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN",
     "NOAUTH", "NOPERM", "WRONGPASS", "BUSY ", "UNKILLABLE",
 )  # fmt: skip
@@ -40,7 +36,7 @@ def redis_errors() -> Iterator[None]:
     except _AWAY as error:
         raise QueueUnavailable(f"Redis is not available: {error}") from error
     except redis.exceptions.ResponseError as error:
-        if str(error).startswith(_AWAY_PREFIXES):
+        if isinstance(error, _REFUSALS) or str(error).startswith(_REFUSAL_PREFIXES):
             raise QueueUnavailable(f"Redis refuses: {error}") from error
         raise
 
@@ -115,18 +111,37 @@ class RedisConnection:
         """
         with redis_errors():
             stored = await self.client.get(self.keys.schema)
-            version = int(stored or SCHEMA_VERSION)
-            if stored is None or version == SCHEMA_VERSION - 1:
-                await self.client.set(self.keys.schema, SCHEMA_VERSION)
-        if abs(version - SCHEMA_VERSION) > 1:
-            raise SchemaMismatch(
-                f"Redis holds schema {version}, this program speaks {SCHEMA_VERSION}: "
-                "upgrade one version at a time"
-            )
+        if stored is None or int(stored) < SCHEMA_VERSION:
+            await self.prepare(())
+        else:
+            _require_neighbour(int(stored))
+
+    async def takes_work(self) -> None:
+        """As `ready`, and Redis would take a submission: it is not full, no replica, can write."""
+        _require_neighbour(int(await self.call("takes_work") or SCHEMA_VERSION))
+
+    async def prepare(self, pools: Sequence[str], *, publish: bool = False) -> None:
+        """Makes what is missing: the schema's version and the consumer groups of these pools, read
+        from the very first entry. `publish` records them as the pools of this platform.
+
+        Safe to repeat, and not refused by a full Redis. Raises as `ready` does.
+        """
+        found = await self.call(
+            "prepare", version=SCHEMA_VERSION, pools=list(pools), publish=publish
+        )
+        _require_neighbour(int(found))
 
     async def close(self) -> None:
         await self.client.aclose()
         await self.pubsub_client.aclose()
+
+
+def _require_neighbour(version: int) -> None:
+    if abs(version - SCHEMA_VERSION) > 1:
+        raise SchemaMismatch(
+            f"Redis holds schema {version}, this program speaks {SCHEMA_VERSION}: "
+            "upgrade one version at a time"
+        )
 
 
 def sync_client(settings: RedisSettings) -> redis.Redis:

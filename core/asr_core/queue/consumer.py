@@ -14,8 +14,8 @@ import redis
 from asr_core.queue import workers
 from asr_core.queue.connection import RedisConnection
 from asr_core.queue.outcome import Outcome
-from asr_core.queue.producer import prepare_groups
 from asr_core.queue.record import from_hash, pairs
+from asr_core.queue.subscription import messages
 from asr_core.queue.workers import WorkerRecord
 from asr_core.settings import QueueSettings
 from asr_core.task import Task
@@ -77,8 +77,7 @@ class Consumer:
 
     async def prepare(self) -> None:
         """Checks the schema and makes the groups; safe to repeat."""
-        await self._redis.ready()
-        await prepare_groups(self._redis, (self.pool,))
+        await self._redis.prepare((self.pool,))
 
     async def claim(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
         """Begins waiting tasks: at most `room_tasks`, until `room_seconds` of audio are reached.
@@ -159,8 +158,9 @@ class Consumer:
             try:
                 async with self._redis.pubsub_client.pubsub() as pubsub:
                     await pubsub.subscribe(self._redis.keys.wake(self.pool))
-                    async for message in pubsub.listen():
-                        if message["type"] == "message":
+                    async for message in messages(pubsub):
+                        # Once subscribed, too: work may have come while nobody listened.
+                        if message["type"] in ("subscribe", "message"):
                             event.set()
             except (redis.exceptions.RedisError, OSError):
                 await asyncio.sleep(1)

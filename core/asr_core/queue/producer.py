@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import redis
-
-from asr_core.errors import IdempotencyConflict, QueueFull, StateConflict, TaskNotFound
-from asr_core.keys import GROUP
+from asr_core.errors import (
+    AudioGone,
+    IdempotencyConflict,
+    QueueFull,
+    StateConflict,
+    TaskNotFound,
+)
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import from_hash, pairs, to_hash
 from asr_core.settings import QueueSettings
-from asr_core.task import Lane, NewTask, State, Task
+from asr_core.task import NewTask, State, Task
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,7 @@ class Producer:
 
     async def prepare(self) -> None:
         """Checks the schema, makes the groups and records the configured pools; safe to repeat."""
-        await self._redis.ready()
-        await prepare_groups(self._redis, self._settings.pools)
-        with redis_errors():
-            async with self._redis.client.pipeline(transaction=True) as pipe:
-                pipe.delete(self._keys.pools)
-                pipe.sadd(self._keys.pools, *self._settings.pools)
-                await pipe.execute()
+        await self._redis.prepare(self._settings.pools, publish=True)
 
     async def submit(self, task: NewTask) -> Submission:
         """Queues a task whose audio is already in the store.
@@ -126,11 +123,15 @@ class Producer:
         return await self.get(task_id)
 
     async def retry(self, task_id: str, tenant: str | None = None) -> Task:
-        """Raises `StateConflict` unless the task is failed or cancelled, `QueueFull` at the cap."""
+        """Raises `StateConflict` unless the task is failed or cancelled, `QueueFull` at the cap,
+        `AudioGone` once retention has given up its recording.
+        """
         return await self._requeue(task_id, tenant, dead_only=False)
 
     async def put_back(self, task_id: str) -> Task:
-        """Queues a dead letter again, counters at zero. Raises `StateConflict` for others."""
+        """Queues a dead letter again, counters at zero. Raises `StateConflict` for others,
+        `AudioGone` once retention has given up its recording.
+        """
         return await self._requeue(task_id, None, dead_only=True)
 
     async def delete(self, task_id: str, tenant: str | None = None) -> Task:
@@ -209,23 +210,11 @@ class Producer:
             raise _not_found(task_id)
         if verdict == "conflict":
             raise StateConflict(conflict)
+        if verdict == "gone":
+            raise AudioGone(f"the audio of task {task_id} has been deleted; it cannot run again")
         if verdict == "full":
             raise QueueFull("the queue is at its cap", retry_after_seconds=10)
 
 
 def _not_found(task_id: str) -> TaskNotFound:
     return TaskNotFound(f"there is no task {task_id!r}")
-
-
-async def prepare_groups(connection: RedisConnection, pools: tuple[str, ...]) -> None:
-    """Makes the consumer group of every lane, reading from the very first entry."""
-    for pool in pools:
-        for lane in Lane:
-            try:
-                with redis_errors():
-                    await connection.client.xgroup_create(
-                        connection.keys.stream(pool, lane), GROUP, id="0", mkstream=True
-                    )
-            except redis.exceptions.ResponseError as error:
-                if not str(error).startswith("BUSYGROUP"):
-                    raise

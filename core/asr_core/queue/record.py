@@ -38,6 +38,7 @@ def from_hash(fields: Mapping[str, str]) -> Task:
             "queued_at": _seconds(fields, "queued_at"),
             "started_at": _seconds(fields, "started_at"),
             "finished_at": _seconds(fields, "finished_at"),
+            "audio_deleted_at": _seconds(fields, "audio_deleted_at"),
             "error": error,
         }
     )

@@ -1,7 +1,7 @@
 """The Lua scripts: each is the shebang, the key names, the shared prelude and its own body.
 
-Every script but `submit` carries `allow-oom`: at its memory limit Redis refuses new work and can
-still drain what it has.
+Every script but `submit`, and the question whether it would be taken, carries `allow-oom`: at its
+memory limit Redis refuses new work and can still drain what it has.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from importlib.resources import files
 from asr_core.keys import Keys
 
 NAMES = (
-    "backlog", "beat", "cancel", "claim", "cordon", "delete", "fail", "finish", "move_due", "reap",
-    "reconcile", "recount", "recover", "release", "renew", "retry", "submit",
+    "backlog", "beat", "cancel", "claim", "cordon", "delete", "discard", "fail", "finish", "forget",
+    "move_due", "prepare", "reap", "reconcile", "recount", "recover", "release", "renew", "retry",
+    "stats", "submit", "take_turn", "takes_work",
 )  # fmt: skip
-_REFUSED_WHEN_FULL = frozenset({"submit"})
+_REFUSED_WHEN_FULL = frozenset({"submit", "takes_work"})
 
 
 @cache

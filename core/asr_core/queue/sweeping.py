@@ -1,16 +1,42 @@
-"""What a sweep of the store asks Redis: the epoch marker, and which blobs tasks point to."""
+"""What a sweep of the store asks Redis: the epoch marker, which blobs tasks point to, and what the
+last count of strays was.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
 from asr_core.queue.connection import RedisConnection, redis_errors
 
 _LOCK_SECONDS = 3300
 
 
+class Loss(StrEnum):
+    """Why Redis is taken to have lost data."""
+
+    APART = "apart"  # Redis and store do not carry the same marker
+    STRAYS = "strays"  # they do, but too many blobs have no task: an older Redis was restored
+
+
+@dataclass(frozen=True)
+class Strays:
+    """Blobs whose task Redis does not know, as last counted; None before the first count.
+
+    `loss` stands from the moment at which it was noticed until somebody adopts the store. Blobs
+    older than `adopted_at` were adopted without their tasks. Times are Unix seconds.
+    """
+
+    recordings: int | None
+    results: int | None
+    loss: Loss | None
+    lost_at: float | None
+    adopted_at: float
+
+
 class Sweeping:
-    """Reads, and the marker; `turn` lets one pod an hour sweep."""
+    """Reads, the marker and the count; `turn` lets one pod an hour sweep."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
@@ -29,10 +55,10 @@ class Sweeping:
 
     async def turn(self) -> bool:
         """Whether nobody has swept for about an hour; true once."""
-        with redis_errors():
-            return bool(
-                await self._redis.client.set(self._keys.sweep_lock, "1", nx=True, ex=_LOCK_SECONDS)
-            )
+        taken = await self._redis.call(
+            "take_turn", lock=self._keys.sweep_lock, lock_ms=_LOCK_SECONDS * 1000
+        )
+        return bool(taken)
 
     async def pointers(self, task_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
         """(state, result path) of those tasks that Redis knows."""
@@ -48,3 +74,43 @@ class Sweeping:
             for task_id, (state, result) in zip(task_ids, replies, strict=True)
             if state
         }
+
+    async def strays(self) -> Strays:
+        """The last count, and whether a loss stands."""
+        with redis_errors():
+            text: dict[str, str] = await self._redis.client.hgetall(self._keys.strays)
+        return Strays(
+            recordings=int(text["recordings"]) if "recordings" in text else None,
+            results=int(text["results"]) if "results" in text else None,
+            loss=Loss(text["loss"]) if "loss" in text else None,
+            lost_at=float(text["lost_at"]) if "lost_at" in text else None,
+            adopted_at=float(text.get("adopted_at", 0)),
+        )
+
+    async def record_strays(self, recordings: int, results: int) -> None:
+        """Keeps a count."""
+        counts = {"recordings": recordings, "results": results}
+        with redis_errors():
+            await self._redis.client.hset(self._keys.strays, mapping=counts)
+
+    async def record_loss(self, loss: Loss, at: float) -> bool:
+        """Whether nobody had noticed it before; true once."""
+        with redis_errors():
+            if not await self._redis.client.hsetnx(self._keys.strays, "loss", loss.value):
+                return False
+            await self._redis.client.hset(self._keys.strays, "lost_at", at)
+        return True
+
+    async def end_loss(self, loss: Loss) -> None:
+        """It was this and is over by itself: the right store, or Redis, is back."""
+        if (await self.strays()).loss is loss:
+            with redis_errors():
+                await self._redis.client.hdel(self._keys.strays, "loss", "lost_at")
+
+    async def adopt(self, at: float) -> None:
+        """From now on older blobs without a task are nobody's, and no loss stands."""
+        with redis_errors():
+            async with self._redis.client.pipeline(transaction=True) as pipe:
+                pipe.hset(self._keys.strays, "adopted_at", at)
+                pipe.hdel(self._keys.strays, "loss", "lost_at")
+                await pipe.execute()

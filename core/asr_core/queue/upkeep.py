@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from asr_core.queue.connection import RedisConnection, redis_errors
-from asr_core.queue.producer import prepare_groups
 from asr_core.settings import QueueSettings
 from asr_core.task import State
 
@@ -18,16 +16,28 @@ _CONSUMER_IDLE_MS = 3_600_000
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What one pass mended. All zero is the normal case."""
+    """What one pass mended. All zero is the normal case.
+
+    `readded` tasks stood nowhere, `forgotten` history entries led to no open task, `corrected`
+    counters had drifted, `groups` had been destroyed and were made again, by whomever.
+    """
 
     readded: int
     forgotten: int
     corrected: int
+    groups: int
     consumers_removed: int
 
     @property
-    def mended(self) -> bool:
-        return any((self.readded, self.forgotten, self.corrected))
+    def mended(self) -> dict[str, int]:
+        """What was not as it should have been, by name."""
+        counts = {
+            "readded": self.readded,
+            "forgotten": self.forgotten,
+            "corrected": self.corrected,
+            "groups": self.groups,
+        }
+        return {what: count for what, count in counts.items() if count}
 
 
 class Upkeep:
@@ -44,20 +54,25 @@ class Upkeep:
         for pool in self._settings.pools:
             moved += int(
                 await self._redis.call(
-                    "move_due", pool=pool, limit=1000, window=self._settings.tenant_window
+                    "move_due",
+                    pool=pool,
+                    limit=1000,
+                    window=self._settings.tenant_window,
+                    lease_ms=round(self._settings.lease_seconds * 1000),
                 )
             )
         return moved
 
     async def reconcile(self, *, force: bool = False) -> Reconciled | None:
-        """Queues again what stands nowhere and recounts. None: another did, a moment ago."""
-        nonce = uuid.uuid4().hex
-        with redis_errors():
-            if not force and not await self._redis.client.set(
-                self._keys.reconcile_lock, nonce, nx=True, ex=_LOCK_SECONDS
-            ):
-                return None
-        await prepare_groups(self._redis, self._settings.pools)
+        """Queues again what stands nowhere and recounts. None: another did, a moment ago.
+
+        A Redis that was emptied gets back what the platform needs to go on.
+        """
+        if not force and not await self._redis.call(
+            "take_turn", lock=self._keys.reconcile_lock, lock_ms=_LOCK_SECONDS * 1000
+        ):
+            return None
+        await self._redis.prepare(self._settings.pools, publish=not force)
         readded = forgotten = corrected = removed = 0
         async for tenant, state, ids in self._open_tasks():
             mended = await self._redis.call(
@@ -76,7 +91,9 @@ class Upkeep:
                 consumer_idle_ms=_CONSUMER_IDLE_MS,
             )
             corrected, removed = corrected + counts[0], removed + counts[1]
-        return Reconciled(readded, forgotten, corrected, removed)
+        with redis_errors():
+            groups = int(await self._redis.client.getdel(self._keys.remade) or 0)
+        return Reconciled(readded, forgotten, corrected, groups, removed)
 
     async def _open_tasks(self) -> AsyncIterator[tuple[str, str, list[str]]]:
         """Open tasks by tenant and state, in chunks, from the history and not the queue."""

@@ -12,9 +12,9 @@ import redis
 from redis.asyncio.client import PubSub
 
 from asr_core.queue.connection import RedisConnection
+from asr_core.queue.subscription import messages
 
 _QUEUE_LENGTH = 64
-_PING_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,7 @@ class TaskWatcher:
         await pubsub.subscribe(*channels)
         self._pubsub = pubsub
         await pubsub.subscribe(*self._listeners)
-        unanswered = False
-        while True:
-            message = await pubsub.get_message(timeout=_PING_SECONDS)
-            if message is None:
-                if unanswered:
-                    raise redis.exceptions.ConnectionError("the subscription does not answer")
-                await pubsub.ping()
-            unanswered = message is None
-            if message is None:
-                continue
+        async for message in messages(pubsub):
             if message["type"] == "subscribe":
                 if confirmed := self._confirmations.get(message["channel"]):
                     confirmed.set()

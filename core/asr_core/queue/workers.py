@@ -54,9 +54,9 @@ async def beat(connection: RedisConnection, record: WorkerRecord) -> bool:
 
 
 async def leave(connection: RedisConnection, pool: str, consumer: str) -> None:
-    """Removes a record at a clean stop."""
+    """Removes a record at a clean stop. No transaction: a full Redis refuses every one."""
     with redis_errors():
-        async with connection.client.pipeline(transaction=True) as pipe:
+        async with connection.client.pipeline(transaction=False) as pipe:
             pipe.delete(connection.keys.worker(consumer))
             pipe.zrem(connection.keys.workers(pool), consumer)
             await pipe.execute()

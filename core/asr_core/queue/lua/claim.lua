@@ -1,5 +1,6 @@
 -- Reads the lanes fairly and begins what it takes. Replies a list of {token, solo, hash}.
 local to = args
+witness(to.lease_ms)
 if is_cordoned(to.consumer) or to.room_tasks <= 0 or to.room_ms <= 0 then return {} end
 local alone = take_alone(to)
 if alone == true then return {} end

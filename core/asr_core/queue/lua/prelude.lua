@@ -26,8 +26,11 @@ end
 
 local function is_open(task) return task.state == 'queued' or task.state == 'processing' end
 
+-- One that is missing from a stream that stands was destroyed: reconcile tells how often that was.
 local function ensure_group(stream)
-  redis.pcall('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+  local stood = redis.call('EXISTS', stream) == 1
+  local made = redis.pcall('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+  if stood and not made.err then redis.call('INCR', K.remade) end
 end
 
 -- Ten-second buckets, kept for a day; and totals since ever.
@@ -117,18 +120,27 @@ local function opened(task)
   redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms', task.duration_ms)
 end
 
+-- An outbox that nobody reads must not fill Redis: the oldest entry gives way, and is counted.
+local OUTBOX_LIMIT = 100000
+local function notify(id, task, state)
+  if redis.call('XLEN', K.outbox) >= OUTBOX_LIMIT then
+    redis.call('HINCRBY', K.totals, 'webhooks_dropped', 1)
+  end
+  redis.call('XADD', K.outbox, 'MAXLEN', OUTBOX_LIMIT, '*', 'task_id', id, 'state', state,
+    'url', task.webhook)
+end
+
 -- The one terminal transition: leaves the queue, counts, tells listeners and the webhook outbox.
 local function close(id, task, state)
   take_out(id, task)
   set_state(id, task, state)
   redis.call('HSET', K.task(id), 'finished_at', now, 'owner', '')
-  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms', -task.duration_ms)
+  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms',
+    0 - task.duration_ms) -- of a 0, a minus alone makes -0, which Redis refuses
   count(task.pool, state, 1)
   observe(task.pool, 'total', now - task.queued_at)
   redis.call('HINCRBY', K.totals, state, 1)
-  if task.webhook ~= '' then
-    redis.call('XADD', K.outbox, '*', 'task_id', id, 'state', state, 'url', task.webhook)
-  end
+  if task.webhook ~= '' then notify(id, task, state) end
   announce(id, state, state == 'completed' and '1' or task.progress)
 end
 
@@ -137,6 +149,22 @@ local function bury(id, task, code, message)
   close(id, task, 'failed')
   local dead = redis.call('XADD', K.dead, '*', 'task_id', id, 'reason', code)
   redis.call('HSET', K.task(id), 'dead', dead)
+end
+
+-- Removes a finished task and every trace of it. A tenant without tasks is forgotten as well.
+local function forget(id, task)
+  redis.call('ZREM', K.history(task.tenant, ''), id)
+  redis.call('ZREM', K.history(task.tenant, task.state), id)
+  if redis.call('EXISTS', K.history(task.tenant, '')) == 0 then
+    redis.call('SREM', K.tenants, task.tenant)
+  end
+  if task.dead ~= '' then redis.call('XDEL', K.dead, task.dead) end
+  if task.idempotency_key ~= '' then
+    local key = K.idempotency(task.tenant, task.idempotency_key)
+    if redis.call('HGET', key, 'task_id') == id then redis.call('DEL', key) end
+  end
+  redis.call('DEL', K.task(id))
+  announce(id, 'deleted', '0')
 end
 
 -- Starts an attempt. The entry is already pending for this consumer.
@@ -168,26 +196,29 @@ local function reopen(id, task, window)
   enqueue(id, task, window)
 end
 
--- One worker at a time empties itself to run a task alone; it gets nothing else meanwhile.
+-- A worker with empty hands takes a task that must run alone at once; of the others one at a time
+-- empties itself for it, and gets nothing else meanwhile.
 -- Returns: a claim, or true for "claim nothing now", or nil.
 local function take_alone(to)
   if redis.call('ZCARD', K.solo(to.pool)) == 0 then return nil end
   local turn = K.solo_turn(to.pool)
   local holder = redis.call('GET', turn)
-  if holder and holder ~= to.consumer and redis.call('EXISTS', K.worker(holder)) == 1 then
-    return nil
+  if to.in_hand > 0 then
+    if holder and holder ~= to.consumer and redis.call('EXISTS', K.worker(holder)) == 1 then
+      return nil
+    end
+    redis.call('SET', turn, to.consumer, 'PX', to.lease_ms)
+    return true
   end
-  redis.call('SET', turn, to.consumer, 'PX', to.lease_ms)
-  if to.in_hand > 0 then return true end
   redis.call('DEL', turn)
   while true do
     local id = redis.call('ZPOPMIN', K.solo(to.pool))[1]
     if not id then return nil end
     local task = read(id)
     if task and task.state == 'queued' then
-      local got = redis.call('XCLAIM', K.stream(task.pool, task.lane), GROUP, to.consumer, 0,
+      local got = redis.pcall('XCLAIM', K.stream(task.pool, task.lane), GROUP, to.consumer, 0,
         task.entry, 'JUSTID')
-      if got[1] then return begin(id, task, to, to.token .. ':0', true) end
+      if not got.err and got[1] then return begin(id, task, to, to.token .. ':0', true) end
       reopen(id, task, to.window)
     end
   end
@@ -207,8 +238,16 @@ local function move_due(pool, limit, window)
   return #due
 end
 
--- Leases run on while Redis is down: none is judged within one lease of first seeing a run id.
 local function run_id() return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') end
+
+-- Leases run on while Redis is down, hangs or refuses writes, and nobody can renew them. None is judged
+-- within one lease of first seeing a run id, or of a silence: in health somebody writes every second.
+local SILENCE_MS = 2000
+local function witness(lease_ms)
+  local last = tonumber(redis.call('HGET', K.seen, 'last') or now)
+  if now - last > math.max(lease_ms / 2, SILENCE_MS) then redis.call('HSET', K.seen, run_id(), now) end
+  redis.call('HSET', K.seen, 'last', now)
+end
 
 local function is_trusted(id, lease_ms)
   local since = redis.call('HGET', K.seen, id)

@@ -1,5 +1,6 @@
 -- Takes over tasks whose lease has run out. Replies a list of {token, solo, hash}.
 local to = args
+witness(to.lease_ms)
 if is_cordoned(to.consumer) or to.room_tasks <= 0 or to.room_ms <= 0 then return {} end
 if redis.call('GET', K.solo_turn(to.pool)) == to.consumer then return {} end
 -- Until this Redis is trusted only what was handed back (lease 0) is free.

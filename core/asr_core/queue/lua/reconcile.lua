@@ -22,13 +22,21 @@ local function was_read(stream, entry)
   return false
 end
 
+-- An entry of a deleted stream may have a namesake in the new one: it is another task's, and stays.
+local function has_entry(stream, id, task)
+  if task.entry == '' then return false end
+  local found = redis.call('XRANGE', stream, task.entry, task.entry)[1]
+  if found and found[2][2] ~= id then task.entry = '' end
+  return found and task.entry ~= ''
+end
+
 local function stands(id, task)
   local pool, lane = task.pool, task.lane
   local stream = K.stream(pool, lane)
   local lease = redis.call('ZSCORE', K.leases(pool, lane), id)
   if task.state == 'processing' then
     if lease and tonumber(lease) > now then return true end
-    if task.entry ~= '' and is_delivered(stream, task.entry) and redis.call('XRANGE', stream, task.entry, task.entry)[1] then
+    if has_entry(stream, id, task) and is_delivered(stream, task.entry) then
       if not lease then redis.call('ZADD', K.leases(pool, lane), now, id) end
       return true
     end
@@ -39,7 +47,7 @@ local function stands(id, task)
     redis.call('ZADD', K.waiting(pool, lane), 'NX', task.queued_at, id)
     return true
   end
-  if task.entry == '' or not redis.call('XRANGE', stream, task.entry, task.entry)[1] then return false end
+  if not has_entry(stream, id, task) then return false end
   if is_delivered(stream, task.entry) then
     redis.call('ZREM', K.waiting(pool, lane), id)
     redis.call('ZADD', K.leases(pool, lane), 'NX', 0, id)

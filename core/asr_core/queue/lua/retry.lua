@@ -1,10 +1,12 @@
 -- A failed or cancelled task is queued again, its failure counters at zero. Attempts go on counting:
--- each writes to its own path. Replies {verdict, state}.
+-- each writes to its own path. One whose recording was given up stays as it is. Replies
+-- {verdict, state}.
 local id = args.task_id
 local task = read(id)
 if not task or (args.tenant ~= '' and task.tenant ~= args.tenant) then return {'missing', ''} end
 if args.dead_only and task.dead == '' then return {'conflict', task.state} end
 if task.state ~= 'failed' and task.state ~= 'cancelled' then return {'conflict', task.state} end
+if redis.call('HEXISTS', K.task(id), 'audio_deleted_at') == 1 then return {'gone', task.state} end
 if open_count(task.pool) >= args.cap then return {'full', task.state} end
 if task.dead ~= '' then redis.call('XDEL', K.dead, task.dead) end
 redis.call('HDEL', K.task(id), 'error_code', 'error_message', 'finished_at', 'started_at', 'dead')
