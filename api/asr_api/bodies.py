@@ -91,6 +91,9 @@ class TaskBody(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     error: Failure | None
+    audio_available: bool = Field(
+        description="false once its recording has been deleted: it can be neither had nor retried"
+    )
     links: Links
 
     @classmethod
@@ -159,5 +162,6 @@ def _task_fields(task: Task) -> dict[str, object]:
         "started_at": _utc_or_none(task.started_at),
         "finished_at": _utc_or_none(task.finished_at),
         "error": failure,
+        "audio_available": task.audio_deleted_at is None,
         "links": Links.of(task.task_id),
     }

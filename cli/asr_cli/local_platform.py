@@ -23,7 +23,7 @@ from asr_cli.up_console import UpConsole
 from asr_core.errors import DependencyError
 from asr_core.queue import BacklogReader, RedisConnection
 from asr_core.result import Transcript
-from asr_core.settings import ApiSettings, QueueSettings, WorkerSettings
+from asr_core.settings import ApiSettings, QueueSettings, RetentionSettings, WorkerSettings
 
 REDIS_START_SECONDS = 600.0
 API_START_SECONDS = 180.0
@@ -51,6 +51,7 @@ def prepare(
     """Fill what was left open from the settings; RedisMissing, PortBusy or FolderInUse."""
     server = find_server()
     api, worker = ApiSettings(), WorkerSettings()
+    RetentionSettings()  # a wrong one is said now, not by a program that keeps dying
     host = host or api.api_host
     wanted = api.api_port if port is None else port
     count = workers or worker.worker_count
@@ -109,7 +110,7 @@ class LocalPlatform:
             await self._stop(work, interrupted)
 
     async def _work(self, once: bool) -> int:
-        await self._start()
+        await self._start(once)
         watch = asyncio.create_task(self._supervisor.watch())
         try:
             right = await self._unless_failed(watch, self._demo())
@@ -122,7 +123,7 @@ class LocalPlatform:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
 
-    async def _start(self) -> None:
+    async def _start(self, once: bool) -> None:
         plan, supervisor = self._plan, self._supervisor
         self._console.note(f"asr-platform in {plan.data}")
         with self._console.step(f"{self._prepared.server} starts") as change:
@@ -144,6 +145,8 @@ class LocalPlatform:
                     name, partial(self._worker_ready, name), WORKER_START_SECONDS
                 )
                 change(f"{name} ready")
+        if not once:
+            await supervisor.start([plan.retention()])
 
     async def _redis_ready(self) -> bool:
         connection = RedisConnection(self._plan.redis_settings)

@@ -12,6 +12,7 @@ from asr_cli.redis_server import ServerProgram, server_arguments
 from asr_core.settings import RedisSettings
 
 GRACE_SECONDS = 5.0
+RETENTION_SECONDS = 60.0
 _API_GRACE_SECONDS = 3
 _STOP_MARGIN_SECONDS = 10.0
 
@@ -84,6 +85,13 @@ class StackPlan:
         stop_seconds = self.grace_seconds + _STOP_MARGIN_SECONDS
         name = self.worker_name(number)
         return self._program(name, _asr("worker"), own, stop_seconds=stop_seconds, essential=False)
+
+    def retention(self) -> Program:
+        """Deletes what is past its time, for as long as the platform runs."""
+        arguments = _asr("retention", "--every", f"{RETENTION_SECONDS:g}")
+        return self._program(
+            "retention", arguments, {}, stop_seconds=_STOP_MARGIN_SECONDS, essential=False
+        )
 
     @staticmethod
     def worker_name(number: int) -> str:

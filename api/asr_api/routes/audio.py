@@ -58,10 +58,7 @@ async def audio(
     """The file never changes, so its ETag is the task's id."""
     task = await services.producer.get(task_id, tenant)
     path = audio_path(task.task_id)
-    try:
-        size = await services.store.size(path)
-    except StoreObjectMissing:
-        raise AudioGone(f"The audio of task {task_id} has been deleted.") from None
+    size = await recording_size(services.store, task)
     etag = f'"{task.task_id}"'
     headers = _headers(task, etag)
     if if_none_match is not None and (if_none_match.strip() == "*" or etag in if_none_match):
@@ -83,6 +80,17 @@ async def audio(
     return StreamingResponse(
         body, status_code=status, headers=headers, media_type=task.content_type
     )
+
+
+async def recording_size(store: Store, task: Task) -> int:
+    """In bytes. Raises AudioGone once it has been deleted, or is about to be."""
+    gone = AudioGone(f"The audio of task {task.task_id} has been deleted.")
+    if task.audio_deleted_at is not None:
+        raise gone
+    try:
+        return await store.size(audio_path(task.task_id))
+    except StoreObjectMissing:
+        raise gone from None
 
 
 def _headers(task: Task, etag: str) -> dict[str, str]:

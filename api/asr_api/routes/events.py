@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ _EXAMPLE = (
     response_class=StreamingResponse,
     responses={
         200: {
-            "description": "Events `state`, `progress`, `deleted`; it ends with the task",
+            "description": "Events `state`, `progress`, `deleted`; ends with the task",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
         204: {"description": "A client that reconnects has already seen the end: stop"},
@@ -51,7 +52,10 @@ async def events(
         str | None, Header(description="browsers send it when they reconnect", examples=["1-1-420"])
     ] = None,
 ) -> Response:
-    """The present state comes first, so nothing is missed by connecting late or again."""
+    """The present state comes first, so nothing is missed by connecting late or again.
+
+    A stream ends with its task, and after `ASR_EVENTS_MAX_SECONDS`: then connect again.
+    """
     task = await services.producer.get(task_id, tenant)
     if task.state.terminal and last_event_id == event_id(task):
         return Response(status_code=204)
@@ -67,9 +71,10 @@ def event_id(task: Task) -> str:
 
 async def _events(services: Services, task_id: str, tenant: str) -> AsyncIterator[bytes]:
     yield format_sse_event(comment="stream open", retry=_RETRY_MS)
+    end_at = time.monotonic() + services.settings.events_max_seconds
     async with services.watcher.watch(task_id) as changes:
         told: Task | None = None
-        while True:
+        while time.monotonic() < end_at:
             try:
                 task = await services.producer.get(task_id, tenant)
             except TaskNotFound:
@@ -83,7 +88,9 @@ async def _events(services: Services, task_id: str, tenant: str) -> AsyncIterato
                 told = task
                 if task.state.terminal:
                     return
-            async for comment in _until_change(changes, services.settings.events_heartbeat_seconds):
+            async for comment in _until_change(
+                changes, services.settings.events_heartbeat_seconds, end_at
+            ):
                 yield comment
 
 
@@ -110,15 +117,16 @@ async def _position(services: Services, task: Task) -> int | None:
 
 
 async def _until_change(
-    changes: AsyncIterator[TaskChange], heartbeat_seconds: float
+    changes: AsyncIterator[TaskChange], heartbeat_seconds: float, end_at: float
 ) -> AsyncIterator[bytes]:
-    """A comment per silent `heartbeat_seconds`, until something changed."""
+    """A comment per silent `heartbeat_seconds`, until something changed or the stream is to end."""
     change = asyncio.ensure_future(anext(changes))
     try:
-        while not change.done():
-            await asyncio.wait({change}, timeout=heartbeat_seconds)
-            if not change.done():
-                yield format_sse_event(comment="heartbeat")
-        change.result()
+        while (left_seconds := end_at - time.monotonic()) > 0:
+            await asyncio.wait({change}, timeout=min(heartbeat_seconds, left_seconds))
+            if change.done():
+                change.result()
+                return
+            yield format_sse_event(comment="heartbeat")
     finally:
         change.cancel()

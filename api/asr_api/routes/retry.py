@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from asr_api.bodies import Accepted, Links
 from asr_api.documented import documented_errors
+from asr_api.routes.audio import recording_size
 from asr_api.services import ServicesOf, TenantOf
 from asr_core.errors import (
     AudioGone,
@@ -16,8 +17,9 @@ from asr_core.errors import (
     TaskNotFound,
 )
 from asr_core.logs import business_event
-from asr_core.store import StoreObjectMissing
-from asr_core.task import audio_path
+from asr_core.task import State
+
+RETRIED_STATES = frozenset({State.FAILED, State.CANCELLED})
 
 router = APIRouter(tags=["tasks"])
 
@@ -35,12 +37,9 @@ router = APIRouter(tags=["tasks"])
 async def retry(task_id: str, services: ServicesOf, tenant: TenantOf) -> Accepted:
     """409 for a task in any other state; 410 when its audio is no longer there."""
     known = await services.producer.get(task_id, tenant)
-    try:
-        await services.store.size(audio_path(known.task_id))
-    except StoreObjectMissing:
-        raise AudioGone(
-            f"The audio of task {task_id} has been deleted; it cannot run again."
-        ) from None
+    if known.state in RETRIED_STATES:
+        await recording_size(services.store, known)
+    # Retention may delete it just now: what it marks first, the script refuses with AudioGone.
     task = await services.producer.retry(task_id, tenant)
     business_event("task_retried", task_id=task_id, tenant=tenant)
     position = await services.producer.position(task)

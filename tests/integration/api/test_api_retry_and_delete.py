@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asr_core.errors import StoreUnavailable
-from asr_core.queue import Failure, Outcome
+from asr_core.queue import Failure, Outcome, Producer
 from asr_core.task import result_path
 
 pytestmark = pytest.mark.asyncio
@@ -78,13 +78,35 @@ async def test_a_deleted_task_leaves_nothing_behind(submit, client, platform, cl
     assert (await client.delete(task_url(task_id))).status_code == 404
 
 
-async def test_a_waiting_task_that_is_deleted_is_never_begun(submit, client, platform):
+@pytest.mark.parametrize("cancelled_first", [False, True])
+async def test_a_waiting_task_that_is_deleted_is_never_begun_and_leaves_nothing(
+    submit, client, platform, cancelled_first
+):
     task_id = (await submit()).json()["task_id"]
-    await client.delete(task_url(task_id))
     consumer = await platform.consumer()
+    if cancelled_first:
+        await Producer(platform.connect(), platform.settings).cancel(task_id)
+        assert await consumer.claim(room_seconds=3600, room_tasks=9, in_hand=0) == []
+        assert platform.stored() == [f"audio/{task_id}"]
+    assert (await client.delete(task_url(task_id))).status_code == 200
+    assert platform.stored() == []
     assert await consumer.claim(room_seconds=3600, room_tasks=9, in_hand=0) == []
     status = (await client.get("/api/v1/asr/queue/status")).json()
     assert (status["waiting"], status["in_flight"], status["audio_seconds"]) == (0, 0, 0)
+
+
+async def test_a_recording_of_one_sample_is_counted_like_any_other(
+    submit, client, platform, make_wav, claim, transcript
+):
+    """It lasts less than half a millisecond, which the queue counts as none."""
+    consumer = await platform.consumer()
+    ids = [(await submit(make_wav(1 / 8000))).json()["task_id"] for _ in range(3)]
+    assert await platform.complete(consumer, await claim(consumer), transcript) is Outcome.OK
+    held = await claim(consumer)
+    broken = Failure(held.task.task_id, held.token, "unreadable_audio", "broken", True)
+    assert await consumer.fail([broken]) == [Outcome.OK]
+    for task_id in ids:
+        assert (await client.delete(task_url(task_id))).status_code == 200
 
 
 async def test_a_task_deleted_while_it_runs_leaves_nothing_behind(

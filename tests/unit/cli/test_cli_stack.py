@@ -22,7 +22,7 @@ SERVER = ServerProgram("/bin/redis-server", "redis-server", (7, 0, 15))
 
 
 def test_every_program_is_pointed_at_the_private_redis_and_store() -> None:
-    for program in (PLAN.api(), PLAN.worker(1)):
+    for program in (PLAN.api(), PLAN.worker(1), PLAN.retention()):
         assert program.environment["ASR_REDIS_URL"] == "redis://127.0.0.1:16379/0"
         assert program.environment["ASR_STORE_URL"] == "file:///somewhere/my%20data/store"
         assert program.environment["REDIS_PASSWORD"] == ""
@@ -58,6 +58,12 @@ def test_a_worker_gets_its_grace_before_it_is_killed() -> None:
     assert worker.stop_seconds > 60
 
 
+def test_retention_is_repeated_and_its_death_ends_nothing() -> None:
+    program = PLAN.retention()
+    assert program.arguments[-2:] == ("--every", "60")
+    assert not program.essential
+
+
 def test_only_redis_keeps_the_lock_of_the_folder_open() -> None:
     assert PLAN.redis(SERVER, 7).kept_files == (7,)
     assert PLAN.api().kept_files == PLAN.worker(1).kept_files == ()
@@ -66,7 +72,7 @@ def test_only_redis_keeps_the_lock_of_the_folder_open() -> None:
 def test_everything_that_is_written_lies_in_the_data_folder() -> None:
     for path in PLAN.folders():
         assert path.is_relative_to(PLAN.data)
-    for program in (PLAN.redis(SERVER, 7), PLAN.api(), PLAN.worker(1)):
+    for program in (PLAN.redis(SERVER, 7), PLAN.api(), PLAN.worker(1), PLAN.retention()):
         assert program.log_file.is_relative_to(PLAN.data)
 
 

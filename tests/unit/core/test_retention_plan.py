@@ -1,0 +1,126 @@
+"""Which recordings and records may go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import uuid_utils
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from asr_core.retention_plan import RecordingPlan, RetentionPolicy, Standing, last_id_before
+from asr_core.settings import RetentionSettings
+from asr_core.task import State
+
+NOW = 1_000_000_000
+FINISHED = (State.COMPLETED, State.CANCELLED)
+
+
+def task(number: int, state: State = State.COMPLETED, **changes: object) -> Standing:
+    """Task `number`, the higher the newer; it ended a minute ago."""
+    made = Standing(f"{number:08}", "default", state, NOW - 60_000, 100, False)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def going(policy: RetentionPolicy, *tasks: Standing) -> set[str]:
+    plan = RecordingPlan(policy)
+    told = [plan.tell(one, NOW) for one in tasks]
+    return {one.task_id for one in told if one is not None}
+
+
+@given(st.permutations(range(12)), st.integers(0, 14))
+def test_the_newest_are_kept_in_whatever_order_they_are_listed(order: list[int], n: int) -> None:
+    plan = RecordingPlan(RetentionPolicy(max_recordings=n))
+    told = [plan.tell(task(number, FINISHED[number % 2]), NOW) for number in order]
+    gone = sorted(one.task_id for one in told if one is not None)
+    assert gone == [f"{number:08}" for number in range(max(0, 12 - n))]
+    assert plan.kept == min(n, 12)
+
+
+def test_each_tenant_keeps_its_own() -> None:
+    tasks = [task(i, tenant=tenant) for i in range(3) for tenant in ("a", "b")]
+    plan = RecordingPlan(RetentionPolicy(max_recordings=2))
+    gone = [one for one in (plan.tell(t, NOW) for t in tasks) if one]
+    assert [(one.tenant, one.task_id) for one in gone] == [("a", "00000000"), ("b", "00000000")]
+
+
+def test_failed_and_open_tasks_neither_go_nor_take_a_place() -> None:
+    others = [task(i, state) for i, state in enumerate((State.FAILED,) * 3)]
+    others += [task(i + 10, State.QUEUED, finished_ms=0) for i in range(3)]
+    others += [task(i + 20, State.PROCESSING, finished_ms=0) for i in range(3)]
+    policy = RetentionPolicy(max_recordings=1, recordings_max_age_ms=1)
+    assert going(policy, *others) == set()
+    assert going(RetentionPolicy(max_recordings=1), task(5), *others) == set()
+
+
+def test_a_recording_past_its_age_goes_and_leaves_its_place_to_others() -> None:
+    policy = RetentionPolicy(max_recordings=1, recordings_max_age_ms=60_000)
+    young = task(1, finished_ms=NOW - 59_999)
+    assert going(policy, task(2), young) == {task(2).task_id}
+
+
+def test_what_a_pass_that_died_had_marked_goes_whatever_the_limits() -> None:
+    policy = RetentionPolicy(max_recordings=10)
+    marked = task(1, State.FAILED, audio_deleted=True)
+    assert going(policy, marked, task(2)) == {marked.task_id}
+
+
+def test_what_goes_with_its_record_is_left_to_that() -> None:
+    policy = RetentionPolicy(max_recordings=0, results_max_age_ms=60_000)
+    assert going(policy, task(1)) == set()
+    assert policy.record_is_due(task(1, State.FAILED), NOW)
+    assert not policy.record_is_due(task(1, finished_ms=NOW - 59_999), NOW)
+    assert not policy.record_is_due(task(1, State.QUEUED, finished_ms=0), NOW)
+
+
+def test_no_limit_deletes_nothing() -> None:
+    policy = RetentionPolicy()
+    assert not policy.limits_recordings
+    assert going(policy, *(task(i) for i in range(50))) == set()
+    assert not policy.record_is_due(task(1, finished_ms=1), NOW)
+
+
+@given(st.integers(1, 2**47))
+def test_the_bound_on_ids_takes_in_its_own_millisecond_and_not_the_next(ms: int) -> None:
+    def made_at(at_ms: int) -> str:
+        return str(uuid_utils.uuid7(nanoseconds=at_ms * 1_000_000))
+
+    bound = last_id_before(ms)
+    assert made_at(ms - 1) < bound
+    assert made_at(ms) < bound
+    assert made_at(ms + 1) > bound
+
+
+def settings(**values: object) -> RetentionSettings:
+    return RetentionSettings(_env_file=None, **values)  # type: ignore[call-arg,arg-type]
+
+
+def test_the_defaults_keep_ten_recordings_and_a_week_of_results() -> None:
+    week_ms = 7 * 24 * 3600 * 1000
+    assert RetentionPolicy.of(settings()) == RetentionPolicy(10, None, week_ms)
+
+
+def test_an_empty_setting_lifts_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAX_RECORDINGS", "ASR_RECORDINGS_MAX_AGE_DAYS", "ASR_RESULTS_MAX_AGE_DAYS"):
+        monkeypatch.setenv(name, "")
+    assert RetentionPolicy.of(settings()) == RetentionPolicy()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"max_recordings": -1},
+        {"max_recordings": 1.5},
+        {"recordings_max_age_days": -1},
+        {"recordings_max_age_days": 0},
+        {"results_max_age_days": 0},
+        {"results_max_age_days": float("inf")},
+        {"results_max_age_days": "a week"},
+    ],
+)
+def test_a_limit_that_could_be_meant_otherwise_is_refused(wrong: dict[str, object]) -> None:
+    """An age of 0 days might be meant as `for ever`, and would delete everything."""
+    with pytest.raises(ValidationError):
+        settings(**wrong)
