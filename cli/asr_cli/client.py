@@ -25,6 +25,8 @@ from asr_core.render import ResultFormat
 from asr_core.result import Transcript
 
 _WAIT_SECONDS = 5
+# The reply to a submission comes once the server has stored all of it: gigabytes take minutes.
+_SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=600.0)
 _TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -137,6 +139,7 @@ class AsrClient:
                     files={"audio": (path.name, file)},
                     data=options.form(),
                     headers={"Idempotency-Key": key},
+                    timeout=_SUBMIT_TIMEOUT,
                 )
 
         return str((await self._insist(send)).json()["task_id"])

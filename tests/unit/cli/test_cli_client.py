@@ -63,6 +63,15 @@ async def test_all_tries_of_one_submit_carry_one_idempotency_key(recording: Path
     assert all(b"RIFF...." in request.content for request in seen)
 
 
+async def test_a_submission_waits_minutes_for_its_reply_since_the_server_stores_all_first(
+    recording: Path,
+) -> None:
+    answer, seen = scripted(httpx.Response(202, json={"task_id": "t"}))
+    async with client_of(answer) as client:
+        await client.submit(recording)
+    assert seen[0].extensions["timeout"]["read"] >= 600
+
+
 async def test_two_submits_have_two_keys(recording: Path) -> None:
     answer, seen = scripted(*[httpx.Response(202, json={"task_id": "t"})] * 2)
     async with client_of(answer) as client:

@@ -1,0 +1,98 @@
+"""One load test from the first question to the report."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import httpx
+
+from asr_cli.client import AsrClient, ClientError, error_message
+from asr_cli.console import say
+from asr_cli.load.ledger import Ledger
+from asr_cli.load.plan import LoadPlan
+from asr_cli.load.progress import show_progress
+from asr_cli.load.recording import Recording
+from asr_cli.load.report import Course, Report, Target, build_report
+from asr_cli.load.session import Session
+from asr_cli.load.traffic import Traffic
+
+
+async def run_load(
+    plan: LoadPlan, server: str, recordings: Sequence[Recording], *, delete: bool
+) -> Report:
+    """Offer the load, drain, and account; ClientError before anything is submitted."""
+    server = server.rstrip("/")
+    async with AsrClient(server) as client:
+        await client.check()
+    target = await look_at(server, recordings)
+    if target.workers == 0:
+        say("no worker is alive: what is accepted waits until one comes")
+    tls = ssl.create_default_context()
+    ledger = Ledger()
+    traffic = Traffic(plan, recordings, ledger, lambda: Session(server, tls))
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    _on_interrupt(traffic.cut)
+    progress = asyncio.create_task(show_progress(traffic))
+    try:
+        await traffic.run()
+    finally:
+        progress.cancel()
+        await asyncio.gather(progress, return_exceptions=True)
+    deleted = await traffic.delete_all() if delete else None
+    course = Course(
+        started_at=started_at,
+        load_seconds=round(traffic.load_seconds, 3),
+        drain_seconds=round(traffic.drain_seconds, 3),
+        unsent=traffic.unsent,
+        interrupted=traffic.interrupted,
+        deleted=deleted,
+    )
+    return build_report(ledger, target, plan, course)
+
+
+async def look_at(server: str, recordings: Sequence[Recording]) -> Target:
+    """What the server says of itself; ClientError if it does not know the pool."""
+    fields = recordings[0].fields
+    async with httpx.AsyncClient(base_url=server, timeout=10.0) as http:
+        version = await _version(http)
+        reply = await _get(http, "/api/v1/asr/queue/status", {"pool": fields["pool"]})
+    if reply is not None and reply.status_code == 422:
+        raise ClientError(error_message(reply))
+    workers = reply.json()["workers"] if reply is not None and reply.is_success else None
+    models = {f"{worker['model']} on {worker['device']}" for worker in workers or ()}
+    return Target(
+        url=server,
+        version=version,
+        workers=None if workers is None else len(workers),
+        models=tuple(sorted(models)),
+        lane=fields["lane"],
+        pool=fields["pool"],
+        audio=tuple(str(recording.path) for recording in recordings),
+    )
+
+
+async def _version(http: httpx.AsyncClient) -> str | None:
+    reply = await _get(http, "/openapi.json", {})
+    try:
+        return str(reply.json()["info"]["version"]) if reply is not None else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+async def _get(
+    http: httpx.AsyncClient, path: str, parameters: dict[str, str]
+) -> httpx.Response | None:
+    try:
+        return await http.get(path, params=parameters)
+    except httpx.TransportError:
+        return None
+
+
+def _on_interrupt(cut: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, cut)
