@@ -12,6 +12,7 @@ from asr_cli.process import Child, Program, last_lines
 
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 DEATHS_WINDOW_SECONDS = 120.0
+PLANNED_LEAST_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 
 
@@ -25,6 +26,14 @@ def restart_delay(deaths: Sequence[float], now: float, *, essential: bool) -> fl
     if recent <= len(BACKOFF_SECONDS):
         return BACKOFF_SECONDS[max(recent, 1) - 1]
     return None if essential else BACKOFF_SECONDS[-1]
+
+
+def is_planned(status: int, lived_seconds: float, *, essential: bool) -> bool:
+    """A worker that ends with 0 has nothing in hand: no crash, and nothing to wait for.
+
+    What is essential never ends in health, and what ends at once would only end again.
+    """
+    return status == 0 and not essential and lived_seconds >= PLANNED_LEAST_SECONDS
 
 
 def describe_end(name: str, status: int) -> str:
@@ -113,7 +122,14 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         deaths: list[float] = []
         while True:
-            end = describe_end(child.program.name, await child.wait())
+            started_at = time.monotonic()
+            status = await child.wait()
+            lived_seconds = time.monotonic() - started_at
+            if is_planned(status, lived_seconds, essential=child.program.essential):
+                self._announce(f"{child.program.name} ended in order; a fresh one takes over")
+                await child.start()
+                continue
+            end = describe_end(child.program.name, status)
             deaths.append(time.monotonic())
             delay = restart_delay(deaths, time.monotonic(), essential=child.program.essential)
             if delay is None:

@@ -8,6 +8,7 @@ hostile file may still kill the process: run it through `decode_pool`.
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from asr_core.containers import open_options
+from asr_core.containers import SAMPLE_RATES_HZ, SERVED_DECODERS, open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
 from asr_worker.pcm import SAMPLE_RATE, Channels, FloatArray, PcmFile, PcmWriter
 
-SOURCE_RATES: Final = range(1_000, 768_001)
 BLOCK_SAMPLES: Final = 192_000
 READ_BYTES: Final = 256 * 1024
 # Gaps in a container's clock: shorter ones are jitter, longer ones a broken clock, not silence.
@@ -67,7 +67,11 @@ class AudioDecoder:
         opened = _open(self._source)
         try:
             with av.open(
-                opened, mode="r", options=open_options(), buffer_size=READ_BYTES
+                opened,
+                mode="r",
+                options=open_options(),
+                metadata_errors="ignore",
+                buffer_size=READ_BYTES,
             ) as container:
                 if not container.streams.audio:
                     raise UnreadableAudio("the file holds no audio stream")
@@ -76,20 +80,32 @@ class AudioDecoder:
                 )
         except av.FFmpegError as error:
             raise UnreadableAudio(f"the file cannot be decoded: {error.strerror}") from error
+        except (ValueError, OverflowError) as error:
+            raise UnreadableAudio(f"the file cannot be decoded: {error}") from error
+        except OSError as error:
+            if not _is_about_the_file(error):
+                raise
+            raise UnreadableAudio("the file cannot be decoded: it points outside itself") from error
         finally:
             if opened is not self._source:
                 opened.close()
 
     def _frames(self, container: av.container.InputContainer) -> Iterator[FloatFrame]:
         stream = container.streams.audio[0]
-        stream.codec_context.thread_count = 1
-        self.codec = stream.codec_context.name
+        codec = stream.codec_context
+        if codec is None or codec.name not in SERVED_DECODERS:
+            name = "unknown" if codec is None else codec.name
+            raise UnreadableAudio(f"the codec {name} is not served")
+        codec.thread_count = 1
+        self.codec = codec.name
         clock_seconds: float | None = None
         packets = container.demux(stream)
         while True:
             try:
                 packet = next(packets, None)
-            except av.FFmpegError:
+            except (av.FFmpegError, OSError) as error:
+                if not _is_about_the_file(error):
+                    raise
                 # A truncated or damaged end: what came before it is still a recording.
                 self.damaged_packets += 1
                 break
@@ -118,7 +134,7 @@ class AudioDecoder:
 
     def _checked(self, frame: AudioFrame) -> FloatFrame:
         rate, count = frame.sample_rate, frame.layout.nb_channels
-        if rate not in SOURCE_RATES:
+        if rate not in SAMPLE_RATES_HZ:
             raise UnreadableAudio(f"a sample rate of {rate} Hz is not served")
         if count > self._limits.max_channels:
             limit = self._limits.max_channels
@@ -247,6 +263,11 @@ def _open(source: AudioSource) -> BinaryIO:
     if isinstance(source, Path):
         return source.open("rb")
     return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def _is_about_the_file(error: Exception) -> bool:
+    """FFmpeg's errors are; of the system's own, a seek to a place that no file has."""
+    return isinstance(error, av.FFmpegError) or getattr(error, "errno", None) == errno.EINVAL
 
 
 def _to_float(frame: AudioFrame, channels: int) -> FloatArray:

@@ -23,6 +23,7 @@ from asr_worker.heartbeat import Heartbeat
 from asr_worker.lease_watch import LeaseWatch
 from asr_worker.pipeline import Pipeline
 from asr_worker.preparation import Preparation
+from asr_worker.recycling import Recycling
 from asr_worker.reports import Reports
 from asr_worker.stages import Stages
 from asr_worker.store_access import StoreAccess
@@ -64,6 +65,7 @@ class Parts:
     lease_watch: LeaseWatch
     keeper: LeaseKeeper
     watchdog: Watchdog
+    recycling: Recycling
     throughput: Throughput
 
 
@@ -94,7 +96,8 @@ def compose(around: Surroundings) -> Parts:
         busy_since=lambda: loaded.thread.busy_since,
     )
     pipeline = _pipeline(around, hand, keeper, throughput)
-    claiming = _claiming(around, hand, pipeline)
+    recycling = Recycling(settings, hand, throughput)
+    claiming = _claiming(around, hand, pipeline, recycling)
     heartbeat = Heartbeat(
         settings, around.consumer, loaded.engine, hand, claiming, throughput, loaded.startup_seconds
     )
@@ -106,7 +109,9 @@ def compose(around: Surroundings) -> Parts:
         lease_seconds=settings.lease_seconds,
         progress_deadline_seconds=settings.progress_deadline_seconds,
     )
-    return Parts(pipeline, claiming, heartbeat, lease_watch, keeper, watchdog, throughput)
+    return Parts(
+        pipeline, claiming, heartbeat, lease_watch, keeper, watchdog, recycling, throughput
+    )
 
 
 def _pipeline(
@@ -143,8 +148,15 @@ def _pipeline(
     )
 
 
-def _claiming(around: Surroundings, hand: Hand, pipeline: Pipeline) -> Claiming:
+def _claiming(
+    around: Surroundings, hand: Hand, pipeline: Pipeline, recycling: Recycling
+) -> Claiming:
     settings = around.settings
+
+    async def may_claim() -> bool:
+        ready = not recycling.retiring and around.folder.has_room()
+        return ready and await pipeline.store.usable()
+
     batch_seconds = batch_seconds_on(around.loaded.engine.device, settings.batch_size)
     return Claiming(
         around.consumer,
@@ -154,7 +166,7 @@ def _claiming(around: Surroundings, hand: Hand, pipeline: Pipeline) -> Claiming:
             batch_seconds=batch_seconds,
             max_tasks=settings.max_tasks_in_hand,
         ),
-        may_claim=pipeline.store.usable,
+        may_claim=may_claim,
         begin=pipeline.begin,
         lease_seconds=settings.lease_seconds,
     )

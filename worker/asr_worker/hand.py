@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from asr_core.queue import Claim, Outcome
+from asr_worker.disk_room import DiskShare
 
 TaskKey = tuple[str, str]
 
@@ -34,7 +35,8 @@ class TaskInHand:
     """One attempt and how far it has come.
 
     `total_seconds` is what was probed at submit until decoding knows better; `stage` is None while
-    it waits for a decoder. `lost`: the attempt no longer counts. `work` is what carries it.
+    it waits for a decoder. `lost`: the attempt no longer counts. `work` is what carries it,
+    `disk` what it may keep on the disk.
     """
 
     claim: Claim
@@ -47,6 +49,7 @@ class TaskInHand:
     done_seconds: float = 0.0
     lost: Outcome | None = None
     work: asyncio.Task[None] | None = None
+    disk: DiskShare | None = None
 
     @property
     def task_id(self) -> str:
@@ -78,18 +81,23 @@ class TaskInHand:
 
 
 class Hand:
-    """All tasks in hand. `changed` is set whenever one has gone."""
+    """All tasks in hand. `changed` is set whenever one has gone.
+
+    `done_count` are those with a result, `gone_count` all that are no longer here.
+    """
 
     def __init__(self) -> None:
         self._tasks: dict[TaskKey, TaskInHand] = {}
         self.changed = asyncio.Event()
         self.done_count = 0
+        self.gone_count = 0
 
     def add(self, task: TaskInHand) -> None:
         self._tasks[task.key] = task
 
     def remove(self, task: TaskInHand) -> None:
-        self._tasks.pop(task.key, None)
+        if self._tasks.pop(task.key, None) is not None:
+            self.gone_count += 1
         self.changed.set()
 
     def find(self, task_id: str, token: str) -> TaskInHand | None:

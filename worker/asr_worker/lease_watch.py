@@ -40,9 +40,9 @@ class LeaseWatch:
         tasks = [task for task in self.pipeline.hand if task.lost is None]
         renewed_at = self.keeper.alive_at()
         expired = [t for t in tasks if now - max(renewed_at, t.claimed_at) > self.lease_seconds]
-        batch_done_at = self.pipeline.stages.batch_done_at
+        worker_moved_at = self.pipeline.stages.worker_moved_at
         deadline = self.progress_deadline_seconds
-        stuck = [t for t in tasks if now - max(t.moved_at, batch_done_at) > deadline]
+        stuck = [t for t in tasks if now - max(t.moved_at, worker_moved_at) > deadline]
         if expired:
             _log.error("leases not renewed for a whole lease", tasks=len(expired))
             self.pipeline.abandon(expired, Outcome.FENCED)

@@ -12,21 +12,30 @@ import os
 import signal
 import socket
 import sys
+import time
 
 from asr_core.logs import configure_logging, get_logger
 from asr_core.settings import WorkerSettings
-from asr_worker.runtime import run_worker
 from asr_worker.supervisor import Supervisor, child_settings
 
+# Who stops a whole group, as a terminal and systemd do, reaches a child twice: directly and through
+# its parent. That is one request.
+_ECHO_SECONDS = 2.0
 _log = get_logger(__name__)
 
 
 def main() -> int:
-    """Runs one worker, or `WORKER_COUNT` of them under a parent. Returns the exit status."""
+    """Runs one worker, or several under a parent. Returns the exit status.
+
+    A single worker that is to be recycled has a parent, too, which ends as the worker does unless
+    that only gave way to a fresh one.
+    """
     settings = WorkerSettings()
-    if settings.worker_count == 1:
+    if settings.worker_count == 1 and not settings.recycles:
         return run_process(settings)
     configure_logging(settings, "worker")
+    if settings.worker_count == 1:
+        return Supervisor([settings], run_child, restart_crashed=False).run()
     host = socket.gethostname()
     children = [child_settings(settings, n, host) for n in range(settings.worker_count)]
     return Supervisor(children, run_child).run()
@@ -52,17 +61,23 @@ def leave(status: int) -> None:
 
 
 async def _until_signalled(settings: WorkerSettings) -> int:
+    # Here and not above: a parent of workers needs nothing of it.
+    from asr_worker.runtime import run_worker
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     working = asyncio.create_task(run_worker(settings, stop=stop))
+    asked_at = 0.0
 
     def on_signal(name: str) -> None:
-        if stop.is_set():
+        nonlocal asked_at
+        if not stop.is_set():
+            _log.info("stopping", signal=name)
+            asked_at = time.monotonic()
+            stop.set()
+        elif time.monotonic() - asked_at > _ECHO_SECONDS:
             _log.warning("second signal, handing everything back", signal=name)
             working.cancel()
-        else:
-            _log.info("stopping", signal=name)
-            stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number.name)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 SAMPLE_RATE: Final = 16_000
 ENERGY_FRAME_SAMPLES: Final = 160  # 10 ms
+BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE + 4 * SAMPLE_RATE // ENERGY_FRAME_SAMPLES
 
 Channels = Literal["mix", "split"]
 FloatArray = npt.NDArray[np.float32]
@@ -38,6 +39,12 @@ class PcmFile:
     @property
     def duration_seconds(self) -> float:
         return self.sample_count / SAMPLE_RATE
+
+    @property
+    def size_bytes(self) -> int:
+        """Of both files together."""
+        frames = -(-self.sample_count // ENERGY_FRAME_SAMPLES)
+        return self.lanes * (2 * self.sample_count + 4 * frames)
 
     @property
     def energy_path(self) -> Path:

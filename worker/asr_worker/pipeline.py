@@ -102,7 +102,12 @@ class Pipeline:
             self.hand.remove(task)
             # Not awaited: freeing a gigabyte takes a moment, and at the end the whole folder goes.
             loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, lambda: shutil.rmtree(task.folder, ignore_errors=True))
+            removed = loop.run_in_executor(
+                None, lambda: shutil.rmtree(task.folder, ignore_errors=True)
+            )
+            if task.disk is not None:
+                share = task.disk
+                removed.add_done_callback(lambda _: share.free())
 
     async def _work(self, task: TaskInHand) -> None:
         task.folder.mkdir()

@@ -1,21 +1,24 @@
 """From a claim to a recording that is cut into segments: download, decode, cut.
 
-Decoding is bounded by the pool's processes; one of them is kept free of long files, so that a short
-request never waits behind hours of decoding.
+Decoding is bounded by the pool's processes, disk by `work_dir_max_bytes`. One process and half of
+the disk are kept free of long files, so that a short request never waits behind hours of audio.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from asr_core.settings import WorkerSettings
 from asr_worker.audio import DecodeLimits
-from asr_worker.decode_pool import DecodeJob, DecodePool
+from asr_worker.decode_pool import DecodePool
+from asr_worker.decoder_process import DecodeJob, JobWatch
+from asr_worker.disk_room import DiskRoom
 from asr_worker.hand import Stage, TaskInHand
-from asr_worker.pcm import PcmFile
+from asr_worker.pcm import BYTES_PER_SECOND, PcmFile
 from asr_worker.recording import Recording, cut
 from asr_worker.stages import Stages
 from asr_worker.store_access import StoreAccess
@@ -44,17 +47,23 @@ class Preparation:
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         self._slots = asyncio.Semaphore(processes)
         self._long_slots = asyncio.Semaphore(max(1, processes - 1))
+        self._room = DiskRoom(settings.work_dir_max_bytes // 2)
+        self._long_room = DiskRoom(settings.work_dir_max_bytes // 2)
 
     async def prepare(self, task: TaskInHand) -> Recording:
         """Raises what the store, the decoder or the disk raises."""
         source = task.folder / "source"
-        async with self._slot(task):
+        is_long = task.claim.task.duration_seconds > LONG_SECONDS
+        room = self._long_room if is_long else self._room
+        task.disk = await room.share(self._expected_bytes(task))
+        async with self._slot(is_long):
             async with self._downloads:
                 self._stages.enter(task, Stage.DOWNLOAD)
                 await self._store.download(task, source, lambda: self._stages.moved(task))
             self._stages.enter(task, Stage.DECODE)
             pcm = await self._decode(task)
         source.unlink()
+        task.disk.resize(pcm.size_bytes)
         self._stages.enter(task, Stage.SEGMENT)
         options = task.claim.task.options
         recording = await asyncio.to_thread(
@@ -63,10 +72,16 @@ class Preparation:
         task.total_seconds = recording.seconds
         return recording
 
+    def _expected_bytes(self, task: TaskInHand) -> int:
+        """The file as it came and its samples, of as many channels as there may be."""
+        claimed = task.claim.task
+        lanes = 1 if claimed.options.channels == "mix" else self._limits.max_channels
+        return claimed.bytes + round(claimed.duration_seconds * lanes * BYTES_PER_SECOND)
+
     @asynccontextmanager
-    async def _slot(self, task: TaskInHand) -> AsyncIterator[None]:
+    async def _slot(self, is_long: bool) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            if task.claim.task.duration_seconds > LONG_SECONDS:
+            if is_long:
                 await stack.enter_async_context(self._long_slots)
             await stack.enter_async_context(self._slots)
             yield
@@ -78,11 +93,14 @@ class Preparation:
             channels=task.claim.task.options.channels,
             limits=self._limits,
         )
-        future = self._pool.submit(job)
+        abandoned = threading.Event()
+        watch = JobWatch(lambda: self._stages.decoding(task), lambda: not abandoned.is_set())
+        future = self._pool.submit(job, watch)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            # The decoder is still writing: what it leaves is removed when it is done.
+            # The decoder is still writing: it is stopped, and what it leaves is removed then.
+            abandoned.set()
             future.add_done_callback(lambda _: _remove(task))
             raise
 

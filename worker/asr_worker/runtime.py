@@ -36,16 +36,19 @@ _log = get_logger(__name__)
 async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = None) -> int:
     """Works until `stop` is set, then drains; cancelled, it hands everything back at once.
 
-    Returns 0 after a drain, 1 when it could not start or cannot go on. A daemon thread may be left
-    behind with a batch that cannot be interrupted.
+    Returns 0 after a drain, and when a fresh process is to take over; 1 when it could not start or
+    cannot go on. A daemon thread may be left behind with a batch that cannot be interrupted.
     """
     stop = stop or asyncio.Event()
     try:
-        loaded = await _or_stopped(_load_engine(settings), stop)
-        if loaded is None:
-            return 0
         async with AsyncExitStack() as stack:
-            around = await _surroundings(settings, loaded, stack)
+            folder = WorkFolder(settings.work_dir)
+            stack.callback(folder.close)
+            decoders = _decoders(settings, stack)
+            loaded = await _or_stopped(_load_engine(settings), stop)
+            if loaded is None:
+                return 0
+            around = await _surroundings(settings, loaded, decoders, folder, stack)
             if await _or_stopped(_join(around.consumer), stop) is None:
                 return 0
             stack.push_async_callback(_leave, around.consumer)
@@ -53,6 +56,15 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = N
     except AsrError as error:
         _log.critical("the worker cannot run", code=error.code, reason=error.message)
         return 1
+
+
+def _decoders(settings: WorkerSettings, stack: AsyncExitStack) -> DecodePool:
+    """They start while the model loads. A hung one must be gone before its task is given up."""
+    stall_seconds = settings.progress_deadline_seconds / 2
+    decoders = DecodePool(decoder_count(settings), stall_seconds=stall_seconds)
+    stack.callback(decoders.close)
+    decoders.warm_up()
+    return decoders
 
 
 async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
@@ -84,7 +96,11 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
 
 
 async def _surroundings(
-    settings: WorkerSettings, loaded: LoadedEngine, stack: AsyncExitStack
+    settings: WorkerSettings,
+    loaded: LoadedEngine,
+    decoders: DecodePool,
+    folder: WorkFolder,
+    stack: AsyncExitStack,
 ) -> Surroundings:
     """Everything that must be closed again; `stack` does."""
     stack.callback(loaded.thread.stop)
@@ -93,10 +109,6 @@ async def _surroundings(
         server, _ = start_http_server(settings.metrics_port, registry=metrics.registry)
         stack.callback(server.server_close)
         stack.callback(server.shutdown)
-    folder = WorkFolder(settings.work_dir)
-    stack.callback(folder.close)
-    decoders = DecodePool(decoder_count(settings))
-    stack.callback(decoders.close)
     connection = RedisConnection(settings, retries=0)
     stack.push_async_callback(connection.close)
     worker = settings.worker_name or socket.gethostname()
@@ -139,8 +151,11 @@ async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> 
             "lease_watch": parts.lease_watch.run,
         }.items()
     ]
+    ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if settings.recycles:
+        ends.append(asyncio.create_task(parts.recycling.run()))
     try:
-        healthy = await _until_over([claiming, *loops], stop, parts)
+        healthy = await _until_over([claiming, *loops], ends, parts)
         await _end(parts, claiming, settings.grace_seconds if healthy else 0.0)
         return 0 if healthy else 1
     except asyncio.CancelledError:
@@ -149,21 +164,19 @@ async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> 
     finally:
         parts.keeper.stop()
         parts.watchdog.stop()
-        for loop in loops:
+        for loop in (*loops, *ends):
             loop.cancel()
-        await asyncio.gather(claiming, *loops, return_exceptions=True)
+        await asyncio.gather(claiming, *loops, *ends, return_exceptions=True)
 
 
-async def _until_over(loops: list[asyncio.Task[None]], stop: asyncio.Event, parts: Parts) -> bool:
-    """True when told to stop; False when a loop has ended, which none does in health."""
-    stopped = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
-        if stopped.done():
-            return True
-    finally:
-        stopped.cancel()
-    for loop in loops:
+async def _until_over(
+    loops: list[asyncio.Task[None]], ends: list[asyncio.Task[Any]], parts: Parts
+) -> bool:
+    """True when it is time to end; False when a loop has ended, which none does in health."""
+    await asyncio.wait([*ends, *loops], return_when=asyncio.FIRST_COMPLETED)
+    if any(end.done() and not end.exception() for end in ends):
+        return True
+    for loop in (*loops, *ends):
         error = loop.exception() if loop.done() else None
         if error is not None:
             _log.critical("cannot go on", loop=loop.get_name(), exc_info=error)

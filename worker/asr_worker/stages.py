@@ -16,7 +16,7 @@ class Stages:
     def __init__(self, metrics: Metrics, keeper: LeaseKeeper) -> None:
         self._metrics = metrics
         self._keeper = keeper
-        self.batch_done_at = 0.0
+        self.worker_moved_at = 0.0
 
     def enter(self, task: TaskInHand, stage: Stage) -> None:
         """The stage before is over."""
@@ -40,7 +40,15 @@ class Stages:
         """These tasks came forward, and what waits behind them is not stuck."""
         for task in tasks:
             self.moved(task)
-        self.batch_done_at = time.monotonic()
+        self._worker_moved()
+
+    def decoding(self, task: TaskInHand) -> None:
+        """The decoder has brought more samples: as `batch_done`, and safe from any thread."""
+        self.moved(task)
+        self._worker_moved()
+
+    def _worker_moved(self) -> None:
+        self.worker_moved_at = time.monotonic()
         self._keeper.touch()
 
     def observe(self, stage: Stage, seconds: float) -> None:

@@ -12,9 +12,14 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Final
 
+from asr_core.logs import get_logger
+
+LEAST_FREE_BYTES: Final = 32 * 1024**2
 _PREFIX = "asr-worker-"
 _LOCK_NAME = "lock"
+_log = get_logger(__name__)
 
 
 class WorkFolder:
@@ -28,10 +33,22 @@ class WorkFolder:
         self._lock = os.open(self.path / _LOCK_NAME, os.O_CREAT | os.O_RDWR, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self._numbers = itertools.count(1)
+        self._is_full = False
 
     def for_task(self, task_id: str) -> Path:
         """Where a task's folder is to be made; no name is given twice."""
         return self.path / f"{next(self._numbers)}-{task_id}"
+
+    def has_room(self) -> bool:
+        """False while its disk is full, whoever filled it: what is claimed now would fail."""
+        free_bytes = shutil.disk_usage(self.path).free
+        is_full = free_bytes < LEAST_FREE_BYTES
+        if is_full and not self._is_full:
+            _log.error("the disk is full, no claims", folder=str(self.path), free_bytes=free_bytes)
+        if self._is_full and not is_full:
+            _log.info("the disk has room again", folder=str(self.path), free_bytes=free_bytes)
+        self._is_full = is_full
+        return not is_full
 
     def close(self) -> None:
         """Removes everything."""

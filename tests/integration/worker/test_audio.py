@@ -174,6 +174,27 @@ def test_a_picture_has_no_sound() -> None:
         decode(target.getvalue())
 
 
+def test_a_codec_that_is_not_listed_is_never_run(tone: FloatArray, encode: Encode) -> None:
+    with pytest.raises(UnreadableAudio, match="ac3 is not served"):
+        decode(encode(tone[None], 48_000, "matroska", "ac3"))
+
+
+def test_a_title_that_is_not_utf8_does_not_matter(wav: bytes) -> None:
+    titled = wav[:36] + b"LIST\x10\0\0\0INFOINAM\x04\0\0\0\xff\xfe\x80\0" + wav[36:]
+    assert np.array_equal(decode(titled), decode(wav))
+
+
+def test_a_header_that_points_outside_the_file_is_unreadable(
+    tone: FloatArray, encode: Encode, tmp_path: Path
+) -> None:
+    whole = encode(tone[None], 16_000, "w64", "pcm_s16le")
+    endless_chunk = b"x" * 16 + (2**62).to_bytes(8, "little")
+    path = tmp_path / "damaged.w64"
+    path.write_bytes(whole[:40] + endless_chunk + whole[40:])
+    with pytest.raises(UnreadableAudio, match="outside"):
+        decode(path)
+
+
 def test_a_truncated_file_gives_what_is_left(wav: bytes, tone: FloatArray, encode: Encode) -> None:
     assert decode(wav[: len(wav) // 2]).shape[1] == pytest.approx(16000, abs=200)
     mp3 = encode(tone[None], 16000, "mp3", "libmp3lame")

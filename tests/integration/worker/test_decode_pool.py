@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import struct
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
 from pathlib import Path
@@ -11,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_core.errors import AudioTooLong, DecoderCrashed, UnreadableAudio
+from asr_core.errors import AudioTooLong, DecoderCrashed, TransientTaskError, UnreadableAudio
 from asr_worker.audio import DecodeLimits
-from asr_worker.decode_pool import DecodeJob, DecodePool
+from asr_worker.decode_pool import DecodePool
+from asr_worker.decoder_process import DecodeJob, JobWatch
 
 
 @pytest.fixture
 def pool() -> Iterator[DecodePool]:
-    opened = DecodePool(2, timeout_seconds=60)
+    opened = DecodePool(2, stall_seconds=60)
     yield opened
     opened.close()
 
@@ -58,7 +63,7 @@ def test_what_decoding_raises_comes_back_and_leaves_no_file(
 def test_a_decoder_that_dies_takes_only_its_own_file_with_it(
     recording: Path, tmp_path: Path
 ) -> None:
-    pool = DecodePool(2, timeout_seconds=60)
+    pool = DecodePool(2, stall_seconds=60)
     try:
         # A named pipe that nobody writes to holds a decoder for as long as the test needs.
         stuck = tmp_path / "stuck"
@@ -67,7 +72,8 @@ def test_a_decoder_that_dies_takes_only_its_own_file_with_it(
         others = [pool.submit(DecodeJob(recording, tmp_path / f"{n}.pcm")) for n in range(5)]
         assert not wait(others, timeout=120).not_done
         assert not poison.done()
-        (victim,) = pool.busy_processes()
+        _until(lambda: bool(pool.process_ids(busy=True)))
+        (victim,) = pool.process_ids(busy=True)
         os.kill(victim, signal.SIGSEGV)
         with pytest.raises(DecoderCrashed, match="SIGSEGV"):
             poison.result(timeout=60)
@@ -79,16 +85,16 @@ def test_a_decoder_that_dies_takes_only_its_own_file_with_it(
 
 
 def test_a_decoder_that_hangs_is_killed(recording: Path, tmp_path: Path) -> None:
-    pool = DecodePool(1, timeout_seconds=20)
+    pool = DecodePool(1, stall_seconds=20)
     try:
         pool.submit(DecodeJob(recording, tmp_path / "warm.pcm")).result()
     finally:
         pool.close()
-    pool = DecodePool(1, timeout_seconds=0.5)
+    pool = DecodePool(1, stall_seconds=0.5)
     try:
         stuck = tmp_path / "stuck"
         os.mkfifo(stuck)
-        with pytest.raises(DecoderCrashed, match=r"longer than 0\.5 s"):
+        with pytest.raises(DecoderCrashed, match=r"no progress for 0\.5 s"):
             pool.submit(DecodeJob(stuck, tmp_path / "x.pcm")).result(timeout=60)
     finally:
         pool.close()
@@ -105,9 +111,141 @@ def test_a_process_is_replaced_after_its_share_of_files(recording: Path, tmp_pat
 
 
 def test_closing_ends_a_job_that_is_stuck(tmp_path: Path) -> None:
-    pool = DecodePool(1, timeout_seconds=600)
+    pool = DecodePool(1, stall_seconds=600)
     stuck = tmp_path / "stuck"
     os.mkfifo(stuck)
     running = pool.submit(DecodeJob(stuck, tmp_path / "x.pcm"))
     pool.close()
     assert running.done()
+
+
+def test_warm_decoders_are_there_before_the_first_file(recording: Path, tmp_path: Path) -> None:
+    pool = DecodePool(2)
+    try:
+        pool.warm_up()
+        _until(lambda: len(pool.process_ids()) == 2)
+        pool.submit(DecodeJob(recording, tmp_path / "a.pcm")).result()
+        assert pool.processes_started == 2
+    finally:
+        pool.close()
+
+
+def test_a_decoder_that_died_between_two_files_is_not_held_against_the_second(
+    recording: Path, tmp_path: Path
+) -> None:
+    pool = DecodePool(1)
+    try:
+        pool.submit(DecodeJob(recording, tmp_path / "a.pcm")).result()
+        (idle,) = pool.process_ids(busy=False)
+        os.kill(idle, signal.SIGKILL)
+        _until(lambda: not _is_alive(idle))
+        assert pool.submit(DecodeJob(recording, tmp_path / "b.pcm")).result().sample_count == 80_000
+        assert pool.processes_started == 2
+    finally:
+        pool.close()
+
+
+def test_a_long_file_may_take_its_time_as_long_as_samples_come(tmp_path: Path) -> None:
+    """Ten seconds arrive one by one, half a second apart; only a silence of 1.5 s is a stall."""
+    header = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 0xFFFFFFFF, b"WAVE", b"fmt ", 16, 1, 1, 16_000, 32_000, 2,
+        16, b"data", 0xFFFFFFFF,
+    )  # fmt: skip
+    slow = tmp_path / "slow"
+    os.mkfifo(slow)
+    grown: list[float] = []
+    pool = DecodePool(1, stall_seconds=1.5)
+    try:
+        watch = JobWatch(on_growth=lambda: grown.append(time.monotonic()))
+        decoding = pool.submit(DecodeJob(slow, tmp_path / "x.pcm"), watch)
+        with slow.open("wb", buffering=0) as writer:
+            writer.write(header)
+            for _ in range(8):
+                # A decoder reads 256 KiB at a time.
+                writer.write(bytes(262_144))
+                time.sleep(0.5)
+        seconds = decoding.result(timeout=60).duration_seconds
+        assert seconds == pytest.approx(8 * 262_144 / 32_000, abs=0.1)
+        assert len(grown) >= 3
+    finally:
+        pool.close()
+
+
+def test_a_file_nobody_waits_for_is_dropped_in_the_middle(tmp_path: Path) -> None:
+    stuck = tmp_path / "stuck"
+    os.mkfifo(stuck)
+    pool = DecodePool(1)
+    try:
+        wanted = threading.Event()
+        wanted.set()
+        running = pool.submit(DecodeJob(stuck, tmp_path / "x.pcm"), JobWatch(wanted=wanted.is_set))
+        _until(lambda: bool(pool.process_ids(busy=True)))
+        wanted.clear()
+        with pytest.raises(TransientTaskError, match="nobody waits"):
+            running.result(timeout=20)
+    finally:
+        pool.close()
+
+
+def test_a_full_disk_is_told_as_such(recording: Path, tmp_path: Path) -> None:
+    """/dev/full takes no byte."""
+    (tmp_path / "x.pcm").symlink_to("/dev/full")
+    pool = DecodePool(1)
+    try:
+        with pytest.raises(OSError, match="No space left") as raised:
+            pool.submit(DecodeJob(recording, tmp_path / "x.pcm")).result()
+        assert raised.value.errno == errno.ENOSPC
+    finally:
+        pool.close()
+
+
+def test_deaths_of_decoders_leave_neither_files_nor_threads_nor_processes(
+    recording: Path, tmp_path: Path
+) -> None:
+    deaths = int(os.environ.get("DECODER_DEATHS", "12"))
+    pool = DecodePool(2)
+    try:
+        _kill_busy(pool, tmp_path, 4)
+        before = _footprint()
+        _kill_busy(pool, tmp_path, deaths)
+        assert _footprint() == before
+        assert pool.submit(DecodeJob(recording, tmp_path / "a.pcm")).result().sample_count == 80_000
+    finally:
+        pool.close()
+
+
+def _kill_busy(pool: DecodePool, folder: Path, times: int) -> None:
+    stuck = folder / "stuck"
+    if not stuck.exists():
+        os.mkfifo(stuck)
+    for _ in range(times):
+        running = pool.submit(DecodeJob(stuck, folder / "x.pcm"))
+        _until(lambda: bool(pool.process_ids(busy=True)))
+        for pid in pool.process_ids(busy=True):
+            os.kill(pid, signal.SIGSEGV)
+        with pytest.raises(DecoderCrashed):
+            running.result(timeout=60)
+
+
+def _footprint() -> tuple[int, int, int]:
+    """Open files, threads and child processes of this process."""
+    children = Path("/proc/self/task").glob("*/children")
+    return (
+        len(os.listdir("/proc/self/fd")),
+        threading.active_count(),
+        sum(len(path.read_text().split()) for path in children),
+    )
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -3,7 +3,9 @@ from __future__ import annotations
 from asr_cli.supervisor import (
     BACKOFF_SECONDS,
     DEATHS_WINDOW_SECONDS,
+    PLANNED_LEAST_SECONDS,
     describe_end,
+    is_planned,
     readable,
     restart_delay,
 )
@@ -31,6 +33,15 @@ def test_deaths_of_long_ago_do_not_count() -> None:
     old = [0.0] * 50
     now = DEATHS_WINDOW_SECONDS + 1
     assert restart_delay([*old, now], now, essential=True) == BACKOFF_SECONDS[0]
+
+
+def test_a_worker_that_ended_in_order_has_not_died() -> None:
+    long_enough = PLANNED_LEAST_SECONDS
+    assert is_planned(0, long_enough, essential=False)
+    assert not is_planned(0, long_enough - 1, essential=False)
+    assert not is_planned(1, long_enough, essential=False)
+    assert not is_planned(-15, long_enough, essential=False)
+    assert not is_planned(0, long_enough, essential=True)
 
 
 def test_how_a_program_ended_is_said_in_words() -> None:

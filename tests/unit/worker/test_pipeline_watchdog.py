@@ -14,6 +14,7 @@ from asr_worker.watchdog import EXIT_CODE, Watchdog
 def test_a_hung_engine_or_a_stuck_loop_ends_the_process(busy: bool, ticks: bool) -> None:
     left = threading.Event()
     codes: list[int] = []
+    arms: list[float] = []
     started = time.monotonic()
 
     def busy_since() -> float | None:
@@ -25,10 +26,14 @@ def test_a_hung_engine_or_a_stuck_loop_ends_the_process(busy: bool, ticks: bool)
         codes.append(code)
         left.set()
 
-    dog = Watchdog(deadline_seconds=0.1, busy_since=busy_since, leave=leave)
+    dog = Watchdog(
+        deadline_seconds=0.1, busy_since=busy_since, leave=leave, last_resort=arms.append
+    )
     dog.start()
     assert left.wait(5)
     assert codes == [EXIT_CODE]
+    assert arms == pytest.approx([0.15] * len(arms))
+    assert arms
 
 
 def test_a_process_that_ticks_with_short_batches_stays() -> None:
@@ -40,7 +45,12 @@ def test_a_process_that_ticks_with_short_batches_stays() -> None:
         looks.release()
         return time.monotonic()
 
-    dog = Watchdog(deadline_seconds=0.05, busy_since=busy_since, leave=codes.append)
+    dog = Watchdog(
+        deadline_seconds=0.05,
+        busy_since=busy_since,
+        leave=codes.append,
+        last_resort=lambda _seconds: None,
+    )
     dog.start()
     for _ in range(8):
         assert looks.acquire(timeout=5)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
-from asr_worker.work_folder import WorkFolder
+import pytest
+from structlog.testing import capture_logs
+
+from asr_worker.work_folder import LEAST_FREE_BYTES, WorkFolder
 
 
 def test_the_folder_of_a_dead_process_is_removed_and_that_of_a_live_one_is_not(
@@ -35,4 +40,18 @@ def test_what_is_not_a_worker_folder_stays(tmp_path: Path) -> None:
 def test_no_two_attempts_share_a_folder(tmp_path: Path) -> None:
     folder = WorkFolder(tmp_path)
     assert folder.for_task("id") != folder.for_task("id")
+    folder.close()
+
+
+def test_a_full_disk_has_no_room_until_it_has_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = WorkFolder(tmp_path)
+    assert folder.has_room()
+    free = iter([LEAST_FREE_BYTES - 1, 0, LEAST_FREE_BYTES])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=next(free)))
+    with capture_logs() as logs:
+        assert [folder.has_room() for _ in range(3)] == [False, False, True]
+    assert [log["log_level"] for log in logs] == ["error", "info"]
+    monkeypatch.undo()
     folder.close()

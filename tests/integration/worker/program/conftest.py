@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import subprocess
 import sys
 import threading
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 import pytest_asyncio
 import redis
 import uuid_utils
+from pydantic import AliasChoices
 
 from asr_core.queue import BacklogReader, Producer, RedisConnection, TaskWatcher
 from asr_core.result import Transcript
@@ -46,6 +48,7 @@ def slowly(self, batch):
 SenseVoiceEngine.transcribe = slowly
 leave(main())
 """
+TOY_WORKER = Path(__file__).with_name("toy_worker.py")
 LEASE_SECONDS = 2.0
 
 
@@ -60,6 +63,41 @@ def _wav(samples: FloatArray) -> bytes:
     return target.getvalue()
 
 
+def _environment(settings: WorkerSettings) -> dict[str, str]:
+    """Every setting as a program reads it."""
+    told = {}
+    for name, field_info in WorkerSettings.model_fields.items():
+        alias = field_info.validation_alias
+        key = alias.choices[0] if isinstance(alias, AliasChoices) else alias
+        value = getattr(settings, name)
+        text = ",".join(value) if isinstance(value, tuple) else value
+        if value is not None:
+            told[str(key or f"ASR_{name.upper()}")] = str(text)
+    return told
+
+
+class Process(subprocess.Popen[bytes]):
+    """A program with its log."""
+
+    log: Path
+
+    def children(self) -> list[int]:
+        """Ids of the processes that it started and that are alive."""
+        found = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return [int(pid) for path in found for pid in path.read_text().split()]
+
+    async def said(self, text: str, *, times: int = 1, seconds: float = 30) -> str:
+        """Its log, once it holds a text so many times."""
+        async with asyncio.timeout(seconds):
+            while (log := self.log.read_text()).count(text) < times:
+                await asyncio.sleep(0.02)
+            return log
+
+    async def ended(self, *, seconds: float = 30) -> int:
+        """Its exit status."""
+        return await asyncio.to_thread(self.wait, seconds)
+
+
 @dataclass
 class Platform:
     """What stands around a worker: queue, store, and the client's side of both."""
@@ -71,7 +109,7 @@ class Platform:
     reader: BacklogReader = field(init=False)
     watcher: TaskWatcher = field(init=False)
     store: Store = field(init=False)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         queue = QueueSettings(_env_file=None, lease_seconds=LEASE_SECONDS)
@@ -109,32 +147,43 @@ class Platform:
             stop.set()
             assert await asyncio.wait_for(working, 30) == 0
 
-    def process(self, **changes: Any) -> subprocess.Popen[bytes]:
-        """A slow worker in a process of its own."""
-        settings = self.settings(**changes)
+    def process(self, *program: str, toy: Mapping[str, str] = {}, **changes: Any) -> Process:
+        """A worker in a process of its own: a slow one, unless another program is named."""
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join([str(ROOT / "core"), str(ROOT / "worker")]),
-            "REDIS_HOST": settings.host,
-            "REDIS_PORT": str(settings.port),
-            "ASR_STORE_URL": settings.store_url,
-            "ASR_WORK_DIR": str(settings.work_dir),
-            "ASR_LEASE_SECONDS": str(settings.lease_seconds),
-            "ASR_USE_GPU": "false",
-            "ASR_CPU_THREADS": "1",
-            "ASR_DECODE_PROCESSES": "1",
-            "ASR_BATCH_SIZE": str(settings.batch_size or ""),
-            "ASR_GRACE_SECONDS": str(settings.grace_seconds),
-            "ASR_WORKER_NAME": settings.worker_name,
-            "WORKER_COUNT": str(settings.worker_count),
+            **_environment(self.settings(**changes)),
+            **toy,
         }
-        log = (self.folder / f"worker-{len(self.processes)}.log").open("wb")
-        with log:
-            process = subprocess.Popen(
-                [sys.executable, "-c", SLOW_WORKER], env=environment, stdout=log, stderr=log
+        log = self.folder / f"worker-{len(self.processes)}.log"
+        with log.open("wb") as file:
+            process = Process(
+                [sys.executable, *(program or ("-c", SLOW_WORKER))],
+                env=environment,
+                stdout=file,
+                stderr=file,
             )
+        process.log = log
         self.processes.append(process)
         return process
+
+    def toy(
+        self,
+        *,
+        faults: Mapping[str, str] = {},
+        gate: Path | None = None,
+        clock: float = 0.0,
+        batch_seconds: float = 0.0,
+        **changes: Any,
+    ) -> Process:
+        """A worker with an engine that hears nothing but levels, and does wrong as told."""
+        toy = {
+            "TOY_FAULTS": json.dumps(faults),
+            "TOY_GATE": str(gate or self.folder / "gate"),
+            "TOY_CLOCK": str(clock),
+            "TOY_SECONDS": str(batch_seconds),
+        }
+        return self.process(str(TOY_WORKER), toy=toy, **changes)
 
     def raw(self) -> redis.Redis:
         return redis.Redis(port=self.redis_settings.port, decode_responses=True)
@@ -194,6 +243,16 @@ def demo(embedded_folder: Path) -> FloatArray:
 def wav() -> Callable[[FloatArray], bytes]:
     """Samples of shape (channels, samples) at 16 kHz as a file."""
     return _wav
+
+
+@pytest.fixture(scope="session")
+def level() -> Callable[..., bytes]:
+    """A recording of one loudness, 0.1 to 0.9: all that a toy engine hears."""
+
+    def make(loudness: float, seconds: float = 1.0) -> bytes:
+        return _wav(np.full((1, round(seconds * 16_000)), loudness, np.float32))
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,82 @@
+"""Shares of the work folder."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from asr_worker.disk_room import DiskRoom, DiskShare
+
+pytestmark = pytest.mark.asyncio
+
+
+async def _settle() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_shares_are_given_in_order_while_there_is_room() -> None:
+    room = DiskRoom(100)
+    first = await room.share(60)
+    given: list[str] = []
+
+    async def want(name: str, size_bytes: int) -> DiskShare:
+        share = await room.share(size_bytes)
+        given.append(name)
+        return share
+
+    large = asyncio.create_task(want("large", 50))
+    small = asyncio.create_task(want("small", 10))
+    await _settle()
+    # The small one would fit, and must not overtake for ever.
+    assert given == []
+    first.resize(40)
+    await _settle()
+    assert given == ["large", "small"]
+    assert room.used_bytes == 100
+    for share in (first, large.result(), small.result()):
+        share.free()
+    assert room.used_bytes == 0
+
+
+async def test_who_needs_more_than_there_is_gets_it_alone() -> None:
+    room = DiskRoom(100)
+    first = await room.share(1)
+    giant = asyncio.create_task(room.share(1000))
+    await _settle()
+    assert not giant.done()
+    first.free()
+    share = await giant
+    next_one = asyncio.create_task(room.share(1))
+    await _settle()
+    assert not next_one.done()
+    share.free()
+    await next_one
+
+
+async def test_what_turned_out_larger_keeps_the_next_ones_waiting() -> None:
+    room = DiskRoom(100)
+    liar = await room.share(1)
+    liar.resize(5000)
+    waiting = asyncio.create_task(room.share(1))
+    await _settle()
+    assert not waiting.done()
+    liar.free()
+    await waiting
+
+
+@pytest.mark.parametrize("admitted", [False, True])
+async def test_who_stops_waiting_holds_nothing_and_blocks_nobody(admitted: bool) -> None:
+    room = DiskRoom(100)
+    first = await room.share(100)
+    leaving = asyncio.create_task(room.share(100))
+    behind = asyncio.create_task(room.share(10))
+    await _settle()
+    if admitted:
+        first.free()  # it has its share, and has not run yet
+    leaving.cancel()
+    first.free()
+    assert (await behind).size_bytes == 10
+    assert leaving.cancelled()
+    assert room.used_bytes == 10
