@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from asr_core.errors import AsrError, DependencyError, QueueFull
+from asr_core.logs import get_logger
 
 QUEUE_FULL_RETRY_AFTER_SECONDS = 10
 
@@ -84,6 +85,10 @@ def _param(problem: Mapping[str, Any]) -> str | None:
 
 async def _on_asr_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, AsrError)
+    if isinstance(error, DependencyError):
+        get_logger("asr_api.request").warning(
+            "dependency_unavailable", code=error.code, reason=error.message
+        )
     return reply_to(error)
 
 

@@ -32,15 +32,15 @@ class Caller:
 async def accept(request: Request, services: Services, caller: Caller) -> Submission:
     """Take in one form with audio. Raises the errors of upload, options, probe, store and queue.
 
-    Redis is asked before the body is read and again before the store is written, so that an outage
-    costs neither the client its upload nor the store room.
+    Redis is asked before the body is read and again before the store is written, so that an outage,
+    or a Redis that is full, costs neither the client its upload nor the store room.
     """
     settings = services.settings
     reader = FormReader(
         request.headers.get("content-type", ""), file_fields=FILE_FIELDS, text_fields=TEXT_FIELDS
     )
     await services.housekeeping.ensure_prepared()
-    await services.connection.ready()
+    await _require_room(services, caller)
     limits = UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds)
     async with services.spool.file() as file:
         upload = await receive_upload(request, reader, file, limits)
@@ -53,10 +53,17 @@ async def accept(request: Request, services: Services, caller: Caller) -> Submis
         return await _accept_new(services, caller, file, upload, options)
 
 
+async def _require_room(services: Services, caller: Caller) -> None:
+    """A key that is known is answered also by a Redis that takes no new work."""
+    key = caller.idempotency_key
+    if not key or await services.producer.find_idempotent(caller.tenant, key) is None:
+        await services.connection.takes_work()
+
+
 async def _find_replay(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
     """What this key brought before; it is not stored again. The submit script has the last word."""
     if not caller.idempotency_key:
-        await services.connection.ready()
+        await services.connection.takes_work()
         return None
     found = await services.producer.find_idempotent(caller.tenant, caller.idempotency_key)
     if found is None:

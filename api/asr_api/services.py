@@ -16,8 +16,16 @@ from asr_api.probe.pool import ProbePool, ProbeUnavailable
 from asr_api.probe.report import ProbeLimits
 from asr_api.spool import Spool
 from asr_core.metrics import Metrics, QueueCollector
-from asr_core.queue import Backlog, BacklogReader, Producer, RedisConnection, TaskWatcher, Upkeep
-from asr_core.queue.sweeping import Sweeping
+from asr_core.queue import (
+    Backlog,
+    BacklogReader,
+    Producer,
+    RedisConnection,
+    Strays,
+    Sweeping,
+    TaskWatcher,
+    Upkeep,
+)
 from asr_core.settings import ApiSettings
 from asr_core.store import Store
 from asr_core.sweep import Sweep
@@ -46,6 +54,7 @@ class Services:
     redis_check: Check[None]
     store_check: Check[None]
     workers_check: Check[int]
+    strays_check: Check[Strays]
     backlog_checks: dict[str, Check[Backlog]]
 
     async def start(self) -> None:
@@ -58,7 +67,9 @@ class Services:
     async def stop(self) -> None:
         """End what was started, in reverse."""
         await self.housekeeping.stop()
-        checks: list[Check[Any]] = [self.redis_check, self.store_check, self.workers_check]
+        checks: list[Check[Any]] = [
+            self.redis_check, self.store_check, self.workers_check, self.strays_check,
+        ]  # fmt: skip
         checks += self.backlog_checks.values()
         await asyncio.gather(*(check.stop() for check in checks), return_exceptions=True)
         await self.probes.close()
@@ -92,11 +103,17 @@ def build_services(
         spool=Spool(settings.spool_dir, settings.spool_max_bytes),
         probes=ProbePool(settings.probe_processes, _probe_limits(settings)),
         housekeeping=Housekeeping(
-            producer, watcher, Upkeep(connection, settings), sweeping, Sweep(sweeping, store)
+            producer,
+            watcher,
+            Upkeep(connection, settings),
+            sweeping,
+            Sweep(sweeping, store),
+            metrics,
         ),
-        redis_check=Check(connection.ready),
+        redis_check=Check(connection.takes_work),
         store_check=Check(store.ready),
         workers_check=Check(count_workers),
+        strays_check=Check(sweeping.strays),
         backlog_checks={pool: Check(partial(backlog.read, pool)) for pool in settings.pools},
     )
 

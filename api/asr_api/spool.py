@@ -11,28 +11,38 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
+from uuid import uuid4
 
+from asr_api.descriptors import UPLOADS_SHARE, files_allowed
 from asr_api.errors import SpoolFull
 
-_FLUSH_BYTES = 1024 * 1024
+_FLUSH_BYTES = 256 * 1024
+_UNWRITTEN_BYTES = 16 * 1024 * 1024  # of all uploads together: beyond, every chunk goes to the disk
 _FOLDER_PREFIX = "uploads-"
 _LOCK_NAME = "in-use"
 _STARTING_NAME = "starting"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class Spool:
-    """This process's own folder under `root`; all its files together never pass `max_bytes`."""
+    """This process's own folder under `root`; all its files together never pass `max_bytes`, nor
+    their number a share of the descriptors there are.
+    """
 
     def __init__(self, root: Path | None, max_bytes: int) -> None:
         self._root = root or Path(tempfile.gettempdir()) / f"asr-spool-{os.getuid()}"
         self._max_bytes = max_bytes
+        self._max_files = 0
+        self._files = 0
         self._used_bytes = 0
+        self._unwritten_bytes = 0
         self._folder: Path | None = None
         self._lock: BinaryIO | None = None
 
@@ -55,6 +65,7 @@ class Spool:
             lock = (folder / _LOCK_NAME).open("wb")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._folder, self._lock = folder, lock
+        self._max_files = max(1, files_allowed() // UPLOADS_SHARE)
 
     def close(self) -> None:
         """Remove the folder and all in it."""
@@ -65,11 +76,15 @@ class Spool:
         self._folder = self._lock = None
 
     def file(self) -> SpoolFile:
-        """A new empty file; use it as an async context manager, which removes it."""
+        """A new empty file; use it as an async context manager, which removes it. Raises
+        SpoolFull.
+        """
         if self._folder is None:
             raise SpoolFull("The upload folder is not open.")
-        descriptor, name = tempfile.mkstemp(prefix="upload-", dir=self._folder)
-        return SpoolFile(self, Path(name), os.fdopen(descriptor, "wb", buffering=0))
+        if self._files >= self._max_files:
+            raise SpoolFull(f"{self._files} uploads are under way, as many as this server takes.")
+        self._files += 1
+        return SpoolFile(self, self._folder / f"upload-{uuid4().hex}")
 
     def _reserve(self, count: int) -> None:
         if self._used_bytes + count > self._max_bytes:
@@ -77,19 +92,34 @@ class Spool:
                 f"The uploads in flight fill the upload folder ({self._max_bytes} bytes)."
             )
         self._used_bytes += count
+        self._unwritten_bytes += count
+
+    @property
+    def _holds_much(self) -> bool:
+        return self._unwritten_bytes > _UNWRITTEN_BYTES
+
+    def _written(self, count: int) -> None:
+        self._unwritten_bytes -= count
 
     def _free(self, count: int) -> None:
+        self._files -= 1
         self._used_bytes -= count
 
 
 class SpoolFile:
-    """One upload: bytes are counted and hashed (SHA-256) while they are written."""
+    """One upload: bytes are counted and hashed (SHA-256) while they are written.
 
-    def __init__(self, spool: Spool, path: Path, file: BinaryIO) -> None:
+    Its file, and the descriptor, come with the first bytes that go to the disk: a client that sends
+    next to nothing has none.
+    """
+
+    def __init__(self, spool: Spool, path: Path) -> None:
         self.path = path
         self.size = 0
         self._spool = spool
-        self._file = file
+        self._file: BinaryIO | None = None
+        self._in_use = threading.Lock()
+        self._removed = False
         self._pending = bytearray()
         self._sha256 = hashlib.sha256()
 
@@ -105,6 +135,7 @@ class SpoolFile:
         try:
             await asyncio.to_thread(self._remove)  # a large file takes its time to go
         finally:
+            self._spool._written(len(self._pending))
             self._spool._free(self.size)
 
     async def write(self, data: bytes) -> None:
@@ -112,33 +143,41 @@ class SpoolFile:
         self._spool._reserve(len(data))
         self.size += len(data)
         self._pending += data
-        if len(self._pending) >= _FLUSH_BYTES:
+        if len(self._pending) >= _FLUSH_BYTES or self._spool._holds_much:
             await self.flush()
 
     async def flush(self) -> None:
-        """Bring everything to the disk."""
-        pending, self._pending = bytes(self._pending), bytearray()
-        if pending:
-            with _disk_full_is_spool_full():
-                await asyncio.to_thread(self._write_and_hash, pending)
+        """Bring everything to the disk; from now on there is a file at `path`."""
+        with _what_is_short_is_spool_full():
+            await asyncio.to_thread(self._write_and_hash)
+        self._spool._written(len(self._pending))
+        self._pending.clear()
 
     def sha256(self) -> str:
         """Hex digest of what was flushed."""
         return self._sha256.hexdigest()
 
     def _remove(self) -> None:
-        self._file.close()
-        self.path.unlink(missing_ok=True)
+        with self._in_use:  # a write that was cancelled goes on in its thread
+            self._removed = True
+            if self._file is not None:
+                self._file.close()
+                self.path.unlink(missing_ok=True)
 
-    def _write_and_hash(self, data: bytes) -> None:
-        self._sha256.update(data)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
+    def _write_and_hash(self) -> None:
+        with self._in_use, memoryview(self._pending) as data:
+            if self._removed:
+                return
+            if self._file is None:
+                self._file = self.path.open("xb", buffering=0)
+            self._sha256.update(data)
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
 
 
 @contextmanager
-def _disk_full_is_spool_full() -> Iterator[None]:
+def _what_is_short_is_spool_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -146,6 +185,8 @@ def _disk_full_is_spool_full() -> Iterator[None]:
             raise SpoolFull(
                 "The disk under the upload folder is full.", retry_after_seconds=30
             ) from error
+        if error.errno in _NO_DESCRIPTOR:
+            raise SpoolFull("This server has no file descriptor left for an upload.") from error
         raise
 
 

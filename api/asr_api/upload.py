@@ -15,7 +15,7 @@ from asr_api.multipart import FIELD_MAX_BYTES, FormReader
 from asr_api.spool import SpoolFile
 from asr_core.errors import UploadTooLarge
 
-FORM_ALLOWANCE_BYTES = 16 * FIELD_MAX_BYTES
+FORM_ALLOWANCE_BYTES = 2 * FIELD_MAX_BYTES
 PROGRESS_BYTES = 4 * 1024
 
 
@@ -51,12 +51,14 @@ async def receive_upload(
     total_bytes = 0
     async for chunk in _chunks(request, limits.idle_seconds):
         total_bytes += len(chunk)
-        if total_bytes > limits.max_bytes + FORM_ALLOWANCE_BYTES:
-            raise _too_large(limits)
         audio = reader.feed(chunk)
         if file.size + len(audio) > limits.max_bytes:
             raise _too_large(limits)
         await file.write(audio)
+        if total_bytes - file.size > FORM_ALLOWANCE_BYTES:
+            raise UploadTooLarge(
+                f"What the form holds beside the audio is more than {FORM_ALLOWANCE_BYTES} bytes."
+            )
     reader.close()
     await file.flush()
     filename = clean_filename(reader.filename or "")

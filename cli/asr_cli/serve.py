@@ -35,9 +35,7 @@ def api(
     ] = 25,
 ) -> None:
     """Run the HTTP API alone; Redis and the store are named by settings."""
-    import uvicorn
-
-    from asr_api.app import create_app
+    from asr_api.server import serve
     from asr_cli.ports import port_is_free
     from asr_core.logs import configure_logging
     from asr_core.settings import ApiSettings
@@ -48,15 +46,7 @@ def api(
     if port and not port_is_free(host, port):
         fail(f"port {port} on {host} is busy: stop what listens there, or choose another --port")
     configure_logging(settings, "api")
-    uvicorn.run(
-        create_app(settings),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=grace,
-    )
+    serve(settings, host=host, port=port, grace_seconds=grace)
 
 
 def worker() -> None:

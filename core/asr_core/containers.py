@@ -12,9 +12,15 @@ DECODERS = ",".join(
         "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be",
     )
 )
+SERVED_DECODERS = frozenset(DECODERS.split(","))
+SAMPLE_RATES_HZ = range(1_000, 768_001)
 SERVED = "wav, flac, mp3, ogg, webm, matroska, mp4/m4a, aac and amr"
 
 
 def open_options() -> dict[str, str]:
-    """FFmpeg's options for opening a file that nobody trusts."""
+    """FFmpeg's options for opening a file that nobody trusts.
+
+    They bind what the demuxer opens by itself. PyAV's own decoder heeds none of them: look its name
+    up in SERVED_DECODERS before the first packet goes in.
+    """
     return {"format_whitelist": DEMUXERS, "codec_whitelist": DECODERS, "protocol_whitelist": "file"}

@@ -43,6 +43,7 @@ class ProbePool:
     def __init__(
         self, size: int, limits: ProbeLimits, *, module: str = "asr_api.probe.child"
     ) -> None:
+        self._limits = limits
         self._processes = [_ProbeProcess(limits, module) for _ in range(size)]
         self._idle: asyncio.LifoQueue[_ProbeProcess] = asyncio.LifoQueue()
         for process in self._processes:
@@ -57,8 +58,13 @@ class ProbePool:
             self._idle.put_nowait(process)
 
     async def probe(self, path: Path) -> ProbeReport:
-        """What `path` holds. Raises the errors of `reader.read_report`, or ProbeUnavailable."""
-        process = await self._idle.get()
+        """What `path` holds. Raises the errors of `reader.read_report`, or ProbeUnavailable, also
+        when all processes stay busy.
+        """
+        try:
+            process = await asyncio.wait_for(self._idle.get(), self._limits.wall_seconds)
+        except TimeoutError:
+            raise ProbeUnavailable("Too many uploads wait to be looked into.") from None
         try:
             return await process.probe(path)
         finally:

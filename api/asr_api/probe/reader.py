@@ -6,6 +6,7 @@ only the demuxers and decoders that core lists.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import av
 
 from asr_api.probe.report import ProbeLimits, ProbeReport
 from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio
-from asr_core.containers import SERVED, open_options
+from asr_core.containers import SAMPLE_RATES_HZ, SERVED, SERVED_DECODERS, open_options
 from asr_core.errors import (
     AudioTooLong,
     EmptyAudio,
@@ -56,7 +57,9 @@ def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
             if isinstance(error, UnreadableAudio) and not served:
                 raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
             raise
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, ValueError, OverflowError, OSError) as error:
+            if isinstance(error, OSError) and not _is_about_the_file(error):
+                raise
             if served:
                 raise UnreadableAudio(f"The audio cannot be read: {_reason(error)}.") from error
             raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
@@ -67,14 +70,20 @@ def _report(container: InputContainer, path: Path, limits: ProbeLimits) -> Probe
         raise UnsupportedAudio("The file holds no audio track.")
     stream = container.streams.audio[0]
     codec = stream.codec_context
-    if codec is None:
-        raise UnreadableAudio("The audio track's codec is not served.")
+    if codec is None or codec.name not in SERVED_DECODERS:
+        name = "unknown" if codec is None else codec.name
+        raise UnreadableAudio(f"The audio track's codec, {name}, is not served.")
     if not 1 <= codec.channels <= limits.max_channels:
         raise UnreadableAudio(
             f"The audio has {codec.channels} channels; 1 to {limits.max_channels} are served."
         )
     if codec.sample_rate <= 0:
         raise UnreadableAudio("The audio names no sample rate.")
+    if codec.sample_rate not in SAMPLE_RATES_HZ:
+        raise UnreadableAudio(
+            f"The audio has a sample rate of {codec.sample_rate} Hz;"
+            f" {SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are served."
+        )
     samples = _decode_first(container, stream)
     duration_seconds = _header_seconds(container, stream, path)
     if duration_seconds is None:
@@ -153,6 +162,13 @@ def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[
     yield from container.demux(stream)
 
 
+def _is_about_the_file(error: OSError) -> bool:
+    """FFmpeg's errors are; of the system's own, a seek to a place that no file has."""
+    return isinstance(error, av.FFmpegError) or error.errno == errno.EINVAL
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, av.EOFError) or (isinstance(error, OSError) and error.errno == errno.EIO):
+        return "it ends too early"
     text = error.strerror if isinstance(error, av.FFmpegError) else str(error)
     return (text or type(error).__name__).rstrip(".")

@@ -145,7 +145,8 @@ class BucketStore:
             raise StoreUnavailable(f"store {self._url}, object {path!r}: no answer") from error
         except BaseError as error:
             if _FULL.search(str(error)):
-                raise StoreFull(f"store {self._url} is full: {_first_line(error)}") from error
+                why = f"store {self._url}, object {path!r}: {_first_line(error)}"
+                raise StoreFull(f"the store has no room left: {why}") from error
             raise self._unavailable(path, error) from error
 
     def _unavailable(self, path: str, error: Exception) -> StoreUnavailable:

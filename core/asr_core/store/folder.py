@@ -131,7 +131,9 @@ class FolderStore:
             if isinstance(error, _MISSING) and not writing:
                 raise StoreObjectMissing(path) from error
             why = f"store folder {self._root}, object {path!r}: {error.strerror or error!r}"
-            raise (StoreFull if error.errno in _FULL else StoreUnavailable)(why) from error
+            if error.errno in _FULL:
+                raise StoreFull(f"the store has no room left: {why}") from error
+            raise StoreUnavailable(why) from error
 
 
 async def _in_thread(work: Callable[..., T], *args: object) -> T:

@@ -24,6 +24,7 @@ import pytest_asyncio
 import uvicorn
 
 from asr_api.app import create_app
+from asr_api.server import server_config
 from asr_core.queue import (
     Claim,
     Consumer,
@@ -98,9 +99,7 @@ class Platform:
 def serve(settings: ApiSettings) -> Iterator[tuple[str, Any]]:
     """The app in uvicorn, in a thread; yields its URL and the app."""
     app = create_app(settings)
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, lifespan="on", log_config=None, timeout_graceful_shutdown=3
-    )
+    config = server_config(app, settings, host="127.0.0.1", port=0, grace_seconds=3)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -60,8 +60,9 @@ async def test_a_failing_upload_leaves_nothing(spool, tmp_path):
 async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
     root = tmp_path / "shared"
     script = (
-        "import sys; from pathlib import Path; from asr_api.spool import Spool\n"
-        "s = Spool(Path(sys.argv[1]), 1000); s.open(); f = s.file(); print('open', flush=True)\n"
+        "import asyncio, sys; from pathlib import Path; from asr_api.spool import Spool\n"
+        "s = Spool(Path(sys.argv[1]), 1000); s.open(); f = s.file(); asyncio.run(f.flush())\n"
+        "print('open', flush=True)\n"
         "sys.stdin.read()"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

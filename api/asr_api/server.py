@@ -1,0 +1,56 @@
+"""The API as a server: uvicorn with bounded connections and all the file descriptors there are."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+import uvicorn
+from fastapi import FastAPI
+
+from asr_api.app import create_app
+from asr_api.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
+from asr_api.descriptors import UPLOADS_SHARE, files_allowed, raise_file_limit
+from asr_core.settings import ApiSettings
+
+FILES_RESERVED = 128 + TOLD_AT_ONCE  # Redis, the probes, logs, the store
+
+
+def serve(settings: ApiSettings, *, host: str, port: int, grace_seconds: int) -> None:
+    """Answer requests until SIGTERM; those under way then get `grace_seconds`."""
+    raise_file_limit()
+    config = server_config(
+        create_app(settings), settings, host=host, port=port, grace_seconds=grace_seconds
+    )
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+def server_config(
+    app: FastAPI, settings: ApiSettings, *, host: str, port: int, grace_seconds: int
+) -> uvicorn.Config:
+    """uvicorn's configuration. Some descriptors are kept for uploads' files."""
+    files = files_allowed()
+    limits = ConnectionLimits(
+        connections=max(1, files - files // UPLOADS_SHARE - FILES_RESERVED),
+        header_seconds=settings.upload_idle_seconds,
+        unread_seconds=2 * settings.upload_idle_seconds,
+    )
+    protocol: Any = partial(BoundedConnection, limits=limits)
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=cast("type[BoundedConnection]", protocol),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=grace_seconds,
+    )
