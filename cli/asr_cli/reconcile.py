@@ -28,11 +28,21 @@ def reconcile(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --sweep: only count them.")
     ] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With --sweep: age in seconds from which a blob may go. Only lower it while no "
+            "upload, submission or task under way is older: its blob has no task yet, and would "
+            "be lost.  [default: a day]",
+        ),
+    ] = None,
     adopt_store: Annotated[
         bool,
         typer.Option(
             "--adopt-store",
-            help="Say that this Redis and this store belong together, whatever marker they carry.",
+            help="Say that this Redis and this store belong together, whatever marker they carry. "
+            "What has no task by then is swept a day later, or at once with --sweep.",
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -44,13 +54,13 @@ def reconcile(
     """
     import json
 
-    if dry_run and not sweep:
-        fail("--dry-run goes with --sweep", status=2)
+    if (dry_run or older_than is not None) and not sweep:
+        fail("--dry-run and --older-than go with --sweep", status=2)
 
     async def run(connection: RedisConnection) -> dict[str, Any]:
         told = await _mend(connection)
         if adopt_store or sweep:
-            told |= await _look_after_store(connection, adopt_store, sweep, dry_run)
+            told |= await _look_after_store(connection, adopt_store, sweep, dry_run, older_than)
         return told
 
     told = with_redis(run)
@@ -73,12 +83,16 @@ async def _mend(connection: RedisConnection) -> dict[str, Any]:
 
 
 async def _look_after_store(
-    connection: RedisConnection, adopt: bool, sweep: bool, dry_run: bool
+    connection: RedisConnection,
+    adopt: bool,
+    sweep: bool,
+    dry_run: bool,
+    older_than: float | None,
 ) -> dict[str, Any]:
     from asr_core.queue.sweeping import Sweeping
     from asr_core.settings import StoreSettings
     from asr_core.store import Store
-    from asr_core.sweep import Sweep
+    from asr_core.sweep import MIN_AGE_SECONDS, Sweep
 
     store = Store.open(StoreSettings().store_url)
     await store.ready()
@@ -88,6 +102,7 @@ async def _look_after_store(
         await sweeper.mark(adopt=True)
         told["adopted"] = store.url
     if sweep:
-        swept = await sweeper.run(dry_run=dry_run)
+        age_seconds = MIN_AGE_SECONDS if older_than is None else older_than
+        swept = await sweeper.run(min_age_seconds=age_seconds, dry_run=dry_run)
         told |= {"blobs": swept.seen, "orphans": swept.orphans, "deleted": swept.deleted}
     return told

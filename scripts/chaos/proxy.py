@@ -85,6 +85,11 @@ class FaultProxy:
         """The next request with `needle` reaches the target, its reply does not come back."""
         return self._snag(Snag(needle, "reply"))
 
+    def forget(self, snag: Snag) -> None:
+        """A snag that has caught nothing stops nothing any more."""
+        if snag in self._snags:
+            self._snags.remove(snag)
+
     def _snag(self, snag: Snag) -> Snag:
         self._snags.append(snag)
         return snag
