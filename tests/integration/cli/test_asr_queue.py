@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,27 @@ async def test_a_store_of_another_redis_is_swept_only_after_a_person_has_adopted
     assert old.exists()
     assert json.loads(asr("reconcile", "--sweep", "--json").stdout)["deleted"] == 1
     assert not old.exists()
+
+
+@pytest.mark.asyncio
+async def test_a_sweep_takes_younger_orphans_where_a_person_says_so(
+    asr: Any, connection: RedisConnection, tmp_path: Path
+) -> None:
+    asr.environment["ASR_STORE_URL"] = (tmp_path / "store").as_uri()
+    assert json.loads(asr("reconcile", "--sweep", "--json").stdout)["blobs"] == 0
+    (kept,) = await submit(connection, 1)
+    audio = tmp_path / "store" / "audio"
+    audio.mkdir()
+    for name, age_seconds in {kept: 60, "young": 0, "an-hour-old": 3600}.items():
+        (audio / name).write_bytes(b"audio")
+        os.utime(audio / name, (time.time() - age_seconds,) * 2)
+    assert json.loads(asr("reconcile", "--sweep", "--json").stdout)["deleted"] == 0
+    swept = asr("reconcile", "--sweep", "--older-than", "30", "--json")
+    assert json.loads(swept.stdout)["deleted"] == 1, swept.stderr
+    assert {path.name for path in audio.iterdir()} == {kept, "young"}
+
+
+def test_an_age_without_a_sweep_is_refused(asr: Any) -> None:
+    refused = asr("reconcile", "--older-than", "30")
+    assert refused.returncode == 2
+    assert "go with --sweep" in refused.stderr

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
@@ -16,17 +18,24 @@ from asr_core.queue import (
     BacklogReader,
     Claim,
     Consumer,
+    Failure,
     Finish,
     Outcome,
     Producer,
     RedisConnection,
     Submission,
+    Sweeping,
     TaskWatcher,
     Upkeep,
     WorkerRecord,
 )
+from asr_core.queue.keeping import Keeping
+from asr_core.retention import Retained, Retention
+from asr_core.retention_plan import RetentionPolicy
 from asr_core.settings import QueueSettings, RedisSettings
-from asr_core.task import NewTask
+from asr_core.store import Store
+from asr_core.task import NewTask, State, audio_path, result_path
+from chaos.proxy import FaultProxy
 
 LEASE_SECONDS = 0.4
 
@@ -151,51 +160,98 @@ async def watcher(queue: Queue) -> AsyncIterator[TaskWatcher]:
     await made.stop()
 
 
-@dataclass
-class LossyProxy:
-    """Passes bytes to Redis and back; can lose what Redis answers and break the connection."""
-
-    target_port: int
-    lose_replies: bool = False
-    server: asyncio.Server | None = None
-
-    async def start(self) -> LossyProxy:
-        self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return self
-
-    @property
-    def port(self) -> int:
-        assert self.server
-        return int(self.server.sockets[0].getsockname()[1])
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
-
-        async def forward() -> None:
-            while data := await reader.read(65536):
-                up_writer.write(data)
-            up_writer.close()
-
-        async def back() -> None:
-            while data := await up_reader.read(65536):
-                if self.lose_replies:
-                    break
-                writer.write(data)
-            writer.close()
-
-        await asyncio.gather(forward(), back(), return_exceptions=True)
+@pytest_asyncio.fixture
+async def proxy(queue: Queue) -> AsyncIterator[FaultProxy]:
+    """In front of the shared Redis."""
+    async with FaultProxy(queue.redis_settings.port) as made:
+        yield made
 
 
 @pytest_asyncio.fixture
-async def lossy_proxy() -> AsyncIterator[Callable[[int], Awaitable[LossyProxy]]]:
-    """Starts proxies in front of a Redis."""
-    made: list[LossyProxy] = []
+async def behind_proxy(
+    queue: Queue, proxy: FaultProxy
+) -> AsyncIterator[Callable[..., RedisConnection]]:
+    """Makes connections that go through the proxy."""
+    made: list[RedisConnection] = []
 
-    async def start(target_port: int) -> LossyProxy:
-        made.append(await LossyProxy(target_port).start())
+    def connect(*, retries: int = 0, timeout_seconds: float = 5.0) -> RedisConnection:
+        changes = {"port": proxy.port, "timeout_seconds": timeout_seconds}
+        settings = queue.redis_settings.model_copy(update=changes)
+        made.append(RedisConnection(settings, retries=retries))
         return made[-1]
 
-    yield start
-    for proxy in made:
-        assert proxy.server
-        proxy.server.close()
+    yield connect
+    for connection in made:
+        await connection.close()
+
+
+@dataclass
+class Keep:
+    """A queue and a store, with tasks in any state, and retention over both."""
+
+    queue: Queue
+    store: Store
+    folder: Path
+
+    async def add(self, state: State, *, age_seconds: float = 0, **fields: Any) -> str:
+        """A task with a recording of three bytes, and a result if it is completed.
+
+        An aged one was submitted and ended so long ago.
+        """
+        born_seconds = time.time() - age_seconds
+        task_id = str(uuid_utils.uuid7(nanoseconds=int(born_seconds * 1e9)))
+        await self.store.put(audio_path(task_id), b"abc")
+        await self.queue.submit_one(task_id=task_id, **fields)
+        await self.end(task_id, state)
+        if age_seconds and state.terminal:
+            ended_ms = int(born_seconds * 1000)
+            self.queue.raw.hset(f"asr:task:{task_id}", "finished_at", ended_ms)
+        return task_id
+
+    async def end(self, task_id: str, state: State) -> None:
+        """Brings the only waiting task to a state."""
+        if state is State.CANCELLED:
+            await self.queue.producer.cancel(task_id)
+        if state in (State.QUEUED, State.CANCELLED):
+            return
+        consumer = await self.queue.consumer()
+        [claim] = await self.queue.claim(consumer)
+        assert claim.task.task_id == task_id
+        if state is State.FAILED:
+            await consumer.fail([Failure(task_id, claim.token, "unreadable", "broken", True)])
+        if state is State.COMPLETED:
+            await self.store.put(result_path(task_id, claim.task.attempt), b"{}")
+            await self.queue.finish(consumer, claim)
+
+    async def run(self, *, dry_run: bool = False, **limits: Any) -> Retained:
+        """One pass under these limits and no other."""
+        return await self.retention(**limits).run(dry_run=dry_run)
+
+    def retention(self, **limits: Any) -> Retention:
+        connection = self.queue.connection
+        policy = RetentionPolicy(**limits)
+        return Retention(Keeping(connection), Sweeping(connection), self.store, policy)
+
+    def recordings(self) -> set[str]:
+        return {path.name for path in self.folder.glob("audio/*")}
+
+    def results(self) -> set[str]:
+        return {path.parent.name for path in self.folder.glob("results/*/*")}
+
+    def records(self) -> set[str]:
+        return {key.removeprefix("asr:task:") for key in self.queue.raw.keys("asr:task:*")}
+
+    def dump(self) -> tuple[dict[bytes, bytes], dict[Path, tuple[bytes, int]]]:
+        """Every key of Redis and every file of the store, as they are to the last bit."""
+        with redis.Redis(port=self.queue.redis_settings.port) as raw:
+            keys = {key: raw.dump(key) for key in raw.keys("*")}
+        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        return keys, {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest_asyncio.fixture
+async def keep(queue: Queue, tmp_path: Path) -> Keep:
+    """On the shared Redis, with a store in a folder."""
+    store = Store.open((tmp_path / "store").as_uri())
+    await store.ready()
+    return Keep(queue, store, tmp_path / "store")

@@ -1,7 +1,7 @@
 """Any order of calls keeps the promises: Hypothesis drives a real Redis beside a plain model."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,8 +10,16 @@ import redis
 import uuid_utils
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
+from asr_core.errors import AudioGone
 from asr_core.queue import (
     BacklogReader,
     Claim,
@@ -24,11 +32,12 @@ from asr_core.queue import (
     Upkeep,
     WorkerRecord,
 )
+from asr_core.queue.keeping import Keeping
 from asr_core.settings import QueueSettings
 from asr_core.task import Lane, NewTask, State
 
 T = TypeVar("T")
-WORKERS = ("w1", "w2")
+WORKERS = ("w1", "w2", "w3")
 QUEUE = QueueSettings(_env_file=None, tenant_window=2, retry_limit=2)
 
 
@@ -38,15 +47,36 @@ class Model:
 
     state: State = State.QUEUED
     token: str = ""
+    owner: str = ""
+    expired: bool = False
     result: str = ""
+    webhook: bool = False
+    discarded: bool = False
 
     @property
     def open(self) -> bool:
         return not self.state.terminal
 
 
+def some(wanted: Callable[[Model], bool]) -> Callable[[Any], Any]:
+    """Only where there is such a task: else most steps would do nothing."""
+    return precondition(lambda machine: any(wanted(task) for task in machine.model.values()))
+
+
+def running(task: Model) -> bool:
+    return task.state is State.PROCESSING
+
+
+def ended(task: Model) -> bool:
+    return not task.open
+
+
+def opened(task: Model) -> bool:
+    return task.open
+
+
 class QueueMachine(RuleBasedStateMachine):
-    """Two workers, two tenants, all lanes; leases are expired by hand, not by waiting."""
+    """Three workers, two tenants, all lanes; leases are expired by hand, not by waiting."""
 
     tasks = Bundle("tasks")
     claims = Bundle("claims")
@@ -61,6 +91,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.producer = Producer(self.connection, QUEUE)
         self.reader = BacklogReader(self.connection, QUEUE)
         self.upkeep = Upkeep(self.connection, QUEUE)
+        self.keeping = Keeping(self.connection)
         self.run(self.producer.prepare())
         self.workers = {
             name: Consumer(self.connection, QUEUE, pool="default", name=name) for name in WORKERS
@@ -68,7 +99,7 @@ class QueueMachine(RuleBasedStateMachine):
         for worker in self.workers.values():
             self.run(worker.beat(_record(worker)))
         self.model: dict[str, Model] = {}
-        self.completed = 0
+        self.completed = self.notified = 0
         self.trust_redis()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -82,43 +113,141 @@ class QueueMachine(RuleBasedStateMachine):
         self.raw.close()
         self.loop.close()
 
-    @rule(target=tasks, tenant=st.sampled_from("ab"), lane=st.sampled_from(Lane))
-    def submit(self, tenant: str, lane: Lane) -> str:
+    def becomes(self, task: Model, state: State) -> None:
+        """Every end of a task is told once."""
+        if state.terminal and task.open:
+            self.notified += task.webhook
+        task.state = state
+
+    @rule(
+        target=tasks,
+        tenant=st.sampled_from("ab"),
+        lane=st.sampled_from(Lane),
+        webhook=st.sampled_from(["", "https://example.com"]),
+    )
+    def submit(self, tenant: str, lane: Lane, webhook: str) -> str:
         task = NewTask(
-            task_id=str(uuid_utils.uuid7()), bytes=1, duration_seconds=1.5, tenant=tenant, lane=lane
-        )
+            task_id=str(uuid_utils.uuid7()), bytes=1, duration_seconds=1.5,
+            tenant=tenant, lane=lane, webhook=webhook,
+        )  # fmt: skip
         self.run(self.producer.submit(task))
-        self.model[task.task_id] = Model()
+        self.model[task.task_id] = Model(webhook=bool(webhook))
         return task.task_id
 
-    def took(self, claims: list[Claim]) -> Any:
+    @rule(task_id=tasks, webhook=st.booleans())
+    def submit_again_as_the_reply_was_lost(self, task_id: str, webhook: bool) -> None:
+        if task_id in self.model:
+            task = NewTask(task_id=task_id, bytes=1, duration_seconds=1.5)
+            assert not self.run(self.producer.submit(task)).created
+
+    def took(self, name: str, claims: list[Claim]) -> Any:
         for claim in claims:
             task = self.model[claim.task.task_id]
             assert task.state is State.QUEUED, "a running or finished task was handed out"
-            task.state, task.token = State.PROCESSING, claim.token
+            task.state, task.token, task.owner, task.expired = (
+                State.PROCESSING, claim.token, name, False,
+            )  # fmt: skip
         return multiple(*claims)
 
-    @rule(target=claims, name=st.sampled_from(WORKERS), room=st.integers(1, 5))
-    def claim(self, name: str, room: int) -> Any:
+    @rule(
+        target=claims,
+        name=st.sampled_from(WORKERS),
+        room=st.integers(1, 5),
+        in_hand=st.integers(0, 1),
+    )
+    def claim(self, name: str, room: int, in_hand: int) -> Any:
         return self.took(
-            self.run(self.workers[name].claim(room_seconds=1e6, room_tasks=room, in_hand=0))
+            name,
+            self.run(self.workers[name].claim(room_seconds=1e6, room_tasks=room, in_hand=in_hand)),
         )
 
+    @rule(name=st.sampled_from(WORKERS))
+    def claim_and_the_reply_is_lost(self, name: str) -> None:
+        self.claim(name, 3, 0)
+
+    @some(running)
     @rule(target=claims, name=st.sampled_from(WORKERS))
-    def crash_and_reap(self, name: str) -> Any:
-        """Every lease runs out at once; one worker takes over what it may."""
-        for lane in Lane:
-            for task_id in self.raw.zrange(f"asr:leases:default:{lane}", 0, -1):
-                self.raw.zadd(f"asr:leases:default:{lane}", {task_id: 1})
-        before = {task_id: task.state for task_id, task in self.model.items()}
-        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=100, in_hand=0))
-        for task_id, state in before.items():
-            if state is State.PROCESSING:
-                self.model[task_id].state = self.state_of(task_id)
-                assert self.model[task_id].state is not State.COMPLETED
+    def recover(self, name: str) -> Any:
+        """All that was begun for a worker, whether its replies came or not."""
+        claims = self.run(self.workers[name].recover())
+        held = {
+            task.token
+            for task in self.model.values()
+            if task.state is State.PROCESSING and task.owner == name
+        }
+        assert {claim.token for claim in claims} == held
+        return multiple(*claims)
+
+    @some(running)
+    @rule(claim=claims)
+    def renew(self, claim: Claim) -> None:
+        """A beat: owner and token are checked, and the lease is whole again."""
+        task = self.model.get(claim.task.task_id)
+        if task is None:
+            expected = Outcome.GONE
+        elif task.state is State.CANCELLED:
+            expected = Outcome.CANCELLED
+        elif task.state is State.PROCESSING and task.token == claim.token:
+            expected, task.expired = Outcome.OK, False
+        else:
+            expected = Outcome.FENCED
+        item = {"task_id": claim.task.task_id, "token": claim.token, "progress": "0.5"}
+        reply = self.connection.call(
+            "renew", consumer=claim.task.owner, lease_ms=30_000, tasks=[item]
+        )
+        assert self.run(reply) == [expected.value]
+
+    @some(running)
+    @rule(task_id=tasks)
+    def lease_runs_out(self, task_id: str) -> None:
+        task = self.model.get(task_id)
+        if task and task.state is State.PROCESSING:
+            task.expired = True
+            lane = self.raw.hget(f"asr:task:{task_id}", "lane")
+            self.raw.zadd(f"asr:leases:default:{lane}", {task_id: 1})
+
+    @some(running)
+    @rule(name=st.sampled_from(WORKERS), times=st.integers(1, 8))
+    def every_worker_crashes(self, name: str, times: int) -> None:
+        """From the second time on tasks run alone; in the end they are dead letters."""
+        for _ in range(times):
+            for task_id, task in self.model.items():
+                if running(task):
+                    self.lease_runs_out(task_id)
+            self.reap(name, 100)
+            self.claim(name, 5, 0)
+
+    @some(opened)
+    @rule(name=st.sampled_from(WORKERS))
+    def a_worker_works(self, name: str) -> None:
+        self.claim(name, 5, 0)
+        for claim in self.run(self.workers[name].recover()):
+            self.finish(claim)
+
+    @some(opened)
+    @rule(target=claims, name=st.sampled_from(WORKERS), room=st.integers(1, 100))
+    def reap(self, name: str, room: int) -> Any:
+        """One worker takes over what it may; what crashed too often alone is buried."""
+        orphans = [i for i, task in self.model.items() if task.expired and task.open]
+        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=room, in_hand=0))
+        for task_id in orphans:
+            task = self.model[task_id]
+            self.becomes(task, self.state_of(task_id))
+            assert task.state is not State.COMPLETED
         for claim in claims:
             self.model[claim.task.task_id].state = State.QUEUED
-        return self.took(claims)
+        return self.took(name, claims)
+
+    @some(running)
+    @rule(target=claims, name=st.sampled_from(WORKERS))
+    def reap_after_a_silence_in_which_nobody_could_renew(self, name: str) -> Any:
+        self.raw.hset("asr:redis_seen", "last", 1)
+        orphans = {i for i, task in self.model.items() if task.expired and task.open}
+        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=100, in_hand=0))
+        assert not orphans & {claim.task.task_id for claim in claims if claim.task.crashes == 0}
+        assert {self.state_of(i) for i in orphans} <= {State.PROCESSING, State.QUEUED}
+        self.trust_redis()
+        return self.took(name, claims)
 
     def state_of(self, task_id: str) -> State:
         return State(self.raw.hget(f"asr:task:{task_id}", "state"))
@@ -139,9 +268,11 @@ class QueueMachine(RuleBasedStateMachine):
         result = f"results/{claim.task.task_id}/{claim.task.attempt}.json"
         done = Finish(claim.task.task_id, claim.token, result, 0.1)
         assert self.run(self.workers["w1"].finish([done])) == [expected]
-        if expected is Outcome.OK and self.model[claim.task.task_id].open:
+        task = self.model.get(claim.task.task_id)
+        if expected is Outcome.OK and task and task.open:
             self.completed += 1
-            self.model[claim.task.task_id] = Model(State.COMPLETED, claim.token, result)
+            self.becomes(task, State.COMPLETED)
+            task.result = result
 
     @rule(claim=claims, permanent=st.booleans())
     def fail(self, claim: Claim, permanent: bool) -> None:
@@ -154,7 +285,7 @@ class QueueMachine(RuleBasedStateMachine):
         failure = Failure(claim.task.task_id, claim.token, "x", "y", permanent)
         assert self.run(self.workers["w1"].fail([failure])) == [expected]
         if expected is Outcome.OK and task and task.open:
-            task.state = self.state_of(claim.task.task_id)
+            self.becomes(task, self.state_of(claim.task.task_id))
             assert task.state is State.FAILED or not permanent
             if task.state is State.QUEUED:
                 task.token = ""
@@ -168,39 +299,77 @@ class QueueMachine(RuleBasedStateMachine):
         [outcome] = self.run(self.workers["w1"].release([(claim.task.task_id, claim.token)]))
         assert outcome == expected
         if task and outcome is Outcome.OK:
-            task.state, task.token = State.QUEUED, ""
+            task.state, task.token, task.expired = State.QUEUED, "", False
 
     @rule(task_id=tasks)
     def cancel(self, task_id: str) -> None:
         task = self.model.get(task_id)
         if task and (task.open or task.state is State.CANCELLED):
             self.run(self.producer.cancel(task_id))
-            task.state = State.CANCELLED
+            self.becomes(task, State.CANCELLED)
 
+    @some(ended)
     @rule(task_id=tasks)
     def retry(self, task_id: str) -> None:
         task = self.model.get(task_id)
         if task and task.state in (State.FAILED, State.CANCELLED):
+            if task.discarded:
+                with pytest.raises(AudioGone):
+                    self.run(self.producer.retry(task_id))
+                return
             self.run(self.producer.retry(task_id))
-            self.model[task_id] = Model()
+            self.model[task_id] = Model(webhook=task.webhook)
 
     @rule(task_id=tasks)
     def delete(self, task_id: str) -> None:
-        if self.model.pop(task_id, None):
+        if task := self.model.pop(task_id, None):
+            self.becomes(task, State.CANCELLED)
             self.run(self.producer.delete(task_id))
 
+    @some(ended)
+    @rule(task_id=tasks)
+    def retention_discards(self, task_id: str) -> None:
+        """It looked a moment ago, and marks only what is finished still."""
+        _, seen = self.run(self.keeping.look([task_id]))
+        marked = self.run(self.keeping.discard(list(seen.values())))
+        task = self.model.get(task_id)
+        assert bool(marked) == bool(task and not task.open)
+        if task and marked:
+            task.discarded = True
+
+    @some(ended)
+    @rule(task_id=tasks)
+    def retention_forgets(self, task_id: str) -> None:
+        task = self.model.get(task_id)
+        tenant = self.raw.hget(f"asr:task:{task_id}", "tenant") or "a"
+        state = task.state if task else State.COMPLETED
+        forgotten = self.run(self.keeping.forget(tenant, state, [task_id]))
+        assert forgotten == bool(task and task.discarded)
+        if forgotten:
+            del self.model[task_id]
+
+    @some(opened)
     @rule()
     def retries_fall_due(self) -> None:
         for task_id in self.raw.zrange("asr:delayed:default", 0, -1):
             self.raw.zadd("asr:delayed:default", {task_id: 1})
         self.run(self.upkeep.move_due())
 
+    @some(opened)
     @rule(lane=st.sampled_from(Lane))
     def the_group_vanishes(self, lane: Lane) -> None:
         name = "asr_tasks" if lane is Lane.NORMAL else f"asr_tasks:{lane}"
         if not self.raw.zcard(f"asr:leases:default:{lane}"):
             self.raw.xgroup_destroy(name, "asr_workers")
             self.run(self.producer.prepare())
+            assert self.raw.getdel("asr:groups_remade") == "1"
+
+    @some(opened)
+    @rule(lane=st.sampled_from(Lane))
+    def the_stream_vanishes(self, lane: Lane) -> None:
+        if not self.raw.zcard(f"asr:leases:default:{lane}"):
+            self.raw.delete("asr_tasks" if lane is Lane.NORMAL else f"asr_tasks:{lane}")
+            self.run(self.upkeep.reconcile(force=True))
 
     @invariant()
     def every_task_is_where_the_model_says(self) -> None:
@@ -209,6 +378,7 @@ class QueueMachine(RuleBasedStateMachine):
             assert hash_["state"] == task.state
             assert hash_.get("result", "") == task.result
         assert int(self.raw.hget("asr:totals", "completed") or 0) == self.completed
+        assert self.raw.xlen("asr:outbox") == self.notified
 
     @invariant()
     def counts_are_exact_and_nothing_needs_mending(self) -> None:
@@ -216,7 +386,9 @@ class QueueMachine(RuleBasedStateMachine):
         opened = sum(task.open for task in self.model.values())
         assert backlog.waiting + backlog.in_flight + backlog.delayed - backlog.delayed_due == opened
         assert backlog.audio_seconds == 1.5 * opened
-        running = sum(task.state is State.PROCESSING for task in self.model.values())
+        running = sum(
+            task.state is State.PROCESSING and not task.expired for task in self.model.values()
+        )
         assert backlog.in_flight == running
         mended = self.run(self.upkeep.reconcile(force=True))
         assert mended is not None
@@ -243,7 +415,7 @@ def test_any_order_of_calls_keeps_the_promises(redis_server: Any) -> None:
 
 def test_the_state_machine_would_notice_a_lost_task(redis_server: Any) -> None:
     machine = type("Machine", (QueueMachine,), {"server": redis_server})()
-    machine.submit("a", Lane.NORMAL)
+    machine.submit("a", Lane.NORMAL, "")
     machine.raw.delete("asr_tasks")
     with pytest.raises(AssertionError):
         machine.counts_are_exact_and_nothing_needs_mending()

@@ -1,12 +1,14 @@
 """Sweeping blobs: only what is certainly nobody's."""
 
 import asyncio
+import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asr_core.queue import Sweeping
+from asr_core.queue import Loss, Sweeping
 from asr_core.store import Store
 from asr_core.sweep import Sweep, SweepRefused
 from asr_core.task import audio_path, result_path
@@ -86,3 +88,91 @@ async def test_many_orphans_at_once_stop_the_pass(queue: Any, tmp_path: Path) ->
     with pytest.raises(SweepRefused, match="11 of 31"):
         await sweep.run(min_age_seconds=0)
     assert len(await paths(store)) == 31
+
+
+def age(folder: Path, task_id: str, hours: float) -> None:
+    at = time.time() - 3600 * hours
+    os.utime(folder / audio_path(task_id), (at, at))
+
+
+async def test_a_dry_run_counts_also_where_a_sweep_is_refused(queue: Any, tmp_path: Path) -> None:
+    sweep, _, _ = await filled(queue, tmp_path, 5)
+    queue.raw.flushall()
+    assert (await sweep.run(min_age_seconds=0, dry_run=True)).orphans == 5
+
+
+async def test_a_redis_that_is_emptied_in_the_middle_of_a_pass_costs_no_blob(
+    queue: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep, store, _ = await filled(queue, tmp_path, 5)
+    before = await paths(store)
+    pointers = Sweeping.pointers
+
+    async def after_a_flush(self: Sweeping, task_ids: list[str]) -> Any:
+        queue.raw.flushall()
+        return await pointers(self, task_ids)
+
+    monkeypatch.setattr(Sweeping, "pointers", after_a_flush)
+    with pytest.raises(SweepRefused, match="Redis none"):
+        await sweep.run(min_age_seconds=0)
+    assert await paths(store) == before
+
+
+async def test_a_restored_older_redis_does_not_lose_its_blobs_in_slices(
+    queue: Any, tmp_path: Path
+) -> None:
+    """Each hour a few of them become a day old: fewer than any pass may delete."""
+    sweep, store, ids = await filled(queue, tmp_path, 40)
+    for number, task_id in enumerate(ids):
+        age(tmp_path, task_id, 25 if number < 5 else 2)
+    for task_id in ids[:30]:
+        queue.raw.delete(f"asr:task:{task_id}")
+    with pytest.raises(SweepRefused, match="30 of 40") as refused:
+        await sweep.run()
+    assert refused.value.loss is Loss.STRAYS
+    assert len(await paths(store)) == 40
+
+
+async def test_adopting_makes_it_quiet_and_gives_a_day_to_think_again(
+    queue: Any, tmp_path: Path
+) -> None:
+    sweep, store, ids = await filled(queue, tmp_path, 20)
+    for task_id in ids:
+        age(tmp_path, task_id, 48)
+    queue.raw.flushall()
+    await sweep.mark(adopt=True)
+    assert (await sweep.run(by_itself=True)).deleted == 0
+    assert (await sweep.run(dry_run=True)).orphans == 20
+    sweeping = Sweeping(queue.connection)
+    assert (await sweeping.strays()).recordings == 20
+    await sweeping.adopt(time.time() - 25 * 3600)
+    assert (await sweep.run(by_itself=True)).deleted == 20
+    assert await paths(store) == set()
+
+
+async def test_a_loss_is_noticed_by_one_pod_and_seen_by_all(queue: Any, tmp_path: Path) -> None:
+    sweep, store, ids = await filled(queue, tmp_path, 3)
+    await store.put(result_path(ids[0], 1), b"{}")
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (1e9, 1e9))
+    queue.raw.flushall()
+    pods = [Sweep(Sweeping(queue.connection), store) for _ in range(5)]
+    told = await asyncio.gather(*(pod.record_loss(Loss.APART) for pod in pods))
+    [strays] = [one for one in told if one is not None]
+    assert (strays.recordings, strays.results, strays.loss) == (3, 1, Loss.APART)
+    assert await Sweeping(queue.connection).strays() == strays
+    assert await sweep.record_loss(Loss.APART) is None
+    await sweep.mark(adopt=True)
+    assert (await Sweeping(queue.connection).strays()).loss is None
+
+
+async def test_a_loss_is_over_once_the_right_store_is_back(queue: Any, tmp_path: Path) -> None:
+    sweep, _, _ = await filled(queue, tmp_path / "right", 1)
+    wrong = Store.open((tmp_path / "wrong").as_uri())
+    await wrong.put("epoch", b"another")
+    mistaken = Sweep(Sweeping(queue.connection), wrong)
+    with pytest.raises(SweepRefused):
+        await mistaken.mark()
+    assert await mistaken.record_loss(Loss.APART)
+    await sweep.mark()
+    assert (await Sweeping(queue.connection).strays()).loss is None

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from asr_core.errors import QueueUnavailable, SchemaMismatch
-from asr_core.queue import RedisConnection
 from asr_core.task import Lane, State
 
 pytestmark = pytest.mark.asyncio
@@ -196,27 +195,6 @@ async def test_a_full_redis_refuses_submits_and_still_drains(
     await queue.submit()
 
 
-async def test_a_claim_whose_reply_was_lost_is_recovered(queue: Any, lossy_proxy: Any) -> None:
-    await queue.submit(10)
-    proxy = await lossy_proxy(queue.redis_settings.port)
-    settings = queue.redis_settings.model_copy(update={"port": proxy.port})
-    connection = RedisConnection(settings)
-    consumer = await queue.consumer("worker-1")
-    consumer._redis = connection
-    await consumer.prepare()
-    assert len(known := await queue.claim(consumer, 2)) == 2
-    proxy.lose_replies = True
-    with pytest.raises(QueueUnavailable):
-        await queue.claim(consumer, 3)
-    proxy.lose_replies = False
-    recovered = await consumer.recover()
-    assert len(recovered) == 5
-    assert {c.token for c in known} < {c.token for c in recovered}
-    assert set(await queue.finish(consumer, *recovered)) == {"ok"}
-    assert await finish_all(queue, consumer) == 5
-    await connection.close()
-
-
 async def test_programs_two_schema_versions_apart_refuse_to_start(queue: Any) -> None:
     queue.raw.set("asr:schema", 3)
     with pytest.raises(SchemaMismatch, match="3"):
@@ -298,7 +276,7 @@ async def test_a_stream_entry_is_small(queue: Any) -> None:
 async def test_listeners_may_come_at_any_time_beside_one_that_already_listens(
     queue: Any, watcher: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asr_core.queue.watch._PING_SECONDS", 0.05)
+    monkeypatch.setattr("asr_core.queue.subscription.PING_SECONDS", 0.05)
     ids = await queue.submit(20)
 
     async def hear(task_id: str) -> str:
