@@ -1,0 +1,1 @@
+"""Damaged recordings, thousands of them, through the real API and real workers."""
