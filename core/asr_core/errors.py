@@ -201,6 +201,13 @@ class ClusterUnavailable(DependencyError):
 
     code = "cluster_unavailable"
 
-    def __init__(self, message: str, *, reply_status: int = 0) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        reply_status: int = 0,
+        param: str | None = None,
+        retry_after_seconds: int | None = 5,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
         self.reply_status = reply_status

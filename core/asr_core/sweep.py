@@ -141,10 +141,12 @@ class Sweep:
         return Swept(found.seen, len(found.orphans), len(found.orphans))
 
     async def record_loss(self, loss: Loss) -> Strays | None:
-        """Counts what has no task, and keeps the loss for all to see. None: it was known."""
+        """Counts what has no task, of any age, and keeps the loss for all to see. None: it was
+        known.
+        """
         if (await self._queue.strays()).loss is not None:
             return None
-        await self._look(MIN_AGE_SECONDS)
+        await self._look(0)
         if not await self._queue.record_loss(loss, time.time()):
             return None
         return await self._queue.strays()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +31,12 @@ _REFUSAL_PREFIXES = (
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Raises `QueueUnavailable` for what a healthy Redis would not have said."""
+    """Raises `QueueUnavailable` for what a healthy Redis would not have said.
+
+    redis-py sends through `asyncio.wait_for`, which before Python 3.12 may lose a cancellation: the
+    task would go on as if nobody had asked it to end. It is raised here, one call late.
+    """
+    asked = _cancellations()
     try:
         yield
     except _AWAY as error:
@@ -39,6 +45,18 @@ def redis_errors() -> Iterator[None]:
         if isinstance(error, _REFUSALS) or str(error).startswith(_REFUSAL_PREFIXES):
             raise QueueUnavailable(f"Redis refuses: {error}") from error
         raise
+    finally:
+        if _cancellations() > asked:
+            raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """How often the running task has been asked to end; 0 where there is none."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # a thread without a loop
+        return 0
+    return task.cancelling() if task else 0
 
 
 def redis_url(settings: RedisSettings) -> str:

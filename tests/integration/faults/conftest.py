@@ -295,12 +295,6 @@ class Platform:
     def stored(self, kind: str) -> list[Path]:
         return [path for path in (self.store / kind).rglob("*") if path.is_file()]
 
-    def grow_old(self) -> None:
-        """Every blob has lain in the store for an hour."""
-        for kind in ("audio", "results"):
-            for path in self.stored(kind):
-                os.utime(path, (time.time() - 3600,) * 2)
-
     def metric(self, name: str) -> float | None:
         """A metric of the API, by its whole name with labels."""
         text = self.client.get("/metrics").text

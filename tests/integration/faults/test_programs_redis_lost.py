@@ -42,6 +42,7 @@ def test_flushall_is_told_once_and_the_service_goes_on_until_somebody_adopts_the
     [told] = platform.api_log.events("queue_data_lost")
     assert told["level"] == "error"
     assert "adopt-store" in told["reason"]
+    assert told["recordings_without_task"] == 5
 
     platform.asr("reconcile", "--adopt-store")
     eventually(lambda: platform.health()["data"]["status"] == "ok")
@@ -57,7 +58,6 @@ def test_an_empty_volume_is_told_with_what_is_missing(platform: Any, eventually:
     before = losses(platform)
     done = platform.accepted(2)
     platform.completed(done)
-    platform.grow_old()
     platform.redis.kill()
     platform.redis.folder = platform.redis.folder.with_name("another")
     platform.redis.start()

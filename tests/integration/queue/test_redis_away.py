@@ -93,6 +93,25 @@ async def test_a_restart_makes_no_phantom_backlog(private_redis: Any, queue_on: 
     assert [c.task.task_id for c in await queue.reap(await queue.consumer())] == [released]
 
 
+async def test_a_file_that_was_being_rewritten_and_is_cut_off_holds_every_accepted_task(
+    private_redis: Any, queue_on: Any
+) -> None:
+    server = private_redis("--appendfsync", "always")
+    queue = await queue_on(server.settings())
+    ids = await queue.submit(20)
+    queue.raw.bgrewriteaof()
+    ids += await queue.submit(20)
+    server.kill()
+    [*_, newest] = sorted(server.folder.glob("appendonlydir/*.incr.aof"))
+    with newest.open("ab") as file:
+        file.write(b"*3\r\n$3\r\nSET\r\n$9\r\nhalf-writ")
+    server.start()
+    queue = await queue_on(server.settings())
+    assert (await queue.backlog()).waiting == 40
+    assert not (await queue.upkeep.reconcile()).mended
+    assert {(await queue.producer.get(task_id)).state for task_id in ids} == {State.QUEUED}
+
+
 async def test_the_keeper_tries_again_soon_while_redis_is_away(
     private_redis: Any, queue_on: Any
 ) -> None:
