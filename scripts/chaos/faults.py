@@ -27,6 +27,7 @@ from chaos.watch import Watcher
 
 SNAG_SECONDS = 15.0
 CHOOSE_SECONDS = 10.0
+RECONCILE_SECONDS = 60.0  # until the APIs' next pass queues again what stood in a deleted stream
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ class Faults:
             case "destroy_group":
                 return any([await _destroy(client, stream) for stream in streams])
             case "delete_stream":
-                self.watcher.excuse("the stream was deleted")
+                self.watcher.excuse("the stream was deleted", RECONCILE_SECONDS)
                 return bool(await client.delete(*streams))
             case "store_away":
                 await self._store_away(fault.seconds)

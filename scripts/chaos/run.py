@@ -15,7 +15,7 @@ from chaos.checks import Case, Expected, judge
 from chaos.clients import Clients
 from chaos.clips import Clip, make_clips
 from chaos.evidence import count_events, gather_evidence, history_of, tracebacks
-from chaos.faults import Faults
+from chaos.faults import RECONCILE_SECONDS, Faults
 from chaos.findings import Findings
 from chaos.ledger import Ledger, Order
 from chaos.load import Demand, Load
@@ -28,7 +28,6 @@ from chaos.watch import Watcher
 
 CLIPS = 20
 SWEEP_AGE_SECONDS = 1.0
-RECONCILE_SECONDS = 60.0
 CHILD_SECONDS = 10.0
 OFFENDERS_TOLD = 10
 Tell = Callable[[str], None]
@@ -190,7 +189,7 @@ def _row(
     trial: Trial, case: Case, faults: Faults, events: dict[str, int], seconds: float
 ) -> dict[str, Any]:
     totals = case.evidence.totals
-    waits = [orphan.waited_seconds for orphan in case.orphans]
+    waits = [orphan.waited_seconds for orphan in case.orphans if not orphan.excused]
     return {
         "seed": trial.seed,
         "store": trial.store,

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import redis.asyncio
@@ -52,6 +52,8 @@ class Watcher:
     ledger: Ledger
     orphans: list[Orphan] = field(default_factory=list)
     listening_gaps: int = 0
+    _excuse: str = ""
+    _excuse_until: float = 0.0
 
     async def listen(self) -> None:
         """Record all that Redis publishes; what it says while it restarts is not heard."""
@@ -81,6 +83,8 @@ class Watcher:
                 await asyncio.sleep(0.05)
         known = {(orphan.task_id, orphan.token) for orphan in self.orphans}
         new = [Orphan(i, t, worker, pid, since) for i, t in held if (i, t) not in known]
+        if since < self._excuse_until:
+            new = [replace(orphan, excused=self._excuse) for orphan in new]
         self.orphans += new
         return len(new)
 
@@ -93,8 +97,9 @@ class Watcher:
                 await self._follow(time.monotonic() - then)
             then = time.monotonic()
 
-    def excuse(self, reason: str) -> None:
-        """What is open now has a reason of its own to take longer."""
+    def excuse(self, reason: str, seconds: float) -> None:
+        """What is open now, or becomes an orphan so soon, has a reason of its own to take long."""
+        self._excuse, self._excuse_until = reason, time.time() + seconds
         for orphan in self.orphans:
             if orphan.claimed_at is None:
                 orphan.excused = reason
