@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := core api worker operator cli scripts tests
 
-.PHONY: help run test check bench fmt openapi clean
+.PHONY: help run test check bench big chaos soak fuzz test-cluster fmt openapi clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## set up and start everything on this machine; ARGS="--once --port 8080" go to `asr up`
 	@scripts/set_up.sh run
@@ -17,6 +17,11 @@ run: ## set up and start everything on this machine; ARGS="--once --port 8080" g
 test: ## set up and run the tests; ARGS go to pytest
 	@scripts/set_up.sh dev
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-cluster: ## run the operator's tests on the API server of KUBECONFIG as well; they need its admin
+	@scripts/set_up.sh dev
+	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG must name the cluster to test on" >&2; exit 2; }
+	@ASR_TEST_CLUSTER=1 exec $(BIN)/python -m pytest tests/operator -m cluster $(ARGS)
 
 check: ## lint, formatting, types, import rules, tests
 	@scripts/set_up.sh dev
@@ -29,6 +34,22 @@ check: ## lint, formatting, types, import rules, tests
 bench: ## measure this machine; ARGS go to the benchmark
 	@scripts/set_up.sh run
 	@exec $(BIN)/python scripts/bench.py $(ARGS)
+
+big: ## memory under a 2 GB upload and a 10-hour recording; some minutes, 7 GB of room in TMPDIR
+	@scripts/set_up.sh run
+	@exec $(BIN)/python scripts/big_files.py $(ARGS)
+
+chaos: ## make everything fail and account for every task; ARGS="--tasks 2000 --seeds 1-10 --store both"
+	@scripts/set_up.sh dev
+	@PYTHONPATH=scripts exec $(BIN)/python -m chaos $(ARGS)
+
+soak: ## half an hour of steady load with random kills: nothing lost, memory and rate flat; ARGS as for chaos
+	@scripts/set_up.sh dev
+	@PYTHONPATH=scripts exec $(BIN)/python -m chaos --minutes 30 $(ARGS)
+
+fuzz: ## damaged recordings through real programs; ARGS="--files 10000 --seed 1"
+	@scripts/set_up.sh dev
+	@PYTHONPATH=scripts exec $(BIN)/python -m fuzz $(ARGS)
 
 fmt: ## format the code and mend what the linter can
 	@scripts/set_up.sh dev

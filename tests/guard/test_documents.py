@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from asr_api.app import create_app
 from asr_cli.main import app
 from asr_core.metrics import Metrics, QueueCollector
-from asr_core.settings import ApiSettings, WorkerSettings
+from asr_core.settings import ApiSettings, OperatorSettings, RetentionSettings, WorkerSettings
+from asr_operator.metrics import OperatorMetrics
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
@@ -22,7 +23,7 @@ READMES = ("README.md", "README.zh-CN.md")
 def settings_in_code() -> dict[str, str]:
     """The names of each setting as one text, and its default as it stands in a table."""
     told = {}
-    for settings in (ApiSettings, WorkerSettings):
+    for settings in (ApiSettings, WorkerSettings, RetentionSettings, OperatorSettings):
         for field_name, field in settings.model_fields.items():
             alias = field.validation_alias
             names = list(alias.choices) if isinstance(alias, AliasChoices) else [alias]
@@ -80,6 +81,13 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     assert sorted(rows) == sorted(names)
 
 
+def test_the_table_of_the_operators_metrics_is_that_of_the_code() -> None:
+    families = OperatorMetrics(CollectorRegistry()).registry.collect()
+    names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
+    rows = re.findall(r"^\| `(asr_[a-z_]+)(?:\{[a-z,]+\})?` \|", read("docs/operator.md"), re.M)
+    assert sorted(rows) == sorted(names)
+
+
 @pytest.mark.parametrize("document", [*READMES, "docs/operations.md", "docs/architecture.md"])
 def test_every_asr_command_in_the_documents_exists(document: str) -> None:
     found = set(re.findall(r"\basr ((?:queue )?[a-z][a-z-]+)(?=[\s`|])", code_of(read(document))))
@@ -107,3 +115,14 @@ def test_links_between_documents_lead_somewhere(document: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", read(document)):
         if "://" not in target:
             assert (folder / target).exists(), f"{document} → {target}"
+
+
+def test_every_test_that_the_guarantees_name_exists() -> None:
+    files = list((ROOT / "tests").rglob("test_*.py"))
+    known = {path.name for path in files}
+    for path in files:
+        known |= set(re.findall(r"def (test_\w+)\(", path.read_text(encoding="utf-8")))
+    table = read("docs/guarantees.md").partition("### Faults")[2]
+    named = set(re.findall(r"`(test_[a-z0-9_]+(?:\.py)?)`", table))
+    assert named - known == set()
+    assert len(named) > 50
