@@ -108,6 +108,15 @@ async def test_a_silent_stream_is_kept_alive(start_platform, wav):
     assert beats == 3
 
 
+async def test_a_stream_ends_after_its_time_and_its_client_comes_again(start_platform, wav):
+    platform = start_platform(events_max_seconds=0.3)
+    async with httpx.AsyncClient(base_url=platform.url) as client:
+        reply = await client.post("/api/v1/asr/submit", files={"audio": wav})
+        link = reply.json()["links"]["events"]
+        for _ in range(2):
+            assert await asyncio.wait_for(states(client, link), 10) == ["queued"]
+
+
 async def test_a_stream_outlives_a_restart_of_redis(start_platform, own_redis, wav):
     platform = start_platform(redis_port=own_redis.port)
     async with httpx.AsyncClient(base_url=platform.url, timeout=30) as client:

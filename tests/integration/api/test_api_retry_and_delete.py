@@ -79,7 +79,7 @@ async def test_a_deleted_task_leaves_nothing_behind(submit, client, platform, cl
 
 
 @pytest.mark.parametrize("cancelled_first", [False, True])
-async def test_a_waiting_task_that_is_deleted_is_never_begun_and_leaves_nothing(
+async def test_a_waiting_task_that_is_deleted_is_never_begun(
     submit, client, platform, cancelled_first
 ):
     task_id = (await submit()).json()["task_id"]

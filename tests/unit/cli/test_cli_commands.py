@@ -15,6 +15,7 @@ COMMANDS = (
     "worker",
     "transcribe",
     "reconcile",
+    "retention",
     "version",
     "queue status",
     "queue dead",
@@ -63,7 +64,9 @@ def test_an_absent_server_is_said_in_one_line(tmp_path: Path) -> None:
     assert "asr up" in shown
 
 
-@pytest.mark.parametrize("command", ["queue status", "queue dead", "queue put-back t", "reconcile"])
+@pytest.mark.parametrize(
+    "command", ["queue status", "queue dead", "queue put-back t", "reconcile", "retention"]
+)
 def test_an_absent_redis_is_said_in_one_line(command: str) -> None:
     status, shown = asr(*command.split(), env={"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1"})
     assert status == 1

@@ -121,7 +121,7 @@ async def scene(
 
 
 async def test_a_task_deleted_while_it_runs_is_gone_at_once_and_stays_so(scene: Scene) -> None:
-    task_id = await scene.submit(copies=20)
+    task_id = await scene.submit(copies=8)
     await scene.running(task_id)
     await scene.delete(task_id)
     assert await scene.stored(task_id) == []
@@ -129,7 +129,7 @@ async def test_a_task_deleted_while_it_runs_is_gone_at_once_and_stays_so(scene: 
     assert await scene.stored(task_id) == []
     assert (await scene.result(task_id)).status_code == 404
 
-    cancelled = await scene.submit(copies=20)
+    cancelled = await scene.submit(copies=8)
     await scene.running(cancelled)
     await scene.behind.producer.cancel(cancelled)
     await scene.still_works()

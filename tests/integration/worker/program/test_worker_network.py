@@ -135,7 +135,9 @@ async def test_a_worker_that_was_cut_off_for_a_moment_goes_on_with_what_is_still
 ) -> None:
     """Nobody else is there to take the task: it is taken up again, and completes once."""
     async with FaultProxy(platform.redis_settings.port) as proxy:
-        worker = platform.toy(REDIS_PORT=proxy.port, REDIS_TIMEOUT_SECONDS=0.5, batch_seconds=0.5)
+        worker = platform.toy(
+            REDIS_PORT=proxy.port, REDIS_TIMEOUT_SECONDS=0.5, lease_seconds=1.0, batch_seconds=0.3
+        )
         task_id = await platform.submit(level(0.4, seconds=600.0))
         await platform.progressing(task_id)
         proxy.swallowing = True
