@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from asr_cli import queue, reconcile, serve, transcribe, up
+from asr_cli import load_test, operator, queue, reconcile, retention, serve, transcribe, up
 
 
 class _Group(TyperGroup):
@@ -44,9 +44,12 @@ app = typer.Typer(
 app.command(epilog=up.EXAMPLES)(up.up)
 app.command(epilog=serve.API_EXAMPLES)(serve.api)
 app.command(epilog=serve.WORKER_EXAMPLES)(serve.worker)
+app.command(epilog=operator.EXAMPLES)(operator.operator)
 app.command(epilog=transcribe.EXAMPLES)(transcribe.transcribe)
+app.command("load-test", epilog=load_test.EXAMPLES)(load_test.load_test)
 app.add_typer(queue.app, name="queue")
 app.command(epilog=reconcile.EXAMPLES)(reconcile.reconcile)
+app.command(epilog=retention.EXAMPLES)(retention.retention)
 
 
 def _print_version(wanted: bool) -> None:

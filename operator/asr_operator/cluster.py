@@ -1,0 +1,214 @@
+"""What the operator sees and changes in the cluster: pools, their Deployment, its pods.
+
+Translates the API's objects into the plan's plain data; decides nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asr_core.errors import ClusterUnavailable
+from asr_operator import kube
+from asr_operator.kube import Json, Kube, path
+from asr_operator.observation import PodSeen, PodState
+from asr_operator.report import Event
+from asr_operator.spec import SecretKey
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+REPORTER = "asr-platform.dev/operator"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Deployment at one moment. `version` is its resource version."""
+
+    namespace: str
+    name: str
+    uid: str
+    version: str
+    replicas: int
+    selector: str
+
+
+@dataclass(frozen=True)
+class Pods:
+    """The Deployment's pods, and the deletion cost that each carries now."""
+
+    seen: tuple[PodSeen, ...]
+    costs: Mapping[str, int]
+
+
+class Cluster:
+    """Reads and writes of one API server. Every method raises `ClusterUnavailable`."""
+
+    def __init__(self, api: Kube, identity: str) -> None:
+        self._api = api
+        self._identity = identity
+
+    async def pool(self, namespace: str, name: str) -> Json | None:
+        """The WorkerPool; None once it is deleted."""
+        return await self._api.find(path(kube.POOLS, namespace, "workerpools", name))
+
+    async def report(self, namespace: str, name: str, changes: Json) -> None:
+        """Merges `changes` into the WorkerPool's status; a list replaces a list."""
+        url = path(kube.POOLS, namespace, "workerpools", name, "status")
+        await self._api.patch(url, {"status": changes})
+
+    async def target(self, namespace: str, name: str) -> Target | None:
+        """The Deployment; None if there is none."""
+        found = await self._api.find(path(kube.APPS, namespace, "deployments", name))
+        if found is None:
+            return None
+        meta, spec = found["metadata"], found["spec"]
+        return Target(
+            namespace=namespace,
+            name=name,
+            uid=meta["uid"],
+            version=meta["resourceVersion"],
+            replicas=spec.get("replicas", 1),
+            selector=selector_text(spec.get("selector") or {}),
+        )
+
+    async def pods(self, target: Target, now: float) -> Pods:
+        """The pods of every ReplicaSet that the Deployment controls; finished ones are left out."""
+        query = {"labelSelector": target.selector}
+        sets = await self._api.items(path(kube.APPS, target.namespace, "replicasets"), query)
+        owners = {each["metadata"]["uid"] for each in sets if controller(each) == target.uid}
+        found = await self._api.items(path(kube.CORE, target.namespace, "pods"), query)
+        own = [pod for pod in found if controller(pod) in owners]
+        return Pods(
+            seen=tuple(seen for pod in own if (seen := pod_seen(pod, now))),
+            costs={pod["metadata"]["name"]: deletion_cost(pod) for pod in own},
+        )
+
+    async def scale(self, target: Target, replicas: int) -> None:
+        """Sets the replicas, unless the Deployment has changed since it was seen (409)."""
+        await self._api.patch(
+            path(kube.APPS, target.namespace, "deployments", target.name, "scale"),
+            {"metadata": {"resourceVersion": target.version}, "spec": {"replicas": replicas}},
+        )
+
+    async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
+        """Pods with a lower cost are deleted first. A pod that is gone needs none."""
+        body = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
+        try:
+            await self._api.patch(path(kube.CORE, namespace, "pods", pod), body)
+        except ClusterUnavailable as error:
+            if error.reply_status != 404:
+                raise
+
+    async def secret_text(self, namespace: str, ref: SecretKey) -> str:
+        """One value of a Secret. Raises `ClusterUnavailable` where it is missing as well."""
+        secret = await self._api.get(path(kube.CORE, namespace, "secrets", ref.name))
+        value = (secret.get("data") or {}).get(ref.key)
+        if not value:
+            raise ClusterUnavailable(f"Secret {ref.name!r} has no key {ref.key!r}")
+        return base64.b64decode(value).decode().strip()
+
+    async def autoscalers_of(self, target: Target) -> list[str]:
+        """Names of the HorizontalPodAutoscalers that write the same replicas."""
+        url = path(kube.AUTOSCALING, target.namespace, "horizontalpodautoscalers")
+        return sorted(
+            each["metadata"]["name"]
+            for each in await self._api.items(url)
+            if _scales(each["spec"].get("scaleTargetRef") or {}, target)
+        )
+
+    async def post(self, pool: Json, event: Event) -> None:
+        """An event on the WorkerPool, as `kubectl describe` shows it."""
+        meta = pool["metadata"]
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{meta['name'][:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}",
+                "namespace": meta["namespace"],
+            },
+            "eventTime": kube.micro_time(),
+            "reportingController": REPORTER,
+            "reportingInstance": self._identity[:128],
+            "action": event.action,
+            "reason": event.reason,
+            "type": "Warning" if event.warning else "Normal",
+            "note": event.note[:1024],
+            "regarding": {
+                "apiVersion": pool["apiVersion"],
+                "kind": pool["kind"],
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": meta["uid"],
+            },
+        }
+        await self._api.create(path(kube.EVENTS, meta["namespace"], "events"), body)
+
+
+def pod_seen(pod: Json, now: float) -> PodSeen | None:
+    """None for a pod that has run to its end and holds no place any more."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    conditions = {each["type"]: each for each in status.get("conditions") or []}
+    ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
+    created = unix_time(meta["creationTimestamp"])
+    startup_seconds = None
+    if meta.get("deletionTimestamp"):
+        state = PodState.TERMINATING
+    elif status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    elif ready.get("status") == "True":
+        state = PodState.READY
+        if not _has_restarted(status):  # else the time of Ready is not that of the first one
+            startup_seconds = max(0.0, unix_time(ready["lastTransitionTime"]) - created)
+    elif scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        state = PodState.UNSCHEDULABLE
+    else:
+        state = PodState.STARTING
+    return PodSeen(meta["name"], state, max(0.0, now - created), startup_seconds)
+
+
+def deletion_cost(pod: Json) -> int:
+    """What the pod carries; 0 without one or with nonsense, as Kubernetes reads it."""
+    text = (pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
+    try:
+        return int(text)
+    except ValueError:
+        return 0
+
+
+def controller(thing: Json) -> str:
+    """The uid of the owner that controls it; empty if there is none."""
+    owners = thing["metadata"].get("ownerReferences") or []
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A LabelSelector as the query parameter of a list."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or []:
+        key, values = each["key"], ",".join(each.get("values") or [])
+        match each["operator"]:
+            case "In":
+                parts.append(f"{key} in ({values})")
+            case "NotIn":
+                parts.append(f"{key} notin ({values})")
+            case "Exists":
+                parts.append(key)
+            case "DoesNotExist":
+                parts.append(f"!{key}")
+    return ",".join(parts)
+
+
+def unix_time(text: str) -> float:
+    """Kubernetes's RFC 3339 as Unix seconds."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _has_restarted(status: Json) -> bool:
+    return any(each.get("restartCount") for each in status.get("containerStatuses") or [])
+
+
+def _scales(ref: Json, target: Target) -> bool:
+    return ref.get("kind") == "Deployment" and ref.get("name") == target.name

@@ -1,0 +1,317 @@
+"""One WorkerPool: look, plan, act, report, every few seconds, as long as it exists.
+
+Nothing is kept here that a restart cannot do without: what must survive stands in the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from asr_core.errors import AsrError, ClusterUnavailable, InvalidOption
+from asr_core.logs import get_logger
+from asr_operator import report
+from asr_operator.act import Actor, LeaseLost
+from asr_operator.cluster import Cluster
+from asr_operator.kube import Json
+from asr_operator.lease import Lease
+from asr_operator.look import Claimant, Look, Looker, last_written
+from asr_operator.metrics import OperatorMetrics
+from asr_operator.observation import History, Signal
+from asr_operator.plan import Condition, Plan, Reason, plan
+from asr_operator.pool_queue import PoolQueue
+from asr_operator.report import Event
+from asr_operator.spec import PoolSpec
+
+FIRST_POLL_SECONDS = 2.0
+_WAITING_SECONDS = 0.5  # for the Lease; asks nobody
+_log = get_logger(__name__)
+
+
+class PoolGone(Exception):
+    """The WorkerPool does not exist any more."""
+
+
+@dataclass
+class _Memory:
+    """What helps to say less; lost at a restart, and whenever another operator may have acted."""
+
+    history: History | None = None
+    numbers_told_at: float = float("-inf")
+    refusal_told: str = ""
+    error_told: str = ""
+
+
+@dataclass
+class PoolLoop:
+    """`run` it as a task; `tick` is one round. `clock` is Unix time."""
+
+    namespace: str
+    name: str
+    cluster: Cluster
+    queue: PoolQueue
+    lease: Lease
+    claimants: Callable[[str], Sequence[Claimant]]
+    metrics: OperatorMetrics
+    clock: Callable[[], float] = time.time
+    ticked_at: float = field(default_factory=time.monotonic)
+    poll_seconds: float = FIRST_POLL_SECONDS
+
+    def __post_init__(self) -> None:
+        self._looker = Looker(self.cluster, self.queue, self.claimants, clock=self.clock)
+        self._actor = Actor(self.cluster, self.queue, lambda: self.lease.held)
+        self._memory = _Memory()
+        self._wake = asyncio.Event()
+        self._labels = (self.namespace, self.name)
+
+    def wake(self) -> None:
+        """The next tick comes now: the spec has changed."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ticks until the pool is gone, or until cancelled."""
+        while True:
+            started_at = time.monotonic()
+            try:
+                await self._timed_tick()
+            except PoolGone:
+                return
+            except Exception as error:
+                self._tell_error(error)
+            self.ticked_at = time.monotonic()
+            interval = self.poll_seconds if self.lease.held else _WAITING_SECONDS
+            # A tick that takes longer than the interval must leave some time to others.
+            await self._pause(max(interval - (self.ticked_at - started_at), 0.1))
+
+    async def farewell(self, pool: Json) -> None:
+        """The pool was deleted: lifts every cordon, and restores the replicas if it says so.
+
+        There is no finalizer that could wait for this: one would hold a namespace's deletion up
+        where the operator is gone. Of an operator that is away nothing is restored.
+        """
+        spec = parse_spec(pool)
+        name, uid = spec.scale_target_ref.name, pool["metadata"]["uid"]
+        if not self.lease.held or any(each.uid != uid for each in self.claimants(name)):
+            return
+        workers = (await self.queue.look(spec)).workers
+        cordoned = tuple(each.consumer for each in workers if each.cordoned)
+        await self.queue.cordon(cordoned, cordoned=False)
+        replicas = (pool.get("status") or {}).get("replicasAtFirst")
+        if spec.on_delete != "restore" or replicas is None:
+            return
+        target = await self.cluster.target(self.namespace, name)
+        if target is not None and target.replicas != replicas:
+            await self._actor.restore(target, replicas)
+            _log.info("replicas restored", pool=self.name, replicas=replicas)
+
+    async def close(self) -> None:
+        """Ends the connection to Redis, and takes the pool's metrics away."""
+        await self.queue.close()
+        self.metrics.forget(*self._labels)
+
+    async def tick(self) -> None:
+        """One round. Raises `ClusterUnavailable`, `LeaseLost` or `PoolGone`."""
+        if not self.lease.held:
+            self._memory = _Memory()
+            return
+        pool = await self.cluster.pool(self.namespace, self.name)
+        if pool is None:
+            raise PoolGone
+        try:
+            spec = parse_spec(pool)
+        except InvalidOption as error:
+            await self._say_not_ready(pool, "InvalidSpec", error.message)
+            return
+        self.poll_seconds = spec.poll_interval_seconds
+        target = await self.cluster.target(self.namespace, spec.scale_target_ref.name)
+        if target is None:
+            name = spec.scale_target_ref.name
+            await self._say_not_ready(pool, "TargetNotFound", f"there is no Deployment {name!r}")
+            return
+        look = await self._looker.look(pool, spec, target)
+        await self._decide(look)
+        if self._memory.error_told:
+            _log.info("working again", pool=self.name, namespace=self.namespace)
+            self._memory.error_told = ""
+
+    async def _decide(self, look: Look) -> None:
+        history = self._memory.history or _first_history(look.pool.get("status") or {})
+        decided = plan(look.spec, look.observation, history)
+        self._memory.history = decided.history
+        self._count(look, decided)
+        decided = await self._actor.prepare(look, decided)
+        will_scale = decided.act and look.owned and decided.replicas != look.target.replicas
+        await self._report(look, decided, will_scale=will_scale)
+        if will_scale:
+            await self._scale(look, decided)
+
+    async def _scale(self, look: Look, decided: Plan) -> None:
+        was, will_be = look.target.replicas, decided.replicas
+        await self._actor.scale(look, decided)
+        direction = "up" if will_be > was else "down"
+        self.metrics.scales.labels(*self._labels, direction).inc()
+        _log.info(
+            "scaled", pool=self.name, namespace=self.namespace, replicas_before=was,
+            replicas=will_be, reason=decided.reason, message=decided.message,
+        )  # fmt: skip
+        note = f"{was} to {will_be}: {decided.message}"
+        await self._post(look.pool, Event(str(decided.reason), note, "Scale"))
+        if self._actor.costs_refused != self._memory.refusal_told:
+            self._memory.refusal_told = self._actor.costs_refused
+            note = f"Kubernetes chooses which pods go, busy or not: {self._actor.costs_refused}"
+            await self._post(look.pool, Event("DeletionCostRefused", note, "Scale", warning=True))
+
+    async def _report(self, look: Look, decided: Plan, *, will_scale: bool) -> None:
+        """Before the replicas are written, so that a crash in between is no other writer's deed."""
+        old = look.pool.get("status") or {}
+        new = pool_status(look, decided, will_scale=will_scale)
+        changed = report.changes(old, new)
+        now = look.observation.now
+        is_due = now - self._memory.numbers_told_at >= report.NUMBERS_SECONDS
+        if changed and (is_due or report.is_pressing(old, changed)):
+            await self.cluster.report(self.namespace, self.name, changed)
+            self._memory.numbers_told_at = now
+            for event in report.events(old, new["conditions"]):
+                await self._post(look.pool, event)
+
+    async def _say_not_ready(self, pool: Json, reason: str, message: str) -> None:
+        old = pool.get("status") or {}
+        self._memory.history = None
+        generation = int(pool["metadata"].get("generation") or 0)
+        told = (
+            Condition("Ready", False, reason, message),
+            Condition("ScalingActive", False, reason, message),
+        )
+        listed = report.conditions(old, told, generation=generation, now=self.clock())
+        changed = report.changes(old, {"conditions": listed, "observedGeneration": generation})
+        if changed:
+            await self.cluster.report(self.namespace, self.name, changed)
+            for event in report.events(old, listed)[:1]:
+                await self._post(pool, event)
+
+    async def _post(self, pool: Json, event: Event) -> None:
+        """An event that cannot be posted is a pity, not a reason to stop."""
+        try:
+            await self.cluster.post(pool, event)
+        except ClusterUnavailable as error:
+            _log.warning("event not posted", reason=event.reason, error=error.message)
+
+    async def _timed_tick(self) -> None:
+        started_at = time.perf_counter()
+        try:
+            await self.tick()
+        finally:
+            if self.lease.held:
+                histogram = self.metrics.tick_duration_seconds.labels(*self._labels)
+                histogram.observe(time.perf_counter() - started_at)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        self._wake.clear()
+
+    def _count(self, look: Look, decided: Plan) -> None:
+        metrics, labels, seen = self.metrics, self._labels, look.observation
+        metrics.replicas.labels(*labels).set(seen.replicas)
+        metrics.ready_replicas.labels(*labels).set(seen.ready)
+        metrics.desired_replicas.labels(*labels).set(decided.desired)
+        metrics.decisions.labels(*labels, str(decided.reason)).inc()
+        queue = seen.queue
+        is_up = queue.signal is not Signal.UNREACHABLE
+        metrics.signal_up.labels(*labels).set(is_up)
+        if not is_up:
+            metrics.signal_errors.labels(*labels).inc()
+            metrics.forget_queue(*labels)  # unknown is absent, never zero
+            return
+        metrics.waiting.labels(*labels).set(queue.waiting)
+        metrics.in_flight.labels(*labels).set(queue.in_flight)
+        metrics.oldest_wait_seconds.labels(*labels).set(queue.oldest_wait_seconds)
+        metrics.backlog_audio_seconds.labels(*labels).set(queue.audio_seconds)
+
+    def _tell_error(self, error: Exception) -> None:
+        """Every error is counted, each kind is logged once until a tick succeeds."""
+        self.metrics.tick_errors.labels(*self._labels).inc()
+        message = error.message if isinstance(error, AsrError) else repr(error)
+        if message != self._memory.error_told:
+            self._memory.error_told = message
+            is_known = isinstance(error, AsrError | LeaseLost)
+            _log.warning(
+                "tick failed", pool=self.name, namespace=self.namespace, error=message,
+                exc_info=None if is_known else error,
+            )  # fmt: skip
+
+
+def parse_spec(pool: Json) -> PoolSpec:
+    """The spec as the plan knows it. Raises `InvalidOption`.
+
+    A structural schema has no field that is a boolean or an object, so the resource says
+    `paused: true` and `pausedReplicas: 3` where the plan says `paused: {replicas: 3}`.
+    """
+    spec = dict(pool.get("spec") or {})
+    scaling = dict(spec.get("scaling") or {})
+    replicas = scaling.pop("pausedReplicas", None)
+    if scaling.get("paused") is True and replicas is not None:
+        scaling["paused"] = {"replicas": replicas}
+    return PoolSpec.parse({**spec, "scaling": scaling})
+
+
+def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
+    """The whole status after this decision. Numbers of a queue that is away stay as they were."""
+    seen, old = look.observation, look.pool.get("status") or {}
+    generation = int(look.pool["metadata"].get("generation") or 0)
+    status: dict[str, Any] = {
+        "observedGeneration": generation,
+        "replicas": seen.replicas,
+        "readyReplicas": seen.ready,
+        "desiredReplicas": decided.desired,
+        "throughput": round(decided.throughput, 1),
+        "startupSeconds": round(decided.startup_seconds, 1),
+        "conditions": report.conditions(
+            old, decided.conditions, generation=generation, now=seen.now
+        ),
+    }
+    if seen.queue.signal is not Signal.UNREACHABLE:
+        status |= {
+            "waiting": seen.queue.waiting,
+            "inFlight": seen.queue.in_flight,
+            "oldestWaitSeconds": round(seen.queue.oldest_wait_seconds),
+            "backlogAudioSeconds": round(seen.queue.audio_seconds, 1),
+        }
+    if look.owned:
+        status |= _scale_status(look, decided, old, will_scale=will_scale)
+    return status
+
+
+def _scale_status(
+    look: Look, decided: Plan, old: report.Status, *, will_scale: bool
+) -> dict[str, Any]:
+    replicas = look.target.replicas
+    status: dict[str, Any] = {}
+    if "replicasAtFirst" not in old:
+        status["replicasAtFirst"] = replicas
+    if will_scale:
+        status["lastScaleTime"] = report.timestamp(look.observation.now)
+        status["lastScale"] = {"from": replicas, "to": decided.replicas, "done": False}
+    elif last := old.get("lastScale"):
+        is_foreign = last_written(old, replicas) != replicas
+        if replicas == last["to"]:
+            status["lastScale"] = {**last, "done": True}
+        elif is_foreign and decided.act and decided.reason is not Reason.HOLD_CONFLICT:
+            # The plan has come to terms with what another writer set.
+            status["lastScale"] = {"from": last["to"], "to": replicas, "done": True}
+    return status
+
+
+def _first_history(status: report.Status) -> History:
+    """Since when the queue could not be read is the one thing that a restart should know."""
+    for each in status.get("conditions") or []:
+        if each["type"] == "SignalAvailable" and each["status"] == "False":
+            lost_at = datetime.fromisoformat(each["lastTransitionTime"]).timestamp()
+            return History(signal_lost_at=lost_at)
+    return History()

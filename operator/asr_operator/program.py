@@ -1,0 +1,189 @@
+"""The operator as one program: a loop for each WorkerPool, a Lease for each namespace, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes.client.configuration import Configuration
+from prometheus_client import CollectorRegistry, start_http_server
+
+from asr_core.errors import AsrError, ClusterUnavailable
+from asr_core.logs import get_logger
+from asr_core.settings import OperatorSettings
+from asr_operator import kube
+from asr_operator.act import LeaseLost
+from asr_operator.cluster import Cluster
+from asr_operator.kube import Json, Kube
+from asr_operator.lease import Lease
+from asr_operator.look import Claimant
+from asr_operator.metrics import OperatorMetrics
+from asr_operator.pool_loop import PoolLoop
+from asr_operator.pool_queue import PoolQueue
+
+ALL_NAMESPACES = "*"
+STALE_SECONDS = 60.0
+_CRD_SECONDS = 60.0
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_log = get_logger(__name__)
+
+Claimants = Callable[[str, str], Sequence[Claimant]]
+
+
+@dataclass
+class _Running:
+    uid: str
+    generation: int
+    loop: PoolLoop
+    task: asyncio.Task[None]
+
+
+class Operator:
+    """Fed with what kopf watches; `claimants` gives the pools by namespace and Deployment."""
+
+    def __init__(self, settings: OperatorSettings, cluster: Configuration) -> None:
+        self.settings = settings
+        self.metrics = OperatorMetrics(CollectorRegistry())
+        self.identity = f"{settings.operator_name or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+        self._pools: dict[tuple[str, str], _Running] = {}
+        self._leases: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+        self._stop_metrics: Callable[[], None] = lambda: None
+        self._api = Kube(cluster)
+        # Leases have threads of their own: a slow request of a pool must not cost the right to act.
+        self._lease_api = Kube(cluster, threads=2)
+        self._cluster = Cluster(self._api, self.identity)
+
+    async def start(self) -> None:
+        """Waits until the API server knows WorkerPools: `ClusterUnavailable` after a minute."""
+        if self.settings.metrics_port:
+            server, _ = start_http_server(
+                self.settings.metrics_port, registry=self.metrics.registry
+            )
+            self._stop_metrics = server.shutdown
+        deadline = time.monotonic() + _CRD_SECONDS
+        while True:
+            try:
+                await self._api.get(f"/{kube.POOLS}")
+                return
+            except ClusterUnavailable as error:
+                if time.monotonic() > deadline:
+                    raise
+                _log.info("waiting for the WorkerPool resource", error=error.message)
+            await asyncio.sleep(2)
+
+    def saw(self, pool: Json, claimants: Claimants) -> None:
+        """A pool exists or has changed."""
+        meta = pool["metadata"]
+        key, generation = (meta["namespace"], meta["name"]), int(meta.get("generation") or 0)
+        running = self._pools.get(key)
+        if running is not None and running.uid == meta["uid"]:
+            if generation != running.generation:
+                running.generation = generation
+                running.loop.wake()
+            return
+        if running is not None:  # deleted and made anew while nobody watched
+            self._end(running, None)
+        self._pools[key] = self._started(meta["uid"], generation, *key, claimants)
+
+    def lost(self, pool: Json) -> None:
+        """A pool was deleted."""
+        meta = pool["metadata"]
+        key = (meta["namespace"], meta["name"])
+        running = self._pools.get(key)
+        if running is not None and running.uid == meta["uid"]:
+            del self._pools[key]
+            self._end(running, pool)
+
+    def stale_pools(self) -> list[str]:
+        """Pools that were not looked at for a minute, or for three of their intervals."""
+        now = time.monotonic()
+        return [
+            f"{namespace}/{name}"
+            for (namespace, name), running in self._pools.items()
+            if now - running.loop.ticked_at > max(STALE_SECONDS, 3 * running.loop.poll_seconds)
+        ]
+
+    async def stop(self) -> None:
+        """Stops acting, then lets the next operator begin at once."""
+        for running in self._pools.values():
+            self._end(running, None)
+        self._pools.clear()
+        await asyncio.gather(*self._endings, return_exceptions=True)
+        for _, task in self._leases.values():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for lease, _ in self._leases.values():
+            await lease.release()
+        self._stop_metrics()
+        await self._api.close()
+        await self._lease_api.close()
+
+    def _started(
+        self, uid: str, generation: int, namespace: str, name: str, claimants: Claimants
+    ) -> _Running:
+        loop = PoolLoop(
+            namespace=namespace,
+            name=name,
+            cluster=self._cluster,
+            queue=PoolQueue(self._cluster, namespace, self.settings),
+            lease=self._lease(namespace),
+            claimants=lambda target: claimants(namespace, target),
+            metrics=self.metrics,
+        )
+        task = asyncio.create_task(self._run(loop), name=f"pool {namespace}/{name}")
+        return _Running(uid, generation, loop, task)
+
+    async def _run(self, loop: PoolLoop) -> None:
+        """Returns where the pool is gone and the watch has not told so."""
+        _log.info("pool taken up", namespace=loop.namespace, pool=loop.name)
+        await loop.run()
+        self._pools.pop((loop.namespace, loop.name), None)
+        await loop.close()
+
+    def _end(self, running: _Running, deleted: Json | None) -> None:
+        """Stops a loop. `deleted` is the pool's last state, where it was deleted."""
+        running.task.cancel()
+        task = asyncio.create_task(self._ended(running, deleted))
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+
+    async def _ended(self, running: _Running, deleted: Json | None) -> None:
+        with suppress(asyncio.CancelledError):
+            await running.task
+        loop = running.loop
+        try:
+            if deleted is not None:
+                await loop.farewell(deleted)
+        except (AsrError, LeaseLost) as error:
+            _log.warning("farewell failed", pool=loop.name, error=str(error))
+        finally:
+            await loop.close()
+        _log.info("pool let go", namespace=loop.namespace, pool=loop.name)
+
+    def _lease(self, namespace: str) -> Lease:
+        if namespace not in self._leases:
+            lease = Lease(
+                self._lease_api,
+                namespace,
+                self.identity,
+                duration_seconds=self.settings.operator_lease_seconds,
+            )
+            self.metrics.leading.labels(namespace).set_function(lambda: float(lease.held))
+            task = asyncio.create_task(lease.run(), name=f"lease {namespace}")
+            self._leases[namespace] = (lease, task)
+        return self._leases[namespace][0]
+
+
+def namespaces_of(settings: OperatorSettings) -> tuple[str, ...]:
+    """Those that are served: as set, else the pod's own, else `default`; `*` stands for all."""
+    if settings.watch_namespaces:
+        return settings.watch_namespaces
+    own = _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else ""
+    return (own or "default",)

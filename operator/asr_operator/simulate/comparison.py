@@ -1,0 +1,133 @@
+"""All policies through one scenario, each peer at its best.
+
+A peer is tuned on the very trace that it is judged by: of its grid, the setting with the fewest
+GPU-hours of those that meet the objective; where none does, the one that misses it least. The plan
+of this platform is not tuned: it runs with its defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from asr_operator.simulate.cluster import Policy
+from asr_operator.simulate.keda import Keda
+from asr_operator.simulate.knative import Kpa
+from asr_operator.simulate.ours import Ours
+from asr_operator.simulate.outcome import Outcome, Scenario, run
+from asr_operator.simulate.static import Static
+from asr_operator.spec import PoolSpec
+
+# Thresholds, as the share of the target that the tasks of one worker take.
+_SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.1)
+_DOWN_SECONDS = (0.0, 60.0, 120.0, 300.0)
+_COOLDOWN_SECONDS = (30.0, 60.0, 300.0)
+_POLLING_SECONDS = 5.0
+_STABLE_SECONDS = (15.0, 30.0, 60.0, 120.0)
+_PANIC_THRESHOLDS = (2.0, 10.0)
+# The fluid of the oracle's schedule starts whole tasks somewhat earlier or later.
+_ORACLE_SLACK_SECONDS = (-5.0, 0.0, 5.0, 10.0)
+POLICIES = ("asr-platform", "static", "KEDA lag", "KEDA length", "Knative KPA", "oracle")
+
+Candidate = tuple[str, Callable[[], Policy]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One policy at its best. `setting` is that setting in words, `tried` how many there were."""
+
+    policy: str
+    setting: str
+    tried: int
+    outcome: Outcome
+
+
+def compare(
+    scenario: Scenario,
+    spec: PoolSpec,
+    *,
+    objective: float = 0.01,
+    policies: Iterable[str] = POLICIES,
+    sample_seconds: float = 0.0,
+) -> Iterator[Entry]:
+    """`objective` is the largest share of tasks that may wait longer than the target."""
+    for name in policies:
+        candidates = list(_candidates(name, scenario, spec))
+        outcomes = [run(scenario, make()) for _, make in candidates]
+        best = min(range(len(outcomes)), key=lambda i: _rank(outcomes[i], objective))
+        setting, make = candidates[best]
+        outcome = outcomes[best]
+        if sample_seconds:
+            outcome = run(scenario, make(), sample_seconds=sample_seconds)
+        yield Entry(name, setting, len(candidates), outcome)
+
+
+def _rank(outcome: Outcome, objective: float) -> tuple[bool, float, float]:
+    if outcome.over <= objective:
+        return False, outcome.billed_hours, outcome.over
+    return True, outcome.over, outcome.billed_hours
+
+
+def _candidates(name: str, scenario: Scenario, spec: PoolSpec) -> Iterator[Candidate]:
+    most = scenario.max_replicas
+    if name == "asr-platform":
+        yield "defaults", lambda: Ours(spec)
+    elif name == "static":
+        for count in range(max(1, scenario.min_replicas), most + 1):
+            yield f"{count} replicas", lambda count=count: Static(count)  # type: ignore[misc]
+    elif name == "oracle":
+        yield from _oracles(scenario)
+    elif name == "Knative KPA":
+        yield from _kpas(scenario)
+    else:
+        yield from _kedas(name.removeprefix("KEDA "), scenario)
+
+
+def thresholds(scenario: Scenario) -> list[int]:
+    """Numbers of tasks per worker worth trying: what one worker does in parts of the target."""
+    trace = scenario.trace
+    service_seconds = sum(trace.audio_seconds) / len(trace) / scenario.model.throughput
+    tasks = scenario.target_seconds / service_seconds
+    return sorted({max(1, round(share * tasks)) for share in _SHARES})
+
+
+def _kedas(signal: str, scenario: Scenario) -> Iterator[Candidate]:
+    for target in thresholds(scenario):
+        for down in _DOWN_SECONDS:
+            for cooldown in _COOLDOWN_SECONDS:
+
+                def make(
+                    target: int = target, down: float = down, cooldown: float = cooldown
+                ) -> Policy:
+                    return Keda(
+                        "length" if signal == "length" else "lag", target,
+                        least=scenario.min_replicas, most=scenario.max_replicas,
+                        down_seconds=down, cooldown_seconds=cooldown,
+                        polling_seconds=_POLLING_SECONDS,
+                    )  # fmt: skip
+
+                yield f"{target} tasks, down {down:.0f} s, cooldown {cooldown:.0f} s", make
+
+
+def _kpas(scenario: Scenario) -> Iterator[Candidate]:
+    for target in thresholds(scenario):
+        for stable in _STABLE_SECONDS:
+            for panic in _PANIC_THRESHOLDS:
+
+                def make(target: int = target, stable: float = stable, panic: float = panic) -> Kpa:
+                    return Kpa(
+                        target, least=scenario.min_replicas, most=scenario.max_replicas,
+                        stable_seconds=stable, panic_threshold=panic,
+                    )  # fmt: skip
+
+                yield f"concurrency {target}, window {stable:.0f} s, panic {panic:.0f}", make
+
+
+def _oracles(scenario: Scenario) -> Iterator[Candidate]:
+    from asr_operator.simulate.oracle import Oracle, best_schedule
+
+    most = min(scenario.max_replicas, scenario.model.gpus)
+    for slack in _ORACLE_SLACK_SECONDS:
+        within = max(1.0, scenario.target_seconds + slack)
+        schedule = best_schedule(scenario.trace, scenario.model, most=most, within_seconds=within)
+        yield f"work within {within:.0f} s", lambda schedule=schedule: Oracle(schedule, most=most)  # type: ignore[misc]

@@ -1,0 +1,111 @@
+"""Traces that are made up: Poisson arrivals at a rate that varies, lognormal durations.
+
+The load is given in workers that it keeps busy, so that a shape fits any throughput. Bursts are of
+a size that a policy can still serve within the target when it starts from zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from asr_core.errors import InvalidOption
+from asr_operator.simulate.trace import Trace
+
+MINUTE, HOUR = 60.0, 3600.0
+_SIGMA = 0.8  # of the lognormal of durations: a mean of 180 s then has a median of 131 s
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`throughput` in audio-seconds per second and worker; `scale` multiplies the load."""
+
+    throughput: float = 20.0
+    mean_audio_seconds: float = 180.0
+    scale: float = 1.0
+    seed: int = 1
+
+    @property
+    def service_seconds(self) -> float:
+        """Mean time that a task keeps a worker busy."""
+        return self.mean_audio_seconds / self.throughput
+
+
+def generate(shape: str, work: Workload | None = None) -> Trace:
+    """One of `SHAPES`. The same seed gives the same trace. Raises `InvalidOption`."""
+    if shape not in SHAPES:
+        raise InvalidOption(f"no shape {shape!r}: {', '.join(SHAPES)}", param="shape")
+    work = work or Workload()
+    seconds, load = SHAPES[shape]
+    chance = random.Random(f"{shape}/{work.seed}")
+    arrivals = _poisson(seconds, load, work.service_seconds / work.scale, chance)
+    if shape == "burst":
+        arrivals = sorted(arrivals + _bursts(seconds, work.scale, chance))
+    mu = math.log(work.mean_audio_seconds) - _SIGMA**2 / 2
+    audio = tuple(max(1.0, chance.lognormvariate(mu, _SIGMA)) for _ in arrivals)
+    return Trace(shape, seconds, tuple(arrivals), audio)
+
+
+def _poisson(
+    seconds: float, load: Callable[[float], float], service_seconds: float, chance: random.Random
+) -> list[float]:
+    """By thinning: P. A. W. Lewis and G. S. Shedler, Naval Research Logistics 26 (1979), 403."""
+    most = max(load(t * seconds / 2000) for t in range(2001)) / service_seconds
+    arrivals, at = [], chance.expovariate(most)
+    while at < seconds:
+        if chance.random() * most <= load(at) / service_seconds:
+            arrivals.append(at)
+        at += chance.expovariate(most)
+    return arrivals
+
+
+def _bursts(seconds: float, scale: float, chance: random.Random) -> list[float]:
+    """A folder of 8 to 20 recordings within five seconds, every ten minutes on the average."""
+    arrivals: list[float] = []
+    at = chance.uniform(5 * MINUTE, 15 * MINUTE)
+    while at < seconds - 5 * MINUTE:
+        count = round(scale * chance.randint(8, 20))
+        arrivals += [at + chance.uniform(0, 5) for _ in range(count)]
+        at += chance.uniform(5 * MINUTE, 15 * MINUTE)
+    return arrivals
+
+
+def _step(at: float) -> float:
+    return 5.0 if 0.5 * HOUR <= at < 1.5 * HOUR else 1.0
+
+
+def _ramp(at: float) -> float:
+    return 6.0 * (at / (2 * HOUR) if at < 2 * HOUR else max(0.0, 1 - (at - 2 * HOUR) / HOUR))
+
+
+def _sine(at: float) -> float:
+    return 3.5 - 3.0 * math.cos(2 * math.pi * at / HOUR)
+
+
+def _quiet(at: float) -> float:
+    return 0.5
+
+
+# Hours and loads of a working day with a lunch dip.
+_DAY = ((0, 0.2), (6, 0.3), (8, 2.5), (10, 6), (11.5, 6), (12.5, 3), (13.5, 5.5), (16, 6), (18, 3),
+        (20, 1), (23, 0.3), (24, 0.2))  # fmt: skip
+
+
+def _day(at: float) -> float:
+    hour = at / HOUR
+    for (start, low), (end, high) in itertools.pairwise(_DAY):
+        if start <= hour <= end:
+            return low + (high - low) * (hour - start) / (end - start)
+    return 0.0
+
+
+SHAPES: dict[str, tuple[float, Callable[[float], float]]] = {
+    "step": (2 * HOUR, _step),
+    "ramp": (3 * HOUR, _ramp),
+    "sine": (3 * HOUR, _sine),
+    "burst": (3 * HOUR, _quiet),
+    "day": (24 * HOUR, _day),
+}

@@ -1,0 +1,79 @@
+"""What a test, or a person with kubectl, does to a cluster."""
+
+from __future__ import annotations
+
+import base64
+
+from kubernetes.client.configuration import Configuration
+
+from asr_operator import kube
+from asr_operator.kube import Json, Kube, path
+
+
+class Admin(Kube):
+    """All rights, in one namespace at a time."""
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._client.configuration
+
+    @property
+    def user_agent(self) -> str:
+        return str(self._client.user_agent)
+
+    @user_agent.setter
+    def user_agent(self, name: str) -> None:
+        self._client.user_agent = name
+
+    async def delete(self, url: str, options: Json | None = None) -> Json:
+        return await self._call("DELETE", url, options or {}, "application/json")
+
+    async def secret(self, namespace: str, name: str, **values: str) -> None:
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+        await self.create(path(kube.CORE, namespace, "secrets"), body)
+
+    async def deployment(self, namespace: str, name: str, replicas: int) -> None:
+        labels = {"app": name}
+        container = {"name": "worker", "image": "registry.k8s.io/pause:3.10"}
+        body = {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": name},
+            "spec": {
+                "replicas": replicas,
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        }
+        await self.create(path(kube.APPS, namespace, "deployments"), body)
+
+    async def pool(self, namespace: str, name: str, spec: Json) -> Json:
+        body = {
+            "apiVersion": "asr-platform.dev/v1alpha1",
+            "kind": "WorkerPool",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        return await self.create(path(kube.POOLS, namespace, "workerpools"), body)
+
+    async def autoscaler(self, namespace: str, deployment: str) -> None:
+        body = {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": f"{deployment}-hpa"},
+            "spec": {
+                "scaleTargetRef": {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "name": deployment,
+                },
+                "maxReplicas": 5,
+            },
+        }
+        await self.create(path(kube.AUTOSCALING, namespace, "horizontalpodautoscalers"), body)
+
+    async def set_replicas(self, namespace: str, deployment: str, replicas: int) -> None:
+        """As `kubectl scale` does."""
+        url = path(kube.APPS, namespace, "deployments", deployment, "scale")
+        await self.patch(url, {"spec": {"replicas": replicas}})

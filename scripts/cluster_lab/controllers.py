@@ -1,0 +1,113 @@
+"""The Deployment and ReplicaSet controllers, as far as scaling goes.
+
+Which pods go first is as documented at
+https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-down : without a node,
+pending, not ready, then the lower deletion cost, then the younger one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from cluster_lab.objects import Json, merged, owned_by
+
+if TYPE_CHECKING:
+    from cluster_lab.server import FakeCluster
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+def reconcile(cluster: FakeCluster, namespace: str) -> None:
+    """Makes or removes pods until each Deployment has its replicas, and counts them."""
+    for deployment in list(cluster.objects_of("deployments", namespace)):
+        replicas = deployment["spec"].get("replicas", 1)
+        owner = _replica_set(cluster, deployment)
+        if owner["spec"]["replicas"] != replicas:
+            owner = cluster.write("replicasets", merged(owner, {"spec": {"replicas": replicas}}))
+        uid = owner["metadata"]["uid"]
+        pods = [
+            pod
+            for pod in cluster.objects_of("pods", namespace)
+            if owned_by(pod, uid) and not pod["metadata"].get("deletionTimestamp")
+        ]
+        for _ in range(replicas - len(pods)):
+            _make_pod(cluster, owner, deployment)
+        for pod in sorted(pods, key=_deletion_order)[: max(0, len(pods) - replicas)]:
+            _delete(cluster, pod)
+        _count(cluster, namespace, deployment, uid)
+
+
+def is_ready(pod: Json) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def terminate(cluster: FakeCluster, pod: Json) -> None:
+    """Marks a pod for deletion; its kubelet removes it."""
+    if not pod["metadata"].get("deletionTimestamp"):
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        cluster.write("pods", merged(pod, {"metadata": {"deletionTimestamp": now}}))
+
+
+def _deletion_order(pod: Json) -> tuple[bool, bool, bool, int, int]:
+    cost = int((pod["metadata"].get("annotations") or {}).get(DELETION_COST, 0))
+    is_pending = pod.get("status", {}).get("phase", "Pending") == "Pending"
+    has_node = bool(pod["spec"].get("nodeName"))
+    age = -int(pod["metadata"]["labels"]["made"])
+    return (has_node, not is_pending, is_ready(pod), cost, age)
+
+
+def _delete(cluster: FakeCluster, pod: Json) -> None:
+    if pod["spec"].get("nodeName"):
+        terminate(cluster, pod)
+    else:
+        cluster.remove("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])
+
+
+def _replica_set(cluster: FakeCluster, deployment: Json) -> Json:
+    meta = deployment["metadata"]
+    for each in cluster.objects_of("replicasets", meta["namespace"]):
+        if owned_by(each, meta["uid"]):
+            return each
+    body = {
+        "metadata": {
+            "name": f"{meta['name']}-5c9f",
+            "labels": deployment["spec"]["template"]["metadata"]["labels"],
+            "ownerReferences": [_reference(deployment)],
+        },
+        "spec": {"replicas": 0},
+    }
+    return cluster.create("replicasets", meta["namespace"], body)
+
+
+def _make_pod(cluster: FakeCluster, owner: Json, deployment: Json) -> None:
+    number = str(next(cluster._versions))
+    template = deployment["spec"]["template"]
+    body = {
+        "metadata": {
+            "generateName": f"{owner['metadata']['name']}-",
+            "labels": {**template["metadata"]["labels"], "made": number},
+            "ownerReferences": [_reference(owner)],
+        },
+        "spec": dict(template["spec"]),
+    }
+    cluster.create("pods", owner["metadata"]["namespace"], body)
+
+
+def _reference(owner: Json) -> Json:
+    return {
+        "apiVersion": owner["apiVersion"], "kind": owner["kind"], "controller": True,
+        "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"],
+    }  # fmt: skip
+
+
+def _count(cluster: FakeCluster, namespace: str, deployment: Json, uid: str) -> None:
+    pods = [
+        pod
+        for pod in cluster.objects_of("pods", namespace)
+        if owned_by(pod, uid) and not pod["metadata"].get("deletionTimestamp")
+    ]
+    status = {"replicas": len(pods), "readyReplicas": sum(map(is_ready, pods))}
+    if deployment.get("status") != status:
+        cluster.write("deployments", {**deployment, "status": status})

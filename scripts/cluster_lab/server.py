@@ -1,0 +1,223 @@
+"""kmock's server with versions, conflicts, subresources and admission of WorkerPools."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp.web
+import attrs
+import kmock
+import yaml
+
+from asr_operator.resources import crd_text
+from cluster_lab import controllers
+from cluster_lab.objects import Json, Refused, defaulted, matches, merged
+
+RESOURCES = {
+    "pods": ("", "v1", "Pod"),
+    "secrets": ("", "v1", "Secret"),
+    "deployments": ("apps", "v1", "Deployment"),
+    "replicasets": ("apps", "v1", "ReplicaSet"),
+    "horizontalpodautoscalers": ("autoscaling", "v2", "HorizontalPodAutoscaler"),
+    "leases": ("coordination.k8s.io", "v1", "Lease"),
+    "events": ("events.k8s.io", "v1", "Event"),
+    "workerpools": ("asr-platform.dev", "v1alpha1", "WorkerPool"),
+}
+# What kopf wants to be told of, though it then reads none of it.
+_FOR_KOPF = {
+    "namespaces": ("", "v1", "Namespace"),
+    "customresourcedefinitions": (
+        *("apiextensions.k8s.io", "v1"),
+        "CustomResourceDefinition",
+    ),
+}
+_WITH_STATUS = {"pods", "deployments", "workerpools"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request, as RBAC sees it. `plural` is without the subresource."""
+
+    group: str
+    plural: str
+    subresource: str
+    verb: str
+    namespace: str
+    name: str
+    options: Mapping[str, str]
+    agent: str
+    body: Any
+
+    @property
+    def resource(self) -> str:
+        """As a role names it."""
+        return f"{self.plural}/{self.subresource}" if self.subresource else self.plural
+
+
+@attrs.define(kw_only=True)
+class FakeCluster(kmock.KubernetesEmulator):
+    """Objects live in `store` by (plural, namespace, name). `refuse` is asked before all else."""
+
+    store: dict[tuple[str, str, str], Json] = attrs.field(factory=dict, init=False)
+    asked: list[Asked] = attrs.field(factory=list, init=False)
+    refuse: Callable[[Asked], Refused | None] = attrs.field(default=lambda _: None, init=False)
+    _versions: Any = attrs.field(factory=lambda: itertools.count(1), init=False)
+    _news: list[tuple[str, str, Json]] = attrs.field(factory=list, init=False)
+    _pool_schema: Json = attrs.field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        for plural, (group, version, kind) in {**RESOURCES, **_FOR_KOPF}.items():
+            name = kmock.resource(group, version, plural)
+            self.resources[name] = kmock.ResourceInfo(
+                namespaced=plural not in ("namespaces", "customresourcedefinitions"),
+                kind=kind,
+                singular=kind.lower(),
+                verbs={"get", "list", "watch", "create", "patch", "delete"},
+                subresources={"status"} if plural in _WITH_STATUS else set(),
+            )
+        served = yaml.safe_load(crd_text())["spec"]["versions"][0]
+        self._pool_schema = served["schema"]["openAPIV3Schema"]
+
+    async def _handle(self, request: kmock.Request) -> aiohttp.web.StreamResponse:
+        asked = _asked(request)
+        if RESOURCES.get(asked.plural, ("?",))[0] != asked.group:
+            return await super()._handle(request)
+        self.asked.append(asked)
+        try:
+            if refused := self.refuse(asked):
+                raise refused
+            if asked.verb == "watch":
+                return await super()._handle(request)
+            reply = self._answer(asked)
+            await self._announce()
+        except Refused as refused:
+            return aiohttp.web.json_response(refused.body(), status=refused.status)
+        return aiohttp.web.json_response(reply)
+
+    def objects_of(self, plural: str, namespace: str) -> list[Json]:
+        return [thing for (p, n, _), thing in self.store.items() if (p, n) == (plural, namespace)]
+
+    def write(self, plural: str, thing: Json, *, kind: str = "MODIFIED") -> Json:
+        """Stores a new version and tells watchers."""
+        meta = thing["metadata"]
+        meta["resourceVersion"] = str(next(self._versions))
+        key = (plural, meta["namespace"], meta["name"])
+        self.store[key] = thing
+        group, version, _ = RESOURCES[plural]
+        self.objects[kmock.resource(group, version, plural), *key[1:]] = thing
+        self._news.append((plural, kind, copy.deepcopy(thing)))
+        return thing
+
+    def remove(self, plural: str, namespace: str, name: str) -> None:
+        thing = self.store.pop((plural, namespace, name))
+        group, version, _ = RESOURCES[plural]
+        del self.objects[kmock.resource(group, version, plural), namespace, name]
+        self._news.append((plural, "DELETED", copy.deepcopy(thing)))
+
+    def create(self, plural: str, namespace: str, body: Json) -> Json:
+        group, version, kind = RESOURCES[plural]
+        thing = copy.deepcopy(body)
+        meta = thing.setdefault("metadata", {})
+        meta.setdefault("name", meta.pop("generateName", "") + uuid.uuid4().hex[:5])
+        if (plural, namespace, meta["name"]) in self.store:
+            raise Refused(409, "AlreadyExists", f"{plural} {meta['name']!r} already exists")
+        api = f"{group}/{version}" if group else version
+        created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        thing |= {"apiVersion": api, "kind": kind}
+        meta |= {"namespace": namespace, "uid": str(uuid.uuid4()), "creationTimestamp": created}
+        if plural in _WITH_STATUS:
+            meta["generation"] = 1
+            thing.pop("status", None)
+        if plural == "workerpools":
+            thing = defaulted(thing, self._pool_schema)
+        return self.write(plural, thing, kind="ADDED")
+
+    async def _announce(self) -> None:
+        while self._news:
+            plural, kind, thing = self._news.pop(0)
+            group, version, _ = RESOURCES[plural]
+            bus = self._buses[kmock.resource(group, version, plural)]
+            await bus.put({"type": kind, "object": thing})
+
+    def _answer(self, asked: Asked) -> Json:
+        plural, namespace = asked.plural, asked.namespace
+        if asked.verb == "list":
+            selector = asked.options.get("labelSelector", "")
+            found = [t for t in self.objects_of(plural, namespace) if matches(t, selector)]
+            return {"metadata": {"resourceVersion": str(next(self._versions))}, "items": found}
+        if asked.resource == "pods/binding":
+            return self._bind(asked)
+        if asked.verb == "create":
+            made = self.create(plural, namespace, asked.body)
+            controllers.reconcile(self, namespace)
+            return made
+        thing = self.store.get((plural, namespace, asked.name))
+        if thing is None:
+            raise Refused(404, "NotFound", f'{plural} "{asked.name}" not found')
+        if asked.verb == "delete":
+            self._delete(thing, asked)
+        elif asked.verb == "patch":
+            thing = self._patch(thing, asked)
+        controllers.reconcile(self, namespace)
+        return thing
+
+    def _patch(self, thing: Json, asked: Asked) -> Json:
+        plural, patch = asked.plural, copy.deepcopy(asked.body)
+        expected = patch.get("metadata", {}).pop("resourceVersion", None)
+        if expected is not None and expected != thing["metadata"]["resourceVersion"]:
+            raise Refused(409, "Conflict", f"{plural}: the object has been modified")
+        if asked.subresource == "status":
+            patch = {"status": patch.get("status", {})}
+        elif asked.subresource == "scale":
+            patch = {"spec": {"replicas": patch["spec"]["replicas"]}}
+        elif plural in _WITH_STATUS:
+            patch.pop("status", None)
+        changed = merged(thing, patch)
+        if plural == "workerpools":
+            changed = defaulted(changed, self._pool_schema)
+        if json.dumps(changed, sort_keys=True) == json.dumps(thing, sort_keys=True):
+            return thing
+        if plural in _WITH_STATUS and changed.get("spec") != thing.get("spec"):
+            changed["metadata"]["generation"] += 1
+        return self.write(plural, changed)
+
+    def _delete(self, thing: Json, asked: Asked) -> None:
+        options = {**asked.options, **(asked.body or {})}
+        is_bound = asked.plural == "pods" and thing["spec"].get("nodeName")
+        if is_bound and str(options.get("gracePeriodSeconds", "")) != "0":
+            controllers.terminate(self, thing)
+        else:
+            self.remove(asked.plural, asked.namespace, asked.name)
+
+    def _bind(self, asked: Asked) -> Json:
+        node = {"spec": {"nodeName": asked.body["target"]["name"]}}
+        self.write("pods", merged(self.store["pods", asked.namespace, asked.name], node))
+        return {"kind": "Status", "status": "Success"}
+
+
+def _asked(request: kmock.Request) -> Asked:
+    method = str(request.method.value).upper()
+    verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(method)
+    if verb is None:
+        verb = "get" if request.name else "list"
+        if request.params.get("watch") == "true":
+            verb = "watch"
+    return Asked(
+        group=str(request.resource.group) if request.resource else "",
+        plural=str(request.resource.plural) if request.resource else "",
+        subresource=request.subresource or "",
+        verb=verb,
+        namespace=request.namespace or "",
+        name=request.name or "",
+        options=request.params,
+        agent=request.headers.get("User-Agent", ""),
+        body=request.data,
+    )

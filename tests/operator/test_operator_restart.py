@@ -1,0 +1,123 @@
+"""The operator dies, or there are two: the replicas do not care."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from asr_operator import kube
+from asr_operator.kube import path
+from asr_operator.lease import LEASE_NAME
+from cluster_lab import Scene
+from cluster_lab.programs import LEASE_SECONDS
+
+pytestmark = pytest.mark.asyncio
+
+
+async def loaded(scene: Scene, replicas: int = 3) -> None:
+    """Busy workers, and more work than they can do."""
+    scene.worker_options = {"task_seconds": 120.0, "throughput": 10.0}
+    await scene.deployment()
+    await scene.pool(scaling={"maxReplicas": replicas})
+    await scene.submit(10, seconds=1200.0)
+
+
+async def holder(scene: Scene) -> str:
+    lease = await scene.admin.find(path(kube.COORDINATION, scene.namespace, "leases", LEASE_NAME))
+    return str(lease["spec"]["holderIdentity"]) if lease else ""
+
+
+async def test_a_restart_at_load_does_not_move_the_replicas(scene: Scene) -> None:
+    await loaded(scene)
+    first = scene.operator("first")
+
+    async def is_full() -> bool:
+        return await scene.replicas() == 3 and (await scene.status())["lastScale"]["done"]
+
+    async def is_held() -> bool:
+        return await scene.replicas() == 3
+
+    async def has_taken_over() -> bool:
+        return (await holder(scene)).startswith("second")
+
+    await scene.until(is_full, what="three replicas")
+    steps = await scene.steps()
+    first.kill()
+    scene.operator("second")
+    await scene.until(has_taken_over, what="the Lease taken over")
+    await scene.stays(is_held, seconds=LEASE_SECONDS + 2)
+    assert await scene.steps() == steps
+    assert (await scene.condition("Conflict"))[0] == "False"
+
+
+async def test_a_worker_that_a_dead_operator_had_cordoned_works_again(scene: Scene) -> None:
+    """Cordoned, and the operator is killed before it takes the worker: nobody else knows."""
+    scene.worker_options = {"task_seconds": 0.2, "throughput": 10.0}
+    await scene.deployment(1)
+    await scene.pool(scaling={"minReplicas": 1})
+
+    async def has_worker() -> bool:
+        return len(scene.workers) == 1
+
+    await scene.until(has_worker, what="a worker")
+    (worker,) = scene.workers.values()
+    await scene.cordon(worker)
+    await scene.submit(3)
+    scene.operator()
+
+    async def is_done() -> bool:
+        return await scene.open_tasks() == 0
+
+    await scene.until(is_done, what="every task done by the worker that was cordoned")
+
+
+async def test_of_two_operators_one_acts_and_the_other_takes_over(scene: Scene) -> None:
+    await scene.deployment()
+    await scene.pool(scaling={"minReplicas": 1})
+    first = scene.operator("first")
+
+    async def first_leads() -> bool:
+        return (await holder(scene)).startswith("first")
+
+    async def second_leads() -> bool:
+        return (await holder(scene)).startswith("second")
+
+    async def is_awake() -> bool:
+        return await scene.replicas() == 1
+
+    await scene.until(first_leads, what="the first leads")
+    scene.operator("second")
+    await scene.until(is_awake, what="one replica")
+    await scene.stays(first_leads, seconds=LEASE_SECONDS + 1)
+    assert {each["reportingInstance"].split("_")[0] for each in await scene.events()} == {"first"}
+    assert await asyncio.to_thread(first.stop) == 0
+    await scene.until(second_leads, seconds=LEASE_SECONDS, what="a clean stop hands over at once")
+    await scene.change_pool(scaling={"minReplicas": 2})
+
+    async def has_two() -> bool:
+        return await scene.replicas() == 2
+
+    await scene.until(has_two, what="the second acts")
+
+
+async def test_an_operator_without_its_lease_changes_nothing(scene: Scene) -> None:
+    """Somebody else's name stands in the Lease, renewed by nobody but newer than the holder's."""
+    await loaded(scene)
+    scene.operator()
+
+    async def leads() -> bool:
+        return (await holder(scene)).startswith("operator")
+
+    await scene.until(leads, what="the operator leads")
+    lease = path(kube.COORDINATION, scene.namespace, "leases", LEASE_NAME)
+    await scene.admin.patch(lease, {"spec": {"holderIdentity": "x", "leaseDurationSeconds": 600}})
+    await asyncio.sleep(LEASE_SECONDS)  # the longest for which the old right may be trusted
+    replicas = await scene.replicas()
+    await scene.change_pool(scaling={"minReplicas": replicas + 1, "maxReplicas": 9})
+
+    async def is_held() -> bool:
+        return await scene.replicas() == replicas
+
+    await scene.stays(is_held, seconds=4)
+    assert await holder(scene) == "x"

@@ -1,0 +1,194 @@
+"""The WorkerPool resource, as far as it can be judged without an API server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from asr_core.errors import InvalidOption
+from asr_core.task import POOL_PATTERN
+from asr_operator.pool_loop import parse_spec
+from asr_operator.report import CONDITIONS
+from asr_operator.resources import crd_text, role_rules_text
+from asr_operator.spec import Fallback, PoolSpec, RedisRef, Scaling, Stabilization, Steps
+
+CRD = yaml.safe_load(crd_text())
+VERSION = CRD["spec"]["versions"][0]
+SCHEMA = VERSION["schema"]["openAPIV3Schema"]
+SPEC = SCHEMA["properties"]["spec"]
+MINIMAL = {"scaleTargetRef": {"name": "asr-worker"}}
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every node of a schema with its path."""
+    yield path, schema
+    for name, inner in (schema.get("properties") or {}).items():
+        yield from nodes(inner, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+def named(found: Iterable[tuple[str, dict[str, Any]]]) -> list[Any]:
+    """Parameters that carry their path as their name."""
+    return [pytest.param(path, node, id=path or "root") for path, node in found]
+
+
+def test_its_names_are_those_that_the_platform_documents() -> None:
+    spec = CRD["spec"]
+    assert CRD["metadata"]["name"] == f"{spec['names']['plural']}.{spec['group']}"
+    assert (spec["group"], VERSION["name"], spec["scope"], spec["names"]["kind"]) == (
+        "asr-platform.dev",
+        "v1alpha1",
+        "Namespaced",
+        "WorkerPool",
+    )
+    assert spec["names"]["shortNames"] == ["wp"]
+    assert VERSION["served"]
+    assert VERSION["storage"]
+    assert VERSION["subresources"] == {"status": {}}
+
+
+@pytest.mark.parametrize(
+    ("path", "node"), [pytest.param(p, n, id=p or "root") for p, n in nodes(SCHEMA)]
+)
+def test_every_field_is_structural(path: str, node: dict[str, Any]) -> None:
+    """The API server refuses a schema with untyped nodes, and prunes what is not in it."""
+    assert node["type"] in {"object", "array", "string", "integer", "number", "boolean"}
+    assert not any(key.startswith("x-kubernetes-preserve") for key in node)
+    assert "additionalProperties" not in node
+    if node["type"] == "array":
+        assert "items" in node
+        assert node["maxItems"] > 0, "CEL's cost is bounded by it"
+    if node["type"] == "object" and path not in ("", ".metadata"):
+        assert node["properties"]
+    assert set(node.get("required", [])) <= set(node.get("properties", {}))
+
+
+@pytest.mark.parametrize(
+    ("path", "node"), [pytest.param(p, n, id=p) for p, n in nodes(SPEC, "spec")]
+)
+def test_a_text_in_the_spec_has_a_longest_length(path: str, node: dict[str, Any]) -> None:
+    assert node["type"] != "string" or "enum" in node or node["maxLength"] <= 253
+
+
+@pytest.mark.parametrize(
+    ("path", "node"), named((p, n) for p, n in nodes(SPEC, "spec") if "default" in n)
+)
+def test_a_default_is_valid_by_its_own_schema(path: str, node: dict[str, Any]) -> None:
+    value = node["default"]
+    types: dict[str, Any] = {"object": dict, "string": str, "integer": int, "boolean": bool}
+    assert isinstance(value, types[node["type"]])
+    if isinstance(value, dict):
+        assert not node.get("required"), "an empty default of it would be refused"
+    if node["type"] == "integer":
+        assert node["minimum"] <= value <= node["maximum"]
+    if "enum" in node:
+        assert value in node["enum"]
+    if "pattern" in node:
+        assert re.search(node["pattern"], value)
+
+
+def test_every_field_of_the_spec_is_known_to_the_plan_with_the_same_default() -> None:
+    def compare(schema: dict[str, Any], value: Any, path: str) -> None:
+        for name, inner in schema["properties"].items():
+            if name in ("apiVersion", "kind", "pausedReplicas"):
+                continue
+            attribute = re.sub(r"([A-Z])", lambda m: "_" + m[1].lower(), name)
+            assert hasattr(value, attribute), f"{path}.{name}"
+            planned = getattr(value, attribute)
+            if inner["type"] == "object" and "default" in inner:
+                compare(inner, planned, f"{path}.{name}")
+            elif "default" in inner:
+                assert planned == inner["default"], f"{path}.{name}"
+
+    compare(SPEC, PoolSpec.parse(MINIMAL), "spec")
+
+
+def test_every_field_of_the_plan_is_in_the_resource() -> None:
+    def camel(name: str) -> str:
+        first, *others = name.split("_")
+        return first + "".join(map(str.title, others))
+
+    scaling = SPEC["properties"]["scaling"]["properties"]
+    for model, schema in (
+        (PoolSpec, SPEC["properties"]),
+        (RedisRef, SPEC["properties"]["redis"]["properties"]),
+        (Scaling, scaling),
+        (Stabilization, scaling["stabilizationSeconds"]["properties"]),
+        (Steps, scaling["maxStep"]["properties"]),
+        (Fallback, scaling["fallback"]["properties"]),
+    ):
+        assert {camel(name) for name in model.model_fields} <= set(schema), model
+
+
+@pytest.mark.parametrize(
+    ("name", "outside"),
+    [
+        ("minReplicas", -1),
+        ("maxReplicas", 0),
+        ("maxReplicas", 10_001),
+        ("targetWaitSeconds", 0),
+        ("targetWaitSeconds", 86_401),
+        ("unschedulableTimeoutSeconds", -1),
+    ],
+)
+def test_what_the_plan_refuses_the_schema_refuses_too(name: str, outside: int) -> None:
+    node = SPEC["properties"]["scaling"]["properties"][name]
+    assert not node["minimum"] <= outside <= node["maximum"]
+    with pytest.raises(InvalidOption, match=name):
+        PoolSpec.parse({**MINIMAL, "scaling": {name: outside}})
+
+
+def test_a_pool_has_the_name_that_the_queue_allows() -> None:
+    assert SPEC["properties"]["pool"]["pattern"] == POOL_PATTERN
+
+
+def test_every_rule_names_its_field() -> None:
+    rules = [
+        (path, rule)
+        for path, node in nodes(SPEC, "spec")
+        for rule in node.get("x-kubernetes-validations", [])
+    ]
+    assert len(rules) == 4
+    for path, rule in rules:
+        assert path in rule["message"]
+        assert "\n" not in rule["message"]
+        for field in re.findall(r"self\.([A-Za-z]+)", rule["rule"]):
+            assert field in dict(nodes(SPEC, "spec"))[path]["properties"]
+
+
+def test_every_column_shows_a_field_that_exists() -> None:
+    paths = {path for path, _ in nodes(SCHEMA)} | {".metadata.creationTimestamp"}
+    for column in VERSION["additionalPrinterColumns"]:
+        path = column["jsonPath"]
+        if "?" in path:
+            kind, field = re.fullmatch(  # type: ignore[union-attr]
+                r'\.status\.conditions\[\?\(@\.type=="(\w+)"\)\]\.(\w+)', path
+            ).groups()
+            assert kind in CONDITIONS
+            assert f".status.conditions[].{field}" in paths
+        else:
+            assert path in paths
+
+
+def test_paused_replicas_pause_at_that_number() -> None:
+    pool = {"spec": {**MINIMAL, "scaling": {"paused": True, "pausedReplicas": 3}}}
+    paused = parse_spec(pool).scaling.paused
+    assert not isinstance(paused, bool)
+    assert paused.replicas == 3
+    pool["spec"]["scaling"]["paused"] = False
+    assert parse_spec(pool).scaling.paused is False
+    assert pool["spec"]["scaling"]["pausedReplicas"] == 3, "the resource itself is left alone"
+
+
+def test_the_role_holds_no_wildcard_and_nothing_outside_a_namespace() -> None:
+    rules = yaml.safe_load(role_rules_text())
+    for rule in rules:
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+        assert not {"namespaces", "nodes", "customresourcedefinitions"} & set(rule["resources"])
+    secrets = [rule["verbs"] for rule in rules if "secrets" in rule["resources"]]
+    assert secrets == [["get"]]
