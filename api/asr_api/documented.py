@@ -75,8 +75,8 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 }  # fmt: skip
 
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
-    MalformedUpload, UploadTimeout, IdempotencyConflict, UploadTooLarge, UnsupportedAudio,
-    UnsupportedMediaType, InvalidOption, UnreadableAudio, EmptyAudio, AudioTooLong, QueueFull,
+    MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
+    UnsupportedAudio, UnsupportedMediaType, InvalidOption, UnreadableAudio, EmptyAudio, AudioTooLong, QueueFull,
     QueueUnavailable, StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 

@@ -46,6 +46,7 @@ end
 function K.stats(pool, bucket) return P .. 'asr:stats:' .. pool .. ':' .. bucket end
 function K.worker(consumer) return P .. 'asr:worker:' .. consumer end
 function K.workers(pool) return P .. 'asr:workers:' .. pool end
+function K.deleted(id) return P .. 'asr:deleted:' .. id end
 function K.changed(id) return P .. 'asr:changed:' .. id end
 function K.wake(pool) return P .. 'asr:wake:' .. pool end
 """

@@ -70,6 +70,7 @@ class Producer:
         Raises:
             QueueFull: the pool is at its cap.
             IdempotencyConflict: the key was used with another body.
+            StateConflict: the task was deleted meanwhile.
         """
         verdict, task_id, position = await self._redis.call(
             "submit",
@@ -86,6 +87,8 @@ class Producer:
                 "with another body",
                 param="Idempotency-Key",
             )
+        if verdict == "deleted":
+            raise StateConflict(f"task {task_id} was deleted while it was being submitted")
         if verdict == "created":
             return Submission(task_id, True, State.QUEUED, position)
         known = await self.get(task_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import resource
 import sys
 
 import pytest
@@ -42,6 +43,55 @@ async def test_all_uploads_together_have_one_limit(spool):
         with pytest.raises(SpoolFull):
             await two.write(bytes(1_000_001))
         await two.write(bytes(1_000_000))
+    assert spool.used_bytes == 0
+
+
+async def test_an_upload_of_next_to_nothing_has_no_file_until_it_ends(spool, tmp_path):
+    async with spool.file() as file:
+        await file.write(bytes(1000))
+        assert list(tmp_path.rglob("upload-*")) == []
+        await file.flush()
+        assert [path.stat().st_size for path in tmp_path.rglob("upload-*")] == [1000]
+    assert list(tmp_path.rglob("upload-*")) == []
+
+
+async def test_what_many_small_uploads_hold_in_memory_has_one_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr("asr_api.spool._UNWRITTEN_BYTES", 10_000)
+    spool = Spool(tmp_path / "spool", max_bytes=3_000_000)
+    spool.open()
+    async with spool.file() as one, spool.file() as two:
+        await one.write(bytes(9_000))
+        assert not one.path.exists()
+        await two.write(bytes(2_000))
+        assert two.path.stat().st_size == 2_000
+    spool.close()
+
+
+async def test_more_uploads_than_descriptors_allow_are_refused_until_one_has_ended(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("asr_api.spool.files_allowed", lambda: 8)
+    spool = Spool(tmp_path / "spool", max_bytes=1000)
+    spool.open()
+    async with spool.file():
+        async with spool.file():
+            with pytest.raises(SpoolFull, match="2 uploads are under way"):
+                spool.file()
+        async with spool.file():
+            pass
+    spool.close()
+
+
+async def test_a_process_without_descriptors_says_so(spool):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with spool.file() as file:
+        await file.write(b"RIFF")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+        try:
+            with pytest.raises(SpoolFull, match="descriptor"):
+                await file.flush()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert spool.used_bytes == 0
 
 

@@ -4,10 +4,11 @@ import asyncio
 from typing import Any
 
 import pytest
+import uuid_utils
 
 from asr_core.errors import StateConflict
 from asr_core.queue import Failure, Outcome
-from asr_core.task import State
+from asr_core.task import NewTask, State
 
 pytestmark = pytest.mark.asyncio
 
@@ -163,9 +164,31 @@ async def test_deleting_at_any_moment_leaves_no_key_of_the_task(queue: Any) -> N
         0,
         0,
     )
-    assert not [k for k in queue.raw.scan_iter() if any(task_id in k for task_id in ids)]
+    left = [k for k in queue.raw.scan_iter() if any(task_id in k for task_id in ids)]
+    assert sorted(left) == sorted(f"asr:deleted:{task_id}" for task_id in ids)
+    assert all(0 < queue.raw.ttl(key) <= 3600 for key in left)
     assert (await queue.producer.history(tenant="default")).tasks == []
     assert not (await queue.upkeep.reconcile(force=True)).mended
+
+
+async def test_a_submit_that_arrives_after_the_task_was_deleted_does_not_bring_it_back(
+    queue: Any,
+) -> None:
+    def task_of_order() -> NewTask:
+        return NewTask(
+            task_id=str(uuid_utils.uuid7()),
+            bytes=3,
+            duration_seconds=2.0,
+            idempotency_key="order-17",
+        )
+
+    task = task_of_order()
+    await queue.producer.submit(task)
+    await queue.producer.delete(task.task_id)
+    with pytest.raises(StateConflict, match="deleted"):
+        await queue.producer.submit(task)
+    assert (await queue.backlog()).waiting == 0
+    assert (await queue.producer.submit(task_of_order())).created
 
 
 async def test_every_terminal_transition_writes_the_webhook_outbox(queue: Any) -> None:

@@ -1,6 +1,7 @@
 -- A new task, or the one that the same idempotency key made before. Replies {verdict, id, position}.
 local t = args.task
 if redis.call('EXISTS', K.task(t.task_id)) == 1 then return {'replayed', t.task_id, 0} end
+if redis.call('EXISTS', K.deleted(t.task_id)) == 1 then return {'deleted', t.task_id, 0} end
 if t.idempotency_key ~= '' then
   local known = redis.call('HMGET', K.idempotency(t.tenant, t.idempotency_key), 'task_id', 'fingerprint')
   if known[1] and redis.call('EXISTS', K.task(known[1])) == 1 then
