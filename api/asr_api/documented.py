@@ -76,8 +76,8 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
     MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
-    UnsupportedAudio, UnsupportedMediaType, InvalidOption, UnreadableAudio, EmptyAudio, AudioTooLong, QueueFull,
-    QueueUnavailable, StoreUnavailable, SpoolFull, StoreFull,
+    UnsupportedAudio, UnsupportedMediaType, InvalidOption, UnreadableAudio, EmptyAudio,
+    AudioTooLong, QueueFull, QueueUnavailable, StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 
 

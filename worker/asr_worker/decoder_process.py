@@ -26,6 +26,7 @@ from asr_worker.pcm import Channels, PcmFile
 
 START_SECONDS: Final = 60.0
 _READY: Final = "ready"
+_TAKEN: Final = "taken"
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 
 
@@ -79,7 +80,7 @@ class DecoderProcess:
 
     def run(self, job: DecodeJob, watch: JobWatch) -> PcmFile:
         """Raises what decoding raised, or DecoderCrashed if the process died of this file."""
-        if self._jobs >= self._jobs_per_process or not self._alive():
+        if self._jobs >= self._jobs_per_process:
             self.kill()
         try:
             reply = self._ask(job, watch)
@@ -119,13 +120,8 @@ class DecoderProcess:
         process.close()
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
-    def _alive(self) -> bool:
-        """False if it died between two files, which is no file's fault."""
-        return self._process is None or self._process.is_alive()
-
     def _ask(self, job: DecodeJob, watch: JobWatch) -> PcmFile | AsrError | OSError:
-        pipe = self._ready_pipe()
-        pipe.send(job)
+        pipe = self._hand_over(job)
         self.busy = True
         look_seconds = min(1.0, self._stall_seconds / 4)
         grown_at, size = time.monotonic(), 0
@@ -143,6 +139,19 @@ class DecoderProcess:
                 )
         reply: PcmFile | AsrError | OSError = pipe.recv()
         return reply
+
+    def _hand_over(self, job: DecodeJob) -> Connection:
+        """A process that died between two files is replaced: that is not this file's fault."""
+        for _ in range(2):
+            pipe = self._ready_pipe()
+            try:
+                pipe.send(job)
+                if pipe.poll(START_SECONDS) and pipe.recv() == _TAKEN:
+                    return pipe
+            except (EOFError, OSError):
+                pass
+            self._kill_now()
+        raise DecoderCrashed("no decoder could be started")
 
     def _kill_now(self) -> None:
         if self._process is not None:
@@ -194,7 +203,9 @@ def _serve(pipe: Connection, memory_bytes: int) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(_READY)
         while True:
-            pipe.send(_answer(pipe.recv()))
+            job = pipe.recv()
+            pipe.send(_TAKEN)
+            pipe.send(_answer(job))
 
 
 def _end_with_parent() -> None:
