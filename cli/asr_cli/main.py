@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from asr_cli import load_test, operator, queue, reconcile, retention, serve, transcribe, up
+from asr_cli import (
+    load_test,
+    operator,
+    queue,
+    reconcile,
+    retention,
+    serve,
+    simulate,
+    transcribe,
+    up,
+)
 
 
 class _Group(TyperGroup):
@@ -50,6 +60,7 @@ app.command("load-test", epilog=load_test.EXAMPLES)(load_test.load_test)
 app.add_typer(queue.app, name="queue")
 app.command(epilog=reconcile.EXAMPLES)(reconcile.reconcile)
 app.command(epilog=retention.EXAMPLES)(retention.retention)
+app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 
 
 def _print_version(wanted: bool) -> None:

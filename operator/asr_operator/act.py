@@ -98,13 +98,16 @@ class Actor:
             self._cluster.set_deletion_cost(look.target.namespace, pod, cost)
             for pod, cost in changed
         )
+        refusal = ""
         for outcome in await asyncio.gather(*writes, return_exceptions=True):
             if isinstance(outcome, ClusterUnavailable) and outcome.reply_status == 403:
-                if not self.costs_refused:
-                    _log.warning("deletion costs are refused", error=outcome.message)
-                self.costs_refused = outcome.message
+                refusal = outcome.message
             elif isinstance(outcome, BaseException):
                 raise outcome
+        if refusal and not self.costs_refused:
+            _log.warning("deletion costs are refused", error=refusal)
+        if changed:  # the first message stays: each names another pod, and says the same
+            self.costs_refused = refusal and (self.costs_refused or refusal)
 
     async def _lift(self, consumers: list[str]) -> None:
         try:

@@ -11,9 +11,9 @@ Two questions, both about what *waits* (what is in flight is being served):
   answer stays finite: 58 s of start-up under a target of 60 s ask for one worker, not for 89.
 
 The task that waits last begins when one worker is free, not when all are: with several workers
-about half a task's time is saved. More workers than tasks are of no use. Workers that are present,
-starting ones included, are kept while the work that waits needs them to start in time, given how
-long its oldest task has waited already.
+that saves up to a task's time, half of it where all begin at once. More workers than tasks are of
+no use. Workers that are present, starting ones included, are kept while the work that waits needs
+them to start in time, given how long its oldest task has waited already.
 
 The constants were chosen with `asr simulate`: docs/autoscaling.md has the numbers.
 """
@@ -39,13 +39,14 @@ class Load:
     """What waits and what runs, in seconds of one worker.
 
     `work` is that of the waiting tasks, `left` what a busy pod has left on the average, `rate` the
-    work that arrives per second.
+    work that arrives per second, `task` that of one recent task on the average.
     """
 
     waiting: int
     work: float
     left: float
     rate: float
+    task: float
     oldest_seconds: float
     busy_pods: int
 
@@ -76,11 +77,14 @@ def load_of(seen: Observation, pace: Pace) -> Load:
     share = waiting / (waiting + others) if waiting else 0.0
     waits = min(audio * share, max(0.0, audio - in_hand))
     recent = sum(clean(a.audio_seconds) for a in queue.arrivals if a.at > seen.now - _RATE_SECONDS)
+    tasks = sum(max(0, a.tasks) for a in queue.arrivals)
+    arrived = sum(clean(a.audio_seconds) for a in queue.arrivals)
     return Load(
         waiting=waiting,
         work=clean(waits / speed),
         left=clean(in_hand / len(left) / speed) if left else 0.0,
         rate=clean(recent / _RATE_SECONDS / speed),
+        task=clean(arrived / tasks / speed) if tasks else 0.0,
         oldest_seconds=clean(queue.oldest_wait_seconds),
         busy_pods=len(left),
     )
@@ -96,13 +100,13 @@ def workers_for(load: Load, fleet: Fleet, *, target: float, startup: float) -> i
     """At least one while a task waits; `target` and `startup` in seconds."""
     if load.waiting == 0:
         return 0
-    spare = load.work / load.waiting / 2 * (1 - 1 / fleet.present) if fleet.present > 1 else 0.0
+    spare = load.task * (1 - 1 / fleet.present) if fleet.present > 1 else 0.0
     serve = max(target - _LATE * startup, target / 2)
     steady = load.work / (serve + spare) + _LEAD * startup * load.rate / serve
     wanted = max(1, _whole(steady))
     until_ready = fleet.ready * startup + sum(min(age, startup) for age in fleet.ages)
     excess = load.work + load.left - until_ready
-    burst = _whole(excess / (max(target - startup, target / 2) + spare))
+    burst = _whole(excess / (max(target - startup, target / 2) + spare / 2))
     if burst > fleet.present:
         wanted = max(wanted, burst)
     wanted = min(wanted, load.waiting + load.busy_pods)

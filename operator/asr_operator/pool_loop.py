@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 from asr_core.errors import AsrError, ClusterUnavailable, InvalidOption
 from asr_core.logs import get_logger
@@ -20,13 +18,13 @@ from asr_operator.act import Actor, LeaseLost
 from asr_operator.cluster import Cluster
 from asr_operator.kube import Json
 from asr_operator.lease import Lease
-from asr_operator.look import Claimant, Look, Looker, last_written
+from asr_operator.look import Claimant, Look, Looker
 from asr_operator.metrics import OperatorMetrics
 from asr_operator.observation import History, Signal
-from asr_operator.plan import Condition, Plan, Reason, plan
+from asr_operator.plan import Condition, Plan, plan
 from asr_operator.pool_queue import PoolQueue
+from asr_operator.pool_status import first_history, parse_spec, pool_status
 from asr_operator.report import Event
-from asr_operator.spec import PoolSpec
 
 FIRST_POLL_SECONDS = 2.0
 _WAITING_SECONDS = 0.5  # for the Lease; asks nobody
@@ -140,7 +138,7 @@ class PoolLoop:
             self._memory.error_told = ""
 
     async def _decide(self, look: Look) -> None:
-        history = self._memory.history or _first_history(look.pool.get("status") or {})
+        history = self._memory.history or first_history(look.pool.get("status") or {})
         decided = plan(look.spec, look.observation, history)
         self._memory.history = decided.history
         self._count(look, decided)
@@ -245,73 +243,3 @@ class PoolLoop:
                 "tick failed", pool=self.name, namespace=self.namespace, error=message,
                 exc_info=None if is_known else error,
             )  # fmt: skip
-
-
-def parse_spec(pool: Json) -> PoolSpec:
-    """The spec as the plan knows it. Raises `InvalidOption`.
-
-    A structural schema has no field that is a boolean or an object, so the resource says
-    `paused: true` and `pausedReplicas: 3` where the plan says `paused: {replicas: 3}`.
-    """
-    spec = dict(pool.get("spec") or {})
-    scaling = dict(spec.get("scaling") or {})
-    replicas = scaling.pop("pausedReplicas", None)
-    if scaling.get("paused") is True and replicas is not None:
-        scaling["paused"] = {"replicas": replicas}
-    return PoolSpec.parse({**spec, "scaling": scaling})
-
-
-def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
-    """The whole status after this decision. Numbers of a queue that is away stay as they were."""
-    seen, old = look.observation, look.pool.get("status") or {}
-    generation = int(look.pool["metadata"].get("generation") or 0)
-    status: dict[str, Any] = {
-        "observedGeneration": generation,
-        "replicas": seen.replicas,
-        "readyReplicas": seen.ready,
-        "desiredReplicas": decided.desired,
-        "throughput": round(decided.throughput, 1),
-        "startupSeconds": round(decided.startup_seconds, 1),
-        "conditions": report.conditions(
-            old, decided.conditions, generation=generation, now=seen.now
-        ),
-    }
-    if seen.queue.signal is not Signal.UNREACHABLE:
-        status |= {
-            "waiting": seen.queue.waiting,
-            "inFlight": seen.queue.in_flight,
-            "oldestWaitSeconds": round(seen.queue.oldest_wait_seconds),
-            "backlogAudioSeconds": round(seen.queue.audio_seconds, 1),
-        }
-    if look.owned:
-        status |= _scale_status(look, decided, old, will_scale=will_scale)
-    return status
-
-
-def _scale_status(
-    look: Look, decided: Plan, old: report.Status, *, will_scale: bool
-) -> dict[str, Any]:
-    replicas = look.target.replicas
-    status: dict[str, Any] = {}
-    if "replicasAtFirst" not in old:
-        status["replicasAtFirst"] = replicas
-    if will_scale:
-        status["lastScaleTime"] = report.timestamp(look.observation.now)
-        status["lastScale"] = {"from": replicas, "to": decided.replicas, "done": False}
-    elif last := old.get("lastScale"):
-        is_foreign = last_written(old, replicas) != replicas
-        if replicas == last["to"]:
-            status["lastScale"] = {**last, "done": True}
-        elif is_foreign and decided.act and decided.reason is not Reason.HOLD_CONFLICT:
-            # The plan has come to terms with what another writer set.
-            status["lastScale"] = {"from": last["to"], "to": replicas, "done": True}
-    return status
-
-
-def _first_history(status: report.Status) -> History:
-    """Since when the queue could not be read is the one thing that a restart should know."""
-    for each in status.get("conditions") or []:
-        if each["type"] == "SignalAvailable" and each["status"] == "False":
-            lost_at = datetime.fromisoformat(each["lastTransitionTime"]).timestamp()
-            return History(signal_lost_at=lost_at)
-    return History()

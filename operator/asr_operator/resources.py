@@ -1,4 +1,4 @@
-"""What is installed beside the operator: its resource definition and the rights it needs, as YAML."""
+"""What is installed beside the operator: its resource definition and its rights, as YAML."""
 
 from __future__ import annotations
 

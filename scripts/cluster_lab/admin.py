@@ -11,19 +11,16 @@ from asr_operator.kube import Json, Kube, path
 
 
 class Admin(Kube):
-    """All rights, in one namespace at a time."""
+    """All rights, in one namespace at a time. Its requests carry a name of their own."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        super().__init__(configuration)
+        self._client.user_agent = "test"
 
     @property
     def configuration(self) -> Configuration:
-        return self._client.configuration
-
-    @property
-    def user_agent(self) -> str:
-        return str(self._client.user_agent)
-
-    @user_agent.setter
-    def user_agent(self, name: str) -> None:
-        self._client.user_agent = name
+        configuration: Configuration = self._client.configuration
+        return configuration
 
     async def delete(self, url: str, options: Json | None = None) -> Json:
         return await self._call("DELETE", url, options or {}, "application/json")

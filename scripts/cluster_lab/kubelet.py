@@ -45,9 +45,10 @@ class Kubelet:
     _started: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Looks ten times a second, until cancelled."""
+        """Looks ten times a second, until cancelled. A test may take the API server away."""
         while True:
-            await self.step()
+            with suppress(ClusterUnavailable):
+                await self.step()
             await asyncio.sleep(0.1)
 
     async def step(self) -> None:

@@ -162,10 +162,13 @@ class Scene:
             await worker.stop()
             self.ended.append(worker)
 
-    async def close(self) -> None:
+    def kill_programs(self) -> None:
         for program in self.programs:
             if program.process and program.process.poll() is None:
                 program.kill()
+
+    async def close(self) -> None:
+        self.kill_programs()
         for worker in self.workers.values():
             await worker.kill()
         for connection in self._connections:

@@ -48,6 +48,7 @@ async def scene(
         try:
             yield made
         finally:
+            made.kill_programs()  # first: whatever hangs below, no operator is left behind
             running.cancel()
             (outcome,) = await asyncio.gather(running, return_exceptions=True)
             await made.close()

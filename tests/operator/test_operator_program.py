@@ -42,7 +42,6 @@ async def test_its_role_is_what_it_uses_no_less_and_no_more(scene: Scene) -> Non
         return None
 
     scene.fake.refuse = note
-    scene.admin.user_agent = "test"
     await scene.deployment(3)
     await scene.pool(onDelete="restore", scaling={"paused": True, "pausedReplicas": 4})
     program = scene.operator()
@@ -135,7 +134,6 @@ async def test_an_api_server_that_is_away_is_waited_for(scene: Scene) -> None:
             return Refused(503, "ServiceUnavailable", "etcd is away")
         return None
 
-    scene.admin.user_agent = "test"
     scene.fake.refuse = refuse
     await scene.submit(1)
 

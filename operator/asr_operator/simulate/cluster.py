@@ -104,12 +104,12 @@ class Cluster:
         for restart in self.faults.restarts:
             self._push(restart, _RESTART, None, 0)
         arrivals, total = self.trace.arrivals, len(self.trace)
-        next_tick, next_sample = 0.0, 0.0
+        next_tick, next_sample = 0.0, 0.0 if sample_seconds else inf
         while True:
             arrival = arrivals[self.accepted] if self.accepted < total else inf
             arrival = max(arrival, self.outage_until)
             event = self._events[0][0] if self._events else inf
-            at = min(arrival, event, next_tick)
+            at = min(arrival, event, next_tick, next_sample)
             if at >= self.trace.seconds and (
                 self.done == total or at >= self.trace.seconds + _GIVE_UP_SECONDS
             ):
@@ -120,12 +120,12 @@ class Cluster:
                 self._happen(policy)
             elif arrival <= at:
                 self._accept()
-            else:
+            elif next_tick <= at:
                 self._follow(policy.decide(self))
                 next_tick = at + policy.period_seconds
-                if sample_seconds and at >= next_sample:
-                    next_sample = at + sample_seconds
-                    self._sample()
+            else:
+                self._sample()
+                next_sample = at + sample_seconds
         self.now = max(self.now, self.trace.seconds)
         for pod in (*self.pods, *self._left):
             if pod.scheduled_at < inf:

@@ -27,7 +27,8 @@ _STABLE_SECONDS = (15.0, 30.0, 60.0, 120.0)
 _PANIC_THRESHOLDS = (2.0, 10.0)
 # The fluid of the oracle's schedule starts whole tasks somewhat earlier or later.
 _ORACLE_SLACK_SECONDS = (-5.0, 0.0, 5.0, 10.0)
-POLICIES = ("asr-platform", "static", "KEDA lag", "KEDA length", "Knative KPA", "oracle")
+OURS = "asr-platform"
+POLICIES = (OURS, "static", "KEDA lag", "KEDA length", "Knative KPA", "oracle")
 
 Candidate = tuple[str, Callable[[], Policy]]
 
@@ -70,7 +71,7 @@ def _rank(outcome: Outcome, objective: float) -> tuple[bool, float, float]:
 
 def _candidates(name: str, scenario: Scenario, spec: PoolSpec) -> Iterator[Candidate]:
     most = scenario.max_replicas
-    if name == "asr-platform":
+    if name == OURS:
         yield "defaults", lambda: Ours(spec)
     elif name == "static":
         for count in range(max(1, scenario.min_replicas), most + 1):

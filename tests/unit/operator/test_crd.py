@@ -11,7 +11,7 @@ import yaml
 
 from asr_core.errors import InvalidOption
 from asr_core.task import POOL_PATTERN
-from asr_operator.pool_loop import parse_spec
+from asr_operator.pool_status import parse_spec
 from asr_operator.report import CONDITIONS
 from asr_operator.resources import crd_text, role_rules_text
 from asr_operator.spec import Fallback, PoolSpec, RedisRef, Scaling, Stabilization, Steps

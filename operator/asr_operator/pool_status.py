@@ -1,0 +1,83 @@
+"""From the resource to the plan's spec and history, and from a decision to the status. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from asr_operator import report
+from asr_operator.kube import Json
+from asr_operator.look import Look, last_written
+from asr_operator.observation import History, Signal
+from asr_operator.plan import Plan, Reason
+from asr_operator.spec import PoolSpec
+
+
+def parse_spec(pool: Json) -> PoolSpec:
+    """The spec as the plan knows it. Raises `InvalidOption`.
+
+    A structural schema has no field that is a boolean or an object, so the resource says
+    `paused: true` and `pausedReplicas: 3` where the plan says `paused: {replicas: 3}`.
+    """
+    spec = dict(pool.get("spec") or {})
+    scaling = dict(spec.get("scaling") or {})
+    replicas = scaling.pop("pausedReplicas", None)
+    if scaling.get("paused") is True and replicas is not None:
+        scaling["paused"] = {"replicas": replicas}
+    return PoolSpec.parse({**spec, "scaling": scaling})
+
+
+def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
+    """The whole status after this decision. Numbers of a queue that is away stay as they were."""
+    seen, old = look.observation, look.pool.get("status") or {}
+    generation = int(look.pool["metadata"].get("generation") or 0)
+    status: dict[str, Any] = {
+        "observedGeneration": generation,
+        "replicas": seen.replicas,
+        "readyReplicas": seen.ready,
+        "desiredReplicas": decided.desired,
+        "throughput": round(decided.throughput, 1),
+        "startupSeconds": round(decided.startup_seconds, 1),
+        "conditions": report.conditions(
+            old, decided.conditions, generation=generation, now=seen.now
+        ),
+    }
+    if seen.queue.signal is not Signal.UNREACHABLE:
+        status |= {
+            "waiting": seen.queue.waiting,
+            "inFlight": seen.queue.in_flight,
+            "oldestWaitSeconds": round(seen.queue.oldest_wait_seconds),
+            "backlogAudioSeconds": round(seen.queue.audio_seconds, 1),
+        }
+    if look.owned:
+        status |= _scale_status(look, decided, old, will_scale=will_scale)
+    return status
+
+
+def _scale_status(
+    look: Look, decided: Plan, old: report.Status, *, will_scale: bool
+) -> dict[str, Any]:
+    replicas = look.target.replicas
+    status: dict[str, Any] = {}
+    if "replicasAtFirst" not in old:
+        status["replicasAtFirst"] = replicas
+    if will_scale:
+        status["lastScaleTime"] = report.timestamp(look.observation.now)
+        status["lastScale"] = {"from": replicas, "to": decided.replicas, "done": False}
+    elif last := old.get("lastScale"):
+        is_foreign = last_written(old, replicas) != replicas
+        if replicas == last["to"]:
+            status["lastScale"] = {**last, "done": True}
+        elif is_foreign and decided.act and decided.reason is not Reason.HOLD_CONFLICT:
+            # The plan has come to terms with what another writer set.
+            status["lastScale"] = {"from": last["to"], "to": replicas, "done": True}
+    return status
+
+
+def first_history(status: report.Status) -> History:
+    """Since when the queue could not be read is the one thing that a restart should know."""
+    for each in status.get("conditions") or []:
+        if each["type"] == "SignalAvailable" and each["status"] == "False":
+            lost_at = datetime.fromisoformat(each["lastTransitionTime"]).timestamp()
+            return History(signal_lost_at=lost_at)
+    return History()

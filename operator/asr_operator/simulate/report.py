@@ -1,0 +1,104 @@
+"""What a comparison says: rows for a table, plain data, and judgements in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from asr_operator.simulate.comparison import OURS, Entry
+from asr_operator.simulate.outcome import Scenario, work_hours
+
+COLUMNS = (
+    "policy", "at its best", "p50", "p95", "p99", "over target", "GPU-h billed", "busy",
+    "reversals", "killed",
+)  # fmt: skip
+WITHIN_OF_ORACLE = 0.25
+
+
+def row(entry: Entry) -> tuple[str, ...]:
+    """One line of the table; waits in seconds."""
+    outcome = entry.outcome
+    return (
+        entry.policy,
+        entry.setting,
+        f"{outcome.p50:.0f}",
+        f"{outcome.p95:.0f}",
+        f"{outcome.p99:.0f}",
+        f"{outcome.over:.2%}",
+        f"{outcome.billed_hours:.2f}",
+        f"{outcome.busy_hours:.2f}",
+        str(outcome.reversals),
+        str(outcome.killed),
+    )
+
+
+def as_data(scenario: Scenario, entries: Sequence[Entry], objective: float) -> dict[str, Any]:
+    """Everything that table and sentences say, for programs."""
+    return {
+        "trace": scenario.trace.name,
+        "tasks": len(scenario.trace),
+        "trace_seconds": scenario.trace.seconds,
+        "work_gpu_hours": work_hours(scenario),
+        "target_seconds": scenario.target_seconds,
+        "objective": objective,
+        "max_replicas": scenario.max_replicas,
+        "model": asdict(scenario.model),
+        "faults": asdict(scenario.faults),
+        "policies": [
+            {"policy": e.policy, "setting": e.setting, "settings_tried": e.tried, **_plain(e)}
+            for e in entries
+        ],
+        "judgements": judgements(entries, objective),
+    }
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    found = asdict(entry.outcome)
+    found.pop("samples")
+    return found
+
+
+def judgements(entries: Sequence[Entry], objective: float) -> list[str]:
+    """How the plan does beside its peers and the oracle; nothing is left out that it loses."""
+    by_name = {entry.policy: entry for entry in entries}
+    if OURS not in by_name:
+        return []
+    ours = by_name[OURS].outcome
+    peers = [entry for entry in entries if entry.policy not in (OURS, "oracle")]
+    said = []
+    if peers:
+        below = [e for e in peers if e.outcome.over < ours.over]
+        said.append(
+            _judged(not below, f"share over target, {ours.over:.2%}, is not above any peer's")
+            + _those(below, lambda e: f"{e.outcome.over:.2%}")
+        )
+        meeting = [e for e in peers if e.outcome.over <= objective]
+        cheaper = [e for e in meeting if e.outcome.billed_hours <= ours.billed_hours]
+        said.append(
+            _judged(
+                bool(meeting) and not cheaper,
+                f"GPU-hours, {ours.billed_hours:.2f}, are below those of each of the "
+                f"{len(meeting)} peers that keep {1 - objective:.0%} within the target",
+            )
+            + _those(cheaper, lambda e: f"{e.outcome.billed_hours:.2f}")
+        )
+    if "oracle" in by_name:
+        best = by_name["oracle"].outcome.billed_hours
+        more = ours.billed_hours / best - 1 if best else 0.0
+        said.append(
+            _judged(
+                more <= WITHIN_OF_ORACLE,
+                f"GPU-hours are {more:+.0%} of the oracle's, within {WITHIN_OF_ORACLE:.0%}",
+            )
+        )
+    return said
+
+
+def _judged(holds: bool, what: str) -> str:
+    return f"{'yes' if holds else 'no'}: {what}"
+
+
+def _those(entries: Sequence[Entry], number: Any) -> str:
+    named = ", ".join(f"{entry.policy} {number(entry)}" for entry in entries)
+    return f" ({named})" if named else ""

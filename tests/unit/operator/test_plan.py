@@ -1,0 +1,313 @@
+"""What the plan decides, case by case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from asr_operator.observation import History, Hold, Observation, QueueSeen
+from asr_operator.plan import Plan, Reason, plan
+from asr_operator.spec import PoolSpec
+
+PoolOf = Callable[..., PoolSpec]
+See = Callable[..., Observation]
+
+
+def watched(spec: PoolSpec, seen: Observation, seconds: float = 600.0) -> Plan:
+    """The plan after it has seen the same for so long."""
+    history = plan(spec, replace(seen, now=seen.now - seconds), History()).history
+    return plan(spec, seen, history)
+
+
+def status(decided: Plan, condition: str) -> bool | None:
+    (found,) = (each for each in decided.conditions if each.type == condition)
+    return found.status
+
+
+def test_one_task_wakes_one_worker(pool_of: PoolOf, see: See) -> None:
+    decided = plan(pool_of(), see(0, waiting=1), History())
+    assert (decided.replicas, decided.reason) == (1, Reason.ACTIVATE)
+    assert status(decided, "Ready") is True
+
+
+def test_a_task_that_backs_off_wakes_nobody_until_it_is_due(pool_of: PoolOf, see: See) -> None:
+    assert plan(pool_of(), see(0, delayed=1), History()).replicas == 0
+    assert plan(pool_of(), see(0, delayed=1, delayed_due=1, waiting=1), History()).replicas == 1
+
+
+def test_a_task_that_backs_off_keeps_the_last_worker(pool_of: PoolOf, see: See) -> None:
+    assert watched(pool_of(), see(1, delayed=1)).replicas == 1
+    assert watched(pool_of(), see(1)).replicas == 0
+
+
+def test_a_task_in_flight_keeps_the_last_worker(pool_of: PoolOf, see: See) -> None:
+    assert watched(pool_of(), see(1, busy=1)).replicas == 1
+
+
+def test_the_backlog_is_measured_in_audio_not_in_tasks(pool_of: PoolOf, see: See) -> None:
+    """600 s of work for one worker: in the 53 s that a start leaves of the target, twelve do it."""
+    spec = pool_of(maxReplicas=50)
+    long = plan(spec, see(0, waiting=100, audio_seconds=6000.0), History())
+    short = plan(spec, see(0, waiting=100, audio_seconds=60.0), History())
+    assert long.desired == 16  # of which 20 s are gone when the first has started: 600 / 38
+    assert short.desired == 1
+
+
+def test_more_workers_than_tasks_are_of_no_use(pool_of: PoolOf, see: See) -> None:
+    assert plan(pool_of(), see(0, waiting=2, audio_seconds=36_000.0), History()).desired == 2
+
+
+def test_scaling_up_goes_in_steps_and_to_the_maximum(pool_of: PoolOf, see: See) -> None:
+    spec = pool_of(maxReplicas=6)
+    first = plan(spec, see(0, waiting=500), History())
+    assert (first.replicas, first.desired) == (4, 6)
+    second = plan(spec, see(4, starting=4, waiting=500), first.history)
+    assert (second.replicas, second.reason) == (6, Reason.SCALE_UP)
+
+
+def test_scaling_down_waits_for_the_whole_window(pool_of: PoolOf, see: See) -> None:
+    spec = pool_of(stabilizationSeconds={"down": 60}, maxStep={"down": 3})
+    early, late = watched(spec, see(4), 59.0), watched(spec, see(4), 60.0)
+    assert (early.replicas, early.reason) == (4, Reason.HOLD_STABILIZING)
+    assert (late.replicas, late.reason) == (1, Reason.SCALE_DOWN)
+
+
+def test_the_largest_desire_of_the_window_counts(pool_of: PoolOf, see: See) -> None:
+    spec = pool_of(stabilizationSeconds={"down": 60}, maxStep={"down": 9})
+    history = plan(spec, see(4, waiting=16, busy=4, now=1000), History()).history
+    asked = plan(spec, see(4, waiting=16, busy=4, now=1040), history)
+    assert plan(spec, see(4, now=1100), asked.history).replicas == asked.desired > 1
+    assert plan(spec, see(4, now=1101), asked.history).replicas == 0
+
+
+def test_without_a_setting_the_window_is_half_a_start(pool_of: PoolOf, see: See) -> None:
+    spec = pool_of()
+    assert watched(spec, see(2), 9.0).replicas == 2
+    assert watched(spec, see(2), 10.0).replicas == 0
+
+
+def test_an_up_window_takes_the_smallest_desire_but_wakes_at_once(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(stabilizationSeconds={"up": 30})
+    busy = see(1, busy=1, waiting=100)
+    assert plan(spec, busy, History()).replicas == 1
+    assert watched(spec, busy, 30.0).replicas == 5
+    assert plan(spec, see(0, waiting=100), History()).replicas == 1
+
+
+def test_a_restart_at_load_moves_nothing_down(pool_of: PoolOf, see: See) -> None:
+    assert plan(pool_of(), see(6), History()).replicas == 6
+    assert plan(pool_of(maxReplicas=3), see(6), History()).replicas == 6
+
+
+def test_busy_workers_stay_and_the_surplus_is_cordoned_until_it_is_done(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(maxStep={"down": 8})
+    decided = watched(spec, see(4, busy=3))
+    assert decided.replicas == 3
+    assert "pod-3.x" in decided.cordon, "the idle one"
+    assert len(decided.cordon) == 3, "one of the busy goes on"
+    all_busy = watched(spec, see(4, busy=4))
+    assert (all_busy.replicas, all_busy.reason) == (4, Reason.HOLD_BUSY)
+
+
+def test_work_that_comes_back_uncordons_at_once(pool_of: PoolOf, see: See) -> None:
+    seen = see(2, busy=1, waiting=50)
+    cordoned = tuple(replace(worker, cordoned=True) for worker in seen.workers)
+    decided = plan(pool_of(), replace(seen, workers=cordoned), History())
+    assert decided.uncordon == ("pod-0.x", "pod-1.x")
+    assert decided.cordon == ()
+
+
+def test_idle_workers_cost_nothing_to_delete_and_busy_ones_by_their_work(
+    pool_of: PoolOf, see: See
+) -> None:
+    costs = dict(watched(pool_of(maxStep={"down": 1}), see(4, busy=1)).deletion_costs)
+    assert costs["pod-0"] == 70
+    assert sorted(costs.values()) == [0, 1, 1, 70]
+
+
+def test_without_redis_nothing_moves(pool_of: PoolOf, see: See) -> None:
+    for replicas in (0, 5):
+        seen = replace(see(replicas), queue=QueueSeen.unreachable("Redis: refused"))
+        decided = watched(pool_of(), seen)
+        assert (decided.replicas, decided.reason) == (replicas, Reason.HOLD_SIGNAL)
+        assert status(decided, "SignalAvailable") is False
+        assert status(decided, "Ready") is False
+        assert "refused" in decided.message
+
+
+def test_an_outage_starts_the_down_window_anew(pool_of: PoolOf, see: See) -> None:
+    spec = pool_of(stabilizationSeconds={"down": 60})
+    away = replace(see(4), queue=QueueSeen.unreachable("away"))
+    history = watched(spec, see(4), 300.0).history
+    history = plan(spec, replace(away, now=1001.0), history).history
+    back = plan(spec, see(4, now=1002.0), history)
+    assert back.replicas == 4
+    assert plan(spec, see(4, now=1062.0), back.history).replicas < 4
+
+
+def test_the_fallback_comes_after_its_time_also_at_zero_and_takes_nobody(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(fallback={"afterSeconds": 300, "replicas": 2})
+    for replicas, expected in ((0, 2), (1, 2), (5, 5)):
+        away = replace(see(replicas), queue=QueueSeen.unreachable("away"))
+        assert watched(spec, away, 299.0).replicas == replicas
+        fallen = watched(spec, away, 300.0)
+        assert (fallen.replicas, fallen.reason) == (expected, Reason.FALLBACK)
+
+
+def test_the_time_without_a_signal_survives_a_restart_through_the_status(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(fallback={"afterSeconds": 300, "replicas": 2})
+    away = replace(see(0), queue=QueueSeen.unreachable("away"))
+    assert plan(spec, away, History(signal_lost_at=700.0)).replicas == 2
+
+
+def test_a_new_redis_is_not_believed_but_wakes_a_worker(pool_of: PoolOf, see: See) -> None:
+    held = watched(pool_of(), see(3, waiting=500, trusted=False))
+    assert (held.replicas, held.reason) == (3, Reason.HOLD_UNTRUSTED)
+    assert plan(pool_of(), see(0, waiting=1, trusted=False), History()).replicas == 1
+
+
+def test_ready_pods_without_heartbeats_hold(pool_of: PoolOf, see: See) -> None:
+    for more in ({}, {"in_flight": 1}, {"waiting": 500}):
+        decided = watched(pool_of(), see(3, heard=False, **more))
+        assert (decided.replicas, decided.reason) == (3, Reason.HOLD_HEARTBEATS)
+
+
+def test_a_pod_that_has_just_become_ready_may_take_its_time_to_be_heard(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = see(1, heard=False, waiting=1)
+    young = tuple(replace(pod, age_seconds=25.0) for pod in seen.pods)
+    assert plan(pool_of(), replace(seen, pods=young), History()).reason is Reason.STEADY
+
+
+def test_one_silent_pod_among_others_stays_while_unheard_tasks_are_in_flight(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(maxStep={"down": 9})
+    seen = see(3)
+    heard = replace(seen, workers=seen.workers[:2])
+    assert watched(spec, heard).replicas == 0
+    unheard = replace(heard, queue=replace(heard.queue, in_flight=1, audio_seconds=60.0))
+    assert watched(spec, unheard).replicas == 1
+
+
+def test_a_pause_leaves_what_it_finds_and_a_pause_at_a_number_goes_there(
+    pool_of: PoolOf, see: See
+) -> None:
+    found = watched(pool_of(paused=True), see(3, waiting=500))
+    assert (found.replicas, found.reason) == (3, Reason.PAUSED)
+    assert status(found, "Paused") is True
+    at_five = pool_of(paused={"replicas": 5})
+    assert plan(at_five, see(3), History()).replicas == 5
+    assert plan(at_five, see(6, busy=1), History()).replicas == 5
+    assert plan(at_five, see(6, busy=6), History()).replicas == 6, "busy ones finish first"
+
+
+def test_a_dry_run_decides_the_same_and_does_not_act(pool_of: PoolOf, see: See) -> None:
+    seen = see(0, waiting=500)
+    dry, wet = plan(pool_of(dryRun=True), seen, History()), plan(pool_of(), seen, History())
+    assert (dry.replicas, dry.reason) == (wet.replicas, wet.reason)
+    assert (dry.act, wet.act) == (False, True)
+    assert status(dry, "ScalingActive") is False
+
+
+def test_a_start_that_eats_the_target_is_told_and_does_not_explode(
+    pool_of: PoolOf, see: See
+) -> None:
+    """58 s under a target of 60 s, two minutes of work: dividing by what is left asks for 60."""
+    spec = pool_of(maxReplicas=200)
+    for startup, told in ((58.0, False), (60.0, True), (90.0, True)):
+        seen = see(0, waiting=20, audio_seconds=1200.0, known_startup_seconds=startup)
+        decided = plan(spec, seen, History())
+        assert decided.desired in (4, 5)
+        assert status(decided, "TargetUnreachable") is told
+
+
+def test_pods_without_a_node_stop_the_way_up(pool_of: PoolOf, see: See) -> None:
+    decided = plan(pool_of(), see(3, nodeless=1, busy=2, waiting=500), History())
+    assert (decided.replicas, decided.reason) == (3, Reason.HOLD_CAPACITY)
+    assert status(decided, "CapacityUnavailable") is True
+    assert status(decided, "Ready") is False
+
+
+def test_after_the_time_out_pods_without_a_node_are_given_up_and_tried_again_later(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(unschedulableTimeoutSeconds=600)
+    short = see(4, nodeless=2, nodeless_seconds=601.0, busy=2, waiting=500)
+    given_up = plan(spec, short, History())
+    assert given_up.replicas == 2
+    assert given_up.cordon == (), "only what has no node goes"
+    blocked = plan(spec, see(2, busy=2, waiting=500, now=1500.0), given_up.history)
+    assert (blocked.replicas, blocked.reason) == (2, Reason.HOLD_CAPACITY)
+    assert status(blocked, "CapacityUnavailable") is True
+    retried = plan(spec, see(2, busy=2, waiting=500, now=1600.0), blocked.history)
+    assert retried.replicas > 2
+
+
+def test_one_worker_is_asked_for_without_end_while_a_task_waits(pool_of: PoolOf, see: See) -> None:
+    alone = see(1, nodeless=1, nodeless_seconds=9000.0, waiting=3)
+    assert plan(pool_of(), alone, History()).replicas == 1
+
+
+def test_a_pool_that_somebody_else_owns_is_left_alone(pool_of: PoolOf, see: See) -> None:
+    hold = Hold("Conflict", "OlderPool", "WorkerPool 'a' is older")
+    decided = watched(pool_of(minReplicas=4), see(2, waiting=500, hold=hold))
+    assert (decided.replicas, decided.reason) == (2, Reason.HOLD_CONFLICT)
+    assert status(decided, "Conflict") is True
+    mismatch = Hold("PoolMismatch", "OtherPool", "serves 'b'")
+    decided = watched(pool_of(), see(2, hold=mismatch))
+    assert decided.replicas == 2
+    assert status(decided, "PoolMismatch") is True
+    assert status(decided, "Conflict") is False
+
+
+def test_another_writer_is_left_alone_longer_each_time(pool_of: PoolOf, see: See) -> None:
+    spec = pool_of(maxReplicas=4)
+    first = plan(spec, see(6, written=3), watched(spec, see(3, written=3)).history)
+    assert (first.replicas, first.reason) == (6, Reason.HOLD_CONFLICT)
+    assert status(first, "Conflict") is True
+    assert plan(spec, see(6, written=3, now=1059.0), first.history).replicas == 6
+    later = plan(spec, see(6, written=3, now=1061.0), first.history)
+    assert (later.replicas, later.reason) == (4, Reason.SCALE_DOWN)
+    calm = plan(spec, see(4, written=4, now=1063.0), later.history)
+    again = plan(spec, see(6, written=4, now=1065.0), calm.history)
+    assert plan(spec, see(6, written=4, now=1180.0), again.history).reason is Reason.HOLD_CONFLICT
+    assert plan(spec, see(6, written=4, now=1186.0), again.history).reason is Reason.SCALE_DOWN
+
+
+@pytest.mark.parametrize("known", [0.0, 10.0])
+def test_without_a_measurement_one_worker_goes_ahead(
+    pool_of: PoolOf, see: See, known: float
+) -> None:
+    seen = see(0, waiting=500, known_throughput=known)
+    assert plan(pool_of(), seen, History()).replicas == (4 if known else 1)
+    told = pool_of(spec={"throughput": 10})
+    assert plan(told, seen, History()).replicas == 4
+
+
+def test_a_slow_figure_is_believed_only_while_tasks_wait(pool_of: PoolOf, see: See) -> None:
+    """Batches are not full under light load: it says nothing about how fast a worker can be."""
+    spec = pool_of()
+    fast = plan(spec, see(1, busy=1), History())
+    slow_worker = (replace(see(1, busy=1).workers[0], throughput=1.0),)
+    quiet = plan(spec, see(1, busy=1, workers=slow_worker, now=1300.0), fast.history)
+    assert quiet.throughput == 10.0
+    loaded = plan(spec, see(1, busy=1, waiting=9, workers=slow_worker, now=1300.0), fast.history)
+    assert 1.0 < loaded.throughput < 1.2
+
+
+def test_a_cordoned_worker_of_a_dead_operator_is_released(pool_of: PoolOf, see: See) -> None:
+    seen = see(1, waiting=1)
+    cordoned = replace(seen, workers=(replace(seen.workers[0], cordoned=True),))
+    assert plan(pool_of(), cordoned, History()).uncordon == ("pod-0.x",)
