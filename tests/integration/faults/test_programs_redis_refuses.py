@@ -45,7 +45,8 @@ def test_a_full_redis_refuses_and_its_queue_drains_to_the_end_with_a_new_worker(
     eventually(lambda: platform.api_log.events("queue_mended"))
     platform.raw.config_set("maxmemory", "0")
     platform.completed(platform.accepted(2))
-    assert len(platform.stored("results")) == len(tasks) + 2
+    # Under load an attempt may be lost and leave a result that only a sweep removes.
+    assert len({path.parent.name for path in platform.stored("results")}) == len(tasks) + 2
 
 
 def test_a_disk_without_room_under_everysec_refuses_until_there_is_room(
