@@ -67,7 +67,10 @@ class ApiProcess:
 
     def connections(self) -> int:
         """How many clients it is connected with."""
-        sockets = {os.readlink(link) for link in Path(f"/proc/{self.process.pid}/fd").iterdir()}
+        sockets = set()
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                sockets.add(os.readlink(link))
         rows = (row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:])
         ours = f":{self.address[1]:04X}"
         return sum(

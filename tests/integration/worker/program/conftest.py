@@ -11,7 +11,7 @@ import sys
 import threading
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,11 @@ class Process(subprocess.Popen[bytes]):
 
     def children(self) -> list[int]:
         """Ids of the processes that it started and that are alive."""
-        found = Path(f"/proc/{self.pid}/task").glob("*/children")
-        return [int(pid) for path in found for pid in path.read_text().split()]
+        found: list[int] = []
+        for path in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            with suppress(OSError):  # the thread has ended since it was listed
+                found += map(int, path.read_text().split())
+        return found
 
     async def said(self, text: str, *, times: int = 1, seconds: float = 30) -> str:
         """Its log, once it holds a text so many times."""
