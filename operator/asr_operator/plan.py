@@ -158,8 +158,12 @@ def _scaled(
 def _spare_the_busy(
     spec: PoolSpec, seen: Observation, verdict: Verdict, ordered: Sequence[Candidate]
 ) -> tuple[Verdict, Sequence[Candidate]]:
-    """Takes only what is idle. Of the rest that is too many, the workers are to be cordoned: they
-    finish, claim nothing more, and go when they are idle."""
+    """Takes only what is idle; also says whose workers are to be cordoned.
+
+    A busy worker claims on: with too many of them one is idle soon, and until then it helps. But
+    where the user wants fewer than the work does, none would ever be idle: there the busy ones are
+    cordoned, finish, and go.
+    """
     surplus = seen.replicas - verdict.replicas
     if surplus <= 0:
         return verdict, ()
@@ -167,15 +171,17 @@ def _spare_the_busy(
     victims = ordered[: max(0, surplus - not_there_yet)]
     heard = sum(each.busy for each in ordered)
     unheard = ceil(max(0, seen.queue.in_flight - heard) / (spec.slots_per_worker or 1))
-    free = not_there_yet
+    free: list[Candidate] = []
     for each in victims:
-        free += each.is_idle or (each.is_silent and unheard <= 0)
+        if each.is_idle or (each.is_silent and unheard <= 0):
+            free.append(each)
         unheard -= each.is_silent
-    if free >= surplus:
+    is_told = verdict.reason is Reason.PAUSED or seen.replicas > spec.scaling.max_replicas
+    replicas = seen.replicas - not_there_yet - len(free)
+    if replicas <= verdict.replicas:
         return verdict, victims
-    replicas = seen.replicas - free
     reason = verdict.reason
     if replicas == seen.replicas and reason is Reason.SCALE_DOWN:
         reason = Reason.HOLD_BUSY
-    message = f"{verdict.message}; {surplus - free} more go when they have finished"
-    return Verdict(replicas, reason, message), victims
+    message = f"{verdict.message}; {replicas - verdict.replicas} more go when they are idle"
+    return Verdict(replicas, reason, message), victims if is_told else free

@@ -103,16 +103,24 @@ def test_a_restart_at_load_moves_nothing_down(pool_of: PoolOf, see: See) -> None
     assert plan(pool_of(maxReplicas=3), see(6), History()).replicas == 6
 
 
-def test_busy_workers_stay_and_the_surplus_is_cordoned_until_it_is_done(
-    pool_of: PoolOf, see: See
-) -> None:
+def test_busy_workers_stay_and_only_idle_ones_are_cordoned(pool_of: PoolOf, see: See) -> None:
     spec = pool_of(maxStep={"down": 8})
     decided = watched(spec, see(4, busy=3))
-    assert decided.replicas == 3
-    assert "pod-3.x" in decided.cordon, "the idle one"
-    assert len(decided.cordon) == 3, "one of the busy goes on"
+    assert (decided.replicas, decided.cordon) == (3, ("pod-3.x",))
     all_busy = watched(spec, see(4, busy=4))
     assert (all_busy.replicas, all_busy.reason) == (4, Reason.HOLD_BUSY)
+    assert all_busy.cordon == ()
+
+
+def test_where_the_user_wants_fewer_than_the_work_the_surplus_claims_no_more(
+    pool_of: PoolOf, see: See
+) -> None:
+    """It would never be idle: there is always more work."""
+    lowered = pool_of(maxReplicas=2, maxStep={"down": 8})
+    decided = watched(lowered, see(4, busy=4, waiting=500))
+    assert (decided.replicas, len(decided.cordon)) == (4, 2)
+    paused = plan(pool_of(paused={"replicas": 3}), see(4, busy=4, waiting=500), History())
+    assert (paused.replicas, len(paused.cordon)) == (4, 1)
 
 
 def test_work_that_comes_back_uncordons_at_once(pool_of: PoolOf, see: See) -> None:
