@@ -14,6 +14,8 @@ import logging
 import statistics
 import tempfile
 import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
@@ -30,6 +32,7 @@ from asr_operator.metrics import OperatorMetrics
 from asr_operator.pool_loop import PoolLoop
 from asr_operator.pool_queue import PoolQueue
 from asr_operator.pool_status import parse_spec
+from asr_operator.spec import PoolSpec
 from cluster_lab import RedisProgram, Scene, on_kmock
 
 Times = list[float]
@@ -54,32 +57,51 @@ async def submit(scene: Scene, count: int) -> None:
     await connection.close()
 
 
-async def measure(scene: Scene, loop: PoolLoop, rounds: int) -> tuple[Times, Times]:
-    """Seconds of `rounds` ticks, and of as many readings of the queue."""
-    pool = await loop.cluster.pool(scene.namespace, "gpu")
-    assert pool is not None
-    ticks, looks = [], []
-    for _ in range(rounds):
+@dataclass
+class Subject:
+    """An operator's loop over one pool, and what was measured of it, in seconds."""
+
+    loop: PoolLoop
+    spec: PoolSpec
+    ticks: Times = field(default_factory=list)
+    looks: Times = field(default_factory=list)
+
+    async def measure(self) -> None:
+        """One tick, and one reading of the queue."""
         started_at = time.perf_counter()
-        await loop.tick()
-        ticks.append(time.perf_counter() - started_at)
-        started_at = time.perf_counter()
-        await loop.queue.look(parse_spec(pool))
-        looks.append(time.perf_counter() - started_at)
-    return ticks, looks
+        await self.loop.tick()
+        ticked_at = time.perf_counter()
+        await self.loop.queue.look(self.spec)
+        self.ticks.append(ticked_at - started_at)
+        self.looks.append(time.perf_counter() - ticked_at)
 
 
 async def run(depths: list[int], rounds: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        server = RedisProgram(Path(folder)).start()
-        try:
-            async with on_kmock(server, Path(folder)) as scene:
-                await bench(scene, depths, rounds)
-        finally:
-            server.kill()
+    """Depth beside depth, in turn, so that whatever else this machine does falls on both."""
+    async with AsyncExitStack() as stack:
+        subjects = [await prepared(stack, depth) for depth in depths]
+        for subject in subjects * 5:
+            await subject.measure()
+        for subject in subjects:
+            subject.ticks.clear()
+            subject.looks.clear()
+        for subject in subjects * rounds:
+            await subject.measure()
+    for depth, each in zip(depths, subjects, strict=True):
+        print(f"{depth:>7} waiting: tick {told(each.ticks)}, of it the queue {told(each.looks)}")
+    first, last = subjects[0], subjects[-1]
+    for what, less, more in (("tick", first.ticks, last.ticks), ("queue", first.looks, last.looks)):
+        ratio = statistics.median(more) / statistics.median(less)
+        print(f"{what}: {ratio:.2f} times as long with {depths[-1]} as with {depths[0]}")
 
 
-async def bench(scene: Scene, depths: list[int], rounds: int) -> None:
+async def prepared(stack: AsyncExitStack, depth: int) -> Subject:
+    """A Redis of its own, with so many tasks waiting, and a loop that looks at it."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    server = RedisProgram(folder).start()
+    stack.callback(server.kill)
+    scene = await stack.enter_async_context(on_kmock(server, folder))
+    stack.push_async_callback(scene.close)
     await scene.admin.secret(scene.namespace, "redis", url=scene.redis.url)
     await scene.deployment(2)
     await scene.pool(scaling={"paused": True})
@@ -91,19 +113,12 @@ async def bench(scene: Scene, depths: list[int], rounds: int) -> None:
     queue = PoolQueue(cluster, scene.namespace, OperatorSettings(_env_file=None))
     metrics = OperatorMetrics(CollectorRegistry())
     loop = PoolLoop(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
-    submitted, medians = 0, []
-    for depth in depths:
-        await submit(scene, depth - submitted)
-        submitted = depth
-        await settle(scene)
-        await measure(scene, loop, 5)
-        ticks, looks = await measure(scene, loop, rounds)
-        medians.append((statistics.median(ticks), statistics.median(looks)))
-        print(f"{depth:>7} waiting: tick {told(ticks)}, of it the queue {told(looks)}")
-    for what, first, last in zip(("tick", "queue"), medians[0], medians[-1], strict=True):
-        print(f"{what}: {last / first:.2f} times as long with {depths[-1]} as with {depths[0]}")
-    await loop.close()
-    await scene.close()
+    stack.push_async_callback(loop.close)
+    await submit(scene, depth)
+    await settle(scene)
+    pool = await cluster.pool(scene.namespace, "gpu")
+    assert pool is not None
+    return Subject(loop, parse_spec(pool))
 
 
 async def settle(scene: Scene) -> None:

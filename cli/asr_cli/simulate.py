@@ -169,11 +169,15 @@ def _print(scenario: Scenario, entries: list[Entry], objective: float) -> None:
     )
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(COLUMNS):
-        table.add_column(column, justify="left" if number < 2 else "right")
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for entry in entries:
         table.add_row(*row(entry))
     console = Console()
     console.print(table)
+    for entry in entries:
+        if entry.tried > 1:
+            best = f"{entry.policy} at its best of {entry.tried}: {entry.setting}"
+            console.print(f"  {best}", highlight=False, soft_wrap=True)
     for line in judgements(entries, objective):
-        console.print(f"  {line}", highlight=False)
+        console.print(f"  {line}", highlight=False, soft_wrap=True)
     console.print()
