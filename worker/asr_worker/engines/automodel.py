@@ -59,6 +59,7 @@ class AutoModelEngine:
         self.model_id = folder.model_id
         self.device = device
         self.supports = FEATURES.get(folder.architecture, frozenset())
+        self.languages: frozenset[str] = frozenset()
         self._folder = folder
         self._punc_model = punc_model
         self._threads = thread_count(cpu_threads)

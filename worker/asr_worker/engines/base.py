@@ -73,6 +73,10 @@ class Engine(Protocol):
     def supports(self) -> frozenset[Feature]:
         """Which options it heeds and which fields it fills."""
 
+    @property
+    def languages(self) -> frozenset[str]:
+        """The codes that `language` may ask for; empty where the engine does not know them."""
+
     def load(self) -> None:
         """Read the weights. Raises ModelNotLoaded."""
 

@@ -28,8 +28,12 @@ def load_engine(settings: WorkerSettings) -> Engine:
         raise ModelNotLoaded("a punctuation model needs engine auto or automodel")
     engine: Engine
     if fits and settings.engine != "automodel" and not settings.punc_model:
-        engine = SenseVoiceEngine(folder, device, settings.cpu_threads)
+        engine = SenseVoiceEngine(
+            folder, device, settings.cpu_threads, precision=settings.precision
+        )
     else:
+        if settings.precision != "float32":
+            raise ModelNotLoaded(f"precision {settings.precision} is for engine sensevoice only")
         engine = AutoModelEngine(
             folder, device, settings.cpu_threads, punc_model=settings.punc_model
         )

@@ -1,9 +1,9 @@
 """SenseVoiceSmall on whole batches of segments from many tasks.
 
-FunASR's `AutoModel` runs one file at a time; this calls the same modules (encoder, CTC head,
-tokenizer) on padded batches with each segment's own language and text normalisation. The text is
-the same as `AutoModel.generate` gives; the encoder masks padding in attention and in its memory
-blocks, so what shares a batch changes nothing.
+FunASR's `AutoModel` runs one file at a time; this runs the same weights (encoder, CTC head,
+tokenizer) on batches with each segment's own language and text normalisation. The text is the same
+as `AutoModel.generate` gives; each segment attends to and remembers itself alone, so what shares a
+batch changes nothing.
 
 Source: `funasr.models.sense_voice.model.SenseVoiceSmall.inference`.
 """
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from asr_core.errors import EngineFailed
+from asr_core.settings import Precision
 from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
 from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import (
@@ -27,6 +28,8 @@ from asr_worker.engines.funasr_models import (
     quiet,
     thread_count,
 )
+from asr_worker.engines.precision import lowered
+from asr_worker.engines.sanm import SanmEncoder
 from asr_worker.engines.tags import is_tag, parse_tags
 from asr_worker.engines.words import TimedToken, group_words
 from asr_worker.pcm import SAMPLE_RATE
@@ -35,6 +38,7 @@ ARCHITECTURE: Final = "SenseVoiceSmall"
 # Four query frames go before the audio: language, event, emotion, text normalisation.
 QUERY_FRAMES: Final = 4
 EVENT_EMOTION_QUERIES: Final = (1, 2)
+_NO_LANGUAGES: Final = frozenset({"auto", "nospeech"})
 # The CTC head runs on this many frames at a time: 25,055 outputs each, 0.4 GB in all.
 HEAD_FRAMES: Final = 4096
 # FunASR's alignment puts a token half a frame before its index.
@@ -49,11 +53,20 @@ class SenseVoiceEngine:
         {"language", "itn", "timestamps", "emotion", "events"}
     )
 
-    def __init__(self, folder: ModelFolder, device: str, cpu_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: ModelFolder,
+        device: str,
+        cpu_threads: int | None = None,
+        *,
+        precision: Precision = "float32",
+    ) -> None:
         self.model_id = folder.model_id
         self.device = device
         self._folder = folder
         self._threads = thread_count(cpu_threads)
+        self._precision: Precision = precision
+        self.languages: frozenset[str] = frozenset()
         self._model: Any = None
 
     def load(self) -> None:
@@ -76,8 +89,10 @@ class SenseVoiceEngine:
         self._features = FeatureExtractor(parts["frontend"], self.device)
         self._tokenizer = parts["tokenizer"]
         self._languages: dict[str, int] = model.lid_dict
+        self.languages = frozenset(self._languages) - _NO_LANGUAGES
         self._styles: dict[str, int] = model.textnorm_dict
-        self._model = model.eval()
+        self._model = lowered(model.eval(), self._precision, self.device)
+        self._encoder = SanmEncoder(self._model.encoder)
 
     def warm_up(self) -> None:
         """One short and one long batch, the shapes that work will have."""
@@ -93,13 +108,13 @@ class SenseVoiceEngine:
         with torch.inference_mode():
             features, lengths = self._features([segment.pcm for segment in batch])
             encoded, frames = self._encode(features, lengths, batch)
-            ids, confidences = self._best_path(encoded, frames)
+            ids, confidences = self._best_path(encoded)
         return [self._text(*path) for path in _split(ids, confidences, frames)]
 
     def _encode(
         self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
     ) -> tuple[torch.Tensor, list[int]]:
-        """Encoder output (batch, frames, size), and each segment's frames with its queries."""
+        """Encoder output (all frames, size), and each segment's frames with its queries."""
         queries = torch.tensor(
             [
                 [
@@ -111,23 +126,25 @@ class SenseVoiceEngine:
             ],
             device=self.device,
         )
-        speech = torch.cat([self._model.embed(queries), features.to(self.device)], dim=1)
-        frames = lengths + QUERY_FRAMES
-        encoded, _ = self._model.encoder(speech, frames.to(self.device))
-        return encoded, frames.tolist()
+        asked = self._model.embed(queries).to(features.dtype)
+        frames = (lengths + QUERY_FRAMES).tolist()
+        segments = [
+            torch.cat([query, feature[: count - QUERY_FRAMES]])
+            for query, feature, count in zip(asked, features, frames, strict=True)
+        ]
+        return self._encoder(segments), frames
 
     def _best_path(
-        self, encoded: torch.Tensor, frames: Sequence[int]
+        self, encoded: torch.Tensor
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Best token of each frame and its probability, of all segments without their padding."""
-        valid = torch.cat([row[:count] for row, count in zip(encoded, frames, strict=True)])
+        """Best token of each frame and its probability."""
         ids, confidences = [], []
-        for part in valid.split(HEAD_FRAMES):
-            logits = self._model.ctc.ctc_lo(part)
+        for part in encoded.split(HEAD_FRAMES):
+            logits = self._model.ctc.ctc_lo(part).float()
             best, index = logits.max(dim=-1)
             ids.append(index)
             confidences.append((best - logits.logsumexp(dim=-1)).exp())
-        return torch.cat(ids).cpu().numpy(), torch.cat(confidences).float().cpu().numpy()
+        return torch.cat(ids).cpu().numpy(), torch.cat(confidences).cpu().numpy()
 
     def _text(
         self, path: npt.NDArray[np.int64], confidences: npt.NDArray[np.float32]

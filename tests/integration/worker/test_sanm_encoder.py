@@ -1,0 +1,76 @@
+"""The encoder for inference gives what FunASR's own forward gives, however its segments lie."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from asr_core.settings import Precision, WorkerSettings
+from asr_worker.audio import decode
+from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
+from asr_worker.engines.choose import load_engine
+from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model
+from asr_worker.engines.precision import lowered
+from asr_worker.engines.sanm import EndToEnd, SanmEncoder, SideBySide
+from asr_worker.engines.sensevoice import SenseVoiceEngine
+
+LENGTHS = (5, 33, 1, 97, 40)
+
+
+@pytest.fixture(scope="module", params=["random", "embedded"])
+def encoder(request: pytest.FixtureRequest) -> Any:
+    folder: Path = request.getfixturevalue(f"{request.param}_folder")
+    with contextlib.redirect_stdout(io.StringIO()):
+        from funasr import AutoModel
+
+        model, _ = AutoModel.build_model(model=str(folder), device="cpu", **SAFE_OPTIONS)
+    return model.eval().encoder
+
+
+@pytest.mark.parametrize("layout", ["end to end", "side by side"])
+def test_every_frame_is_that_of_funasr_whatever_shares_the_batch(encoder: Any, layout: str) -> None:
+    segments = [torch.randn(length, 560) for length in LENGTHS]
+    laid = EndToEnd(LENGTHS) if layout == "end to end" else SideBySide(LENGTHS, "cpu")
+    with torch.inference_mode():
+        alone = [
+            encoder(segment[None].clone(), torch.tensor([len(segment)]))[0][0]
+            for segment in segments
+        ]
+        together = SanmEncoder(encoder).run(segments, laid)
+    assert torch.allclose(together, torch.cat(alone), atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_lower_precision_still_says_the_words_of_the_demo(
+    embedded_folder: Path, precision: Precision
+) -> None:
+    if precision == "int8" and not torch.cpu._is_vnni_supported():
+        pytest.skip("int8 needs a CPU with VNNI")
+    engine = SenseVoiceEngine(find_model(str(embedded_folder)), "cpu", 1, precision=precision)
+    engine.load()
+    (speech, *_), words = decode(embedded_folder / "demo.wav"), (embedded_folder / "demo.txt")
+    said = engine.transcribe([SegmentAudio(speech), SegmentAudio(speech[: len(speech) // 2])])
+    assert said[0].text == words.read_text().strip()
+    assert said[0].words
+
+
+def test_int8_is_refused_on_a_gpu_and_without_vnni(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = torch.nn.Linear(1, 1)
+    with pytest.raises(ModelNotLoaded, match="for CPUs"):
+        lowered(model, "int8", "cuda:0")
+    monkeypatch.setattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    with pytest.raises(ModelNotLoaded, match="VNNI"):
+        lowered(model, "int8", "cpu")
+
+
+def test_a_precision_is_refused_where_the_engine_has_none() -> None:
+    settings = WorkerSettings(
+        _env_file=None, engine="automodel", precision="bfloat16", use_gpu=False
+    )
+    with pytest.raises(ModelNotLoaded, match="engine sensevoice only"):
+        load_engine(settings)

@@ -1,0 +1,39 @@
+"""In which numbers a model computes: float32, bfloat16, or integers of eight bits.
+
+int8 quantises the weights of linear layers once and their inputs anew in each call (torch's dynamic
+quantisation); the rest stays float32. An input's range is that of the whole call, so what shares a
+batch may change a rounding, and now and then a word.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+from asr_core.settings import Precision
+from asr_worker.engines.base import ModelNotLoaded
+
+
+def lowered(model: Any, precision: Precision, device: str) -> Any:
+    """The model in `precision`. Raises ModelNotLoaded where the device lacks it."""
+    if precision == "int8":
+        return _quantised(model, device)
+    if precision == "bfloat16":
+        return model.bfloat16()
+    return model
+
+
+def _quantised(model: Any, device: str) -> Any:
+    if device != "cpu":
+        raise ModelNotLoaded("int8 is for CPUs; on a GPU ASR_PRECISION is float32 or bfloat16")
+    if not torch.cpu._is_vnni_supported():
+        # Without it the kernels add up in 16 bits, which overflow.
+        raise ModelNotLoaded("int8 needs a CPU with VNNI (AVX-512 VNNI or AVX-VNNI); use float32")
+    torch.backends.quantized.engine = "onednn"
+    with warnings.catch_warnings():  # it is to move to another package one day
+        warnings.simplefilter("ignore")
+        from torch.ao.quantization import quantize_dynamic
+
+        return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
