@@ -1,0 +1,53 @@
+"""Why a recording could not be fetched, hung into the tree of `asr_core.errors`.
+
+RequestError
+└── UrlRefused (asr_api.errors)         url_refused        it leads inward
+PermanentTaskError
+├── UrlNotFound                         url_not_found      404 or 410
+├── FetchRejected                       fetch_rejected     another reply that will not change
+├── FetchTooLarge                       too_large
+└── FetchTooSlow                        fetch_timeout      not whole within the time allowed
+TransientTaskError
+├── FetchUnavailable                    fetch_unavailable  no connection, 5xx, 408, 429, cut off
+└── FetchSilent                         fetch_timeout      the server fell silent
+"""
+
+from __future__ import annotations
+
+from asr_core.errors import PermanentTaskError, TransientTaskError
+
+
+class UrlNotFound(PermanentTaskError):
+    """The server knows no such thing."""
+
+    code = "url_not_found"
+
+
+class FetchRejected(PermanentTaskError):
+    """The server answers, and not with a recording."""
+
+    code = "fetch_rejected"
+
+
+class FetchTooLarge(PermanentTaskError):
+    """More bytes than an upload may have."""
+
+    code = "too_large"
+
+
+class FetchTooSlow(PermanentTaskError):
+    """The download takes longer than it may."""
+
+    code = "fetch_timeout"
+
+
+class FetchUnavailable(TransientTaskError):
+    """The server cannot be reached, or cannot answer now."""
+
+    code = "fetch_unavailable"
+
+
+class FetchSilent(TransientTaskError):
+    """The server fell silent."""
+
+    code = "fetch_timeout"

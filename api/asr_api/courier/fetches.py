@@ -1,0 +1,167 @@
+"""Fetches recordings and brings them where an upload would have: spool, probe, store, queue."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from structlog.contextvars import bound_contextvars
+
+from asr_api.courier.download import DownloadLimits, download
+from asr_api.courier.egress import Egress
+from asr_api.courier.metrics import CourierMetrics
+from asr_api.probe.pool import ProbePool
+from asr_api.spool import Spool
+from asr_core.errors import (
+    AsrError,
+    DependencyError,
+    QueueUnavailable,
+    TransientTaskError,
+)
+from asr_core.logs import business_event, get_logger
+from asr_core.queue import Fetch, Fetching, FetchTrouble, Outcome
+from asr_core.settings import CourierSettings
+from asr_core.store import Store
+from asr_core.task import State, audio_path
+
+_log = get_logger("asr_api.courier.fetches")
+
+
+class Fetches:
+    """The fetching side of the courier."""
+
+    name = "fetches"
+
+    def __init__(
+        self,
+        fetching: Fetching,
+        egress: Egress,
+        spool: Spool,
+        probes: ProbePool,
+        store: Store,
+        metrics: CourierMetrics,
+        settings: CourierSettings,
+    ) -> None:
+        self._fetching = fetching
+        self._egress = egress
+        self._spool = spool
+        self._probes = probes
+        self._store = store
+        self._metrics = metrics
+        self._settings = settings
+        self._limits = DownloadLimits(
+            max_bytes=settings.max_upload_bytes,
+            idle_seconds=settings.fetch_idle_seconds,
+            total_seconds=settings.fetch_timeout_seconds,
+        )
+
+    async def take(self, limit: int, busy: Mapping[str, int]) -> Sequence[Fetch]:
+        return await self._fetching.take(
+            token=secrets.token_hex(8),
+            limit=limit,
+            per_line=self._settings.fetches_per_host,
+            busy=busy,
+        )
+
+    async def run(self, fetch: Fetch) -> None:
+        """Bring one recording, under a lease that is renewed meanwhile."""
+        with bound_contextvars(task_id=fetch.task.task_id):
+            work = asyncio.create_task(self._bring(fetch))
+            lease = asyncio.create_task(self._keep(fetch))
+            try:
+                await asyncio.wait({work, lease}, return_when=asyncio.FIRST_COMPLETED)
+                if not work.done():
+                    self._tell("dropped", reason=lease.result())
+                    return
+                await self._judge(fetch, work)
+            except asyncio.CancelledError:  # the courier stops: another one may begin at once
+                await _end(work, lease)
+                await self._fetching.failed(
+                    fetch, FetchTrouble.POSTPONE, code="", message="", backoff_seconds=0
+                )
+                raise
+            finally:
+                await _end(work, lease)
+
+    async def _bring(self, fetch: Fetch) -> Outcome:
+        task = fetch.task
+        async with self._spool.file() as file:
+            await download(self._egress, task.source_url, file, self._limits)
+            report = await self._probes.probe(file.path)
+            await self._store.put_file(audio_path(task.task_id), file.path)
+            outcome = await self._fetching.fetched(
+                fetch,
+                size_bytes=file.size,
+                duration_seconds=report.duration_seconds,
+                content_type=report.content_type,
+            )
+        if outcome is Outcome.GONE:  # deleted meanwhile, with what its record pointed to
+            await self._store.delete(audio_path(task.task_id))
+        return outcome
+
+    async def _keep(self, fetch: Fetch) -> str:
+        """Returns why the task is no longer this courier's."""
+        lease_seconds = self._settings.lease_seconds
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
+        while True:
+            await asyncio.sleep(lease_seconds / 3)
+            try:
+                outcome = await self._fetching.renew(fetch)
+            except QueueUnavailable:
+                if loop.time() - renewed_at > lease_seconds:
+                    return "Redis is away"
+                continue
+            if outcome is not Outcome.OK:
+                return outcome.value
+            renewed_at = loop.time()
+
+    async def _judge(self, fetch: Fetch, work: asyncio.Task[Outcome]) -> None:
+        error = work.exception()
+        if error is None:
+            outcome = work.result()
+            if outcome is Outcome.OK:
+                self._tell("fetched")
+            else:
+                self._tell("dropped", reason=outcome.value)
+            return
+        if not isinstance(error, AsrError):
+            raise error
+        trouble = _trouble(error)
+        state = await self._fetching.failed(
+            fetch,
+            trouble,
+            code=error.code,
+            message=error.message,
+            not_before_seconds=error.retry_after_seconds or 0,
+        )
+        if state is State.FAILED:
+            business_event("task_failed", task_id=fetch.task.task_id, code=error.code)
+            self._tell("failed", code=error.code, reason=error.message)
+        elif state is None:
+            self._tell("dropped", reason="it has ended meanwhile")
+        else:
+            postponed = trouble is FetchTrouble.POSTPONE
+            self._tell(
+                "postponed" if postponed else "retried", code=error.code, reason=error.message
+            )
+
+    def _tell(self, outcome: str, **fields: object) -> None:
+        self._metrics.fetches.labels(outcome=outcome).inc()
+        _log.info(f"fetch_{outcome}", **fields)
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _trouble(error: AsrError) -> FetchTrouble:
+    if isinstance(error, DependencyError):
+        return FetchTrouble.POSTPONE
+    if isinstance(error, TransientTaskError):
+        return FetchTrouble.TRANSIENT
+    return FetchTrouble.PERMANENT

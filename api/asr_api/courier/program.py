@@ -1,0 +1,135 @@
+"""The courier as a program: `asr courier`. SIGTERM ends it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, start_http_server
+
+from asr_api.courier.deliveries import Deliveries
+from asr_api.courier.egress import Egress
+from asr_api.courier.errands import Errands
+from asr_api.courier.fetches import Fetches
+from asr_api.courier.metrics import CourierMetrics
+from asr_api.courier.reach import Reach
+from asr_api.descriptors import raise_file_limit
+from asr_api.probe.pool import ProbePool
+from asr_api.services import probe_limits
+from asr_api.spool import Spool
+from asr_core.errors import DependencyError, SchemaMismatch
+from asr_core.logs import configure_logging, get_logger
+from asr_core.queue import Fetch, Fetching, Outbox, RedisConnection, Webhook
+from asr_core.settings import CourierSettings
+from asr_core.store import Store
+
+GAUGES_SECONDS = 5.0
+JOIN_SECONDS = 2.0
+LEASE_TIMEOUTS = 3  # a webhook's lease, by what one try may take
+_REDIS_RETRIES = 2
+_log = get_logger("asr_api.courier")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What has a life of its own."""
+
+    settings: CourierSettings
+    connection: RedisConnection
+    outbox: Outbox
+    fetching: Fetching
+    metrics: CourierMetrics
+    errands: tuple[Errands[Webhook], Errands[Fetch]]
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT. Raises SchemaMismatch."""
+    settings = CourierSettings()
+    configure_logging(settings, "courier")
+    raise_file_limit()
+    asyncio.run(_until_signalled(settings))
+
+
+async def _until_signalled(settings: CourierSettings) -> None:
+    working = asyncio.create_task(run_courier(settings))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, working.cancel)
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def run_courier(settings: CourierSettings) -> None:
+    """Deliver and fetch until cancelled; then finish what is in hand, within the grace period."""
+    async with AsyncExitStack() as stack:
+        parts = await _build(settings, stack)
+        await _join(parts.connection)
+        _log.info("courier_ready", webhooks=bool(settings.webhook_secret))
+        loops = [asyncio.create_task(errands.take_until_cancelled()) for errands in parts.errands]
+        loops.append(asyncio.create_task(_show_gauges(parts)))
+        try:
+            await asyncio.gather(*loops)
+        finally:
+            _log.info("courier_stops")
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+            await asyncio.gather(
+                *(errands.finish(settings.grace_seconds) for errands in parts.errands)
+            )
+
+
+async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
+    metrics = CourierMetrics(CollectorRegistry())
+    ProcessCollector(registry=metrics.registry)
+    GCCollector(registry=metrics.registry)
+    if settings.metrics_port:
+        server, _ = start_http_server(settings.metrics_port, registry=metrics.registry)
+        stack.callback(server.server_close)
+        stack.callback(server.shutdown)
+    connection = RedisConnection(settings, retries=_REDIS_RETRIES)
+    stack.push_async_callback(connection.close)
+    spool = Spool(settings.spool_dir, settings.spool_max_bytes)
+    spool.open()
+    stack.callback(spool.close)
+    probes = ProbePool(settings.probe_processes, probe_limits(settings))
+    stack.push_async_callback(probes.close)
+    egress = Egress(Reach(settings.allow_private_urls))
+    stack.push_async_callback(egress.close)
+    lease_seconds = LEASE_TIMEOUTS * settings.webhook_timeout_seconds
+    outbox = Outbox(connection, lease_seconds=lease_seconds)
+    fetching = Fetching(connection, settings)
+    store = Store.open(settings.store_url)
+    deliveries = Deliveries(outbox, egress, metrics, settings)
+    fetches = Fetches(fetching, egress, spool, probes, store, metrics, settings)
+    errands = (
+        Errands(deliveries, at_once=settings.webhooks_at_once),
+        Errands(fetches, at_once=settings.fetches_at_once),
+    )
+    return _Parts(settings, connection, outbox, fetching, metrics, errands)
+
+
+async def _join(connection: RedisConnection) -> None:
+    """Wait for Redis, however long. Raises SchemaMismatch."""
+    told = False
+    while True:
+        try:
+            return await connection.ready()
+        except SchemaMismatch:
+            raise
+        except DependencyError as error:
+            if not told:
+                _log.warning("courier_waits", what="redis", reason=error.message)
+            told = True
+            await asyncio.sleep(JOIN_SECONDS)
+
+
+async def _show_gauges(parts: _Parts) -> None:
+    while True:
+        try:
+            parts.metrics.show(await parts.outbox.depth(), await parts.fetching.depth())
+        except DependencyError:
+            parts.metrics.signal_lost()
+        await asyncio.sleep(GAUGES_SECONDS)

@@ -1,0 +1,42 @@
+"""The options of a submit, whether they came as a form or as JSON, checked against the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from asr_api.courier.reach import Reach
+from asr_api.courier.target import Target
+from asr_api.errors import UrlRefused
+from asr_api.options import SubmitOptions, parse_options
+from asr_core.errors import InvalidOption
+from asr_core.settings import ApiSettings, OutboundSettings
+
+
+def submit_options(fields: Iterable[tuple[str, str]], settings: ApiSettings) -> SubmitOptions:
+    """Raises InvalidOption or UrlRefused, naming the field."""
+    options = parse_options(fields, pools=settings.pools)
+    if options.webhook:
+        _check_webhook(options.webhook, settings)
+    return options
+
+
+def check_url(url: str, settings: OutboundSettings, *, param: str) -> Target:
+    """What is certain without looking its name up; the courier looks again before it calls.
+
+    Raises UrlRefused.
+    """
+    try:
+        target = Target.parse(url)
+        Reach(settings.allow_private_urls).check_early(target)
+    except UrlRefused as refused:
+        raise UrlRefused(refused.message, param=param) from None
+    return target
+
+
+def _check_webhook(url: str, settings: OutboundSettings) -> None:
+    if not settings.webhook_secret:
+        raise InvalidOption(
+            "Webhooks are not set up on this server: ASR_WEBHOOK_SECRET is not set.",
+            param="webhook",
+        )
+    check_url(url, settings, param="webhook")

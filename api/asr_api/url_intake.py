@@ -1,0 +1,115 @@
+"""Accepts a URL in the place of audio: 202 at once, the courier fetches it off the request path."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import uuid_utils
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from asr_api.courier.target import URL_MAX_CHARACTERS, Target
+from asr_api.intake import Caller, find_known, require_room, tell_submitted
+from asr_api.options import SubmitOptions
+from asr_api.services import Services
+from asr_api.submit_options import check_url, submit_options
+from asr_core.errors import InvalidOption, UploadTooLarge
+from asr_core.queue import Submission
+from asr_core.task import NewTask
+
+BODY_MAX_BYTES = 64 * 1024
+
+
+class UrlSubmit(BaseModel):
+    """Where a recording is, and what to do with it: the form's fields, as JSON."""
+
+    model_config = ConfigDict(extra="forbid", title="UrlSubmit")
+
+    url: str = Field(
+        max_length=URL_MAX_CHARACTERS,
+        description="http or https, on the public internet",
+        examples=["https://example.com/talks/monday.mp3"],
+    )
+    pool: str = Field("default", description="which workers: one pool per model")
+    lane: str = Field("normal", json_schema_extra={"enum": ["interactive", "normal", "batch"]})
+    language: str = Field("auto", description="`auto` or an ISO 639 code")
+    itn: bool = Field(False, description="digits and punctuation in the text")
+    hotwords: list[str] = Field([], description="words to favour")
+    channels: str = Field("mix", json_schema_extra={"enum": ["mix", "split"]})
+    webhook: str = Field(
+        "", max_length=URL_MAX_CHARACTERS, description="a URL that is told when the task has ended"
+    )
+
+    def fields(self) -> list[tuple[str, str]]:
+        """As the form would have brought them."""
+        told = [(name, str(getattr(self, name))) for name in _TEXTS]
+        return [*told, *(("hotwords", word) for word in self.hotwords)]
+
+
+_TEXTS = ("pool", "lane", "language", "itn", "channels", "webhook")
+
+
+def is_json(request: Request) -> bool:
+    """Whether the body is JSON, and so names a URL."""
+    content_type = request.headers.get("content-type", "").partition(";")[0]
+    return content_type.strip().lower() == "application/json"
+
+
+async def accept_url(request: Request, services: Services, caller: Caller) -> Submission:
+    """Take in a URL. Raises the errors of options and queue, and UrlRefused for what is certain
+    without looking the name up; the courier looks again.
+    """
+    body = await _read(request)
+    options = submit_options(body.fields(), services.settings)
+    target = check_url(body.url, services.settings, param="url")
+    await services.housekeeping.ensure_prepared()
+    await require_room(services, caller)
+    fingerprint = options.fingerprint(hashlib.sha256(f"url:{body.url}".encode()).hexdigest())
+    known = await find_known(services, caller, fingerprint)
+    if known is not None:
+        return known
+    return await _accept_new(services, caller, body.url, target, options, fingerprint)
+
+
+async def _accept_new(
+    services: Services,
+    caller: Caller,
+    url: str,
+    target: Target,
+    options: SubmitOptions,
+    fingerprint: str,
+) -> Submission:
+    task = NewTask(
+        task_id=str(uuid_utils.uuid7()),
+        pool=options.pool,
+        lane=options.lane,
+        tenant=caller.tenant,
+        filename=target.filename,
+        bytes=0,
+        duration_seconds=0,
+        options=options.task,
+        webhook=options.webhook,
+        source_url=url,
+        fingerprint=fingerprint,
+        idempotency_key=caller.idempotency_key,
+    )
+    submission = await services.producer.submit(task)
+    if submission.task_id == task.task_id:
+        services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
+        tell_submitted(task)
+    return submission
+
+
+async def _read(request: Request) -> UrlSubmit:
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > BODY_MAX_BYTES:
+            raise UploadTooLarge(f"A JSON body may have {BODY_MAX_BYTES} bytes.")
+    try:
+        return UrlSubmit.model_validate_json(bytes(content))
+    except ValidationError as error:
+        problem: Any = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in problem["loc"]) or None
+        raise InvalidOption(f"{name or 'The body'}: {problem['msg']}.", param=name) from None

@@ -1,0 +1,20 @@
+-- What became of one try: `done`, `retry` in `delay_ms`, or `dead`. Replies ok, fenced or gone. What was
+-- delivered is done, whoever has taken it since.
+local DEAD_LIMIT = 10000
+local key = K.webhook(args.id)
+local line, token, attempts = unpack(redis.call('HMGET', key, 'line', 'token', 'attempts'))
+if not line then return 'gone' end
+if args.outcome ~= 'done' and token ~= args.token then return 'fenced' end
+if args.outcome == 'retry' then
+  redis.call('HSET', key, 'attempts', attempts + 1, 'reason', args.reason, 'token', '')
+  line_up('webhook', line, args.id, now + args.delay_ms)
+  return 'ok'
+end
+if args.outcome == 'dead' then
+  redis.call('HSET', key, 'attempts', attempts + 1, 'reason', args.reason, 'token', '')
+  redis.call('XADD', K.webhooks_dead, 'MAXLEN', DEAD_LIMIT, '*', unpack(redis.call('HGETALL', key)))
+end
+leave_line('webhook', line, args.id)
+redis.call('ZREM', K.webhooks, args.id)
+redis.call('DEL', key)
+return 'ok'
