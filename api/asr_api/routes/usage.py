@@ -1,0 +1,107 @@
+"""`GET /api/v1/usage`."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, BeforeValidator, Field
+
+from asr_api.documented import documented_errors
+from asr_api.services import PrincipalOf, ServicesOf
+from asr_core.access import Usage
+from asr_core.errors import Forbidden, InvalidOption, QueueUnavailable
+from asr_core.queue.tenants import today
+from asr_core.task import TENANT_PATTERN
+
+KEPT_DAYS = 400
+DEFAULT_DAYS = 30
+
+router = APIRouter(tags=["operations"])
+
+
+def _only_iso(text: object) -> object:
+    """Pydantic would read a bare number as seconds since 1970."""
+    if isinstance(text, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        raise ValueError("a day is written as YYYY-MM-DD")
+    return text
+
+
+Day = Annotated[date, BeforeValidator(_only_iso)]
+
+
+class DayUsage(BaseModel):
+    """One day, in UTC; counted when a task completes."""
+
+    day: date
+    tasks: int
+    audio_seconds: float
+
+
+class TenantUsage(BaseModel):
+    """One tenant's days with completed tasks, and their sum."""
+
+    tenant: str
+    tasks: int
+    audio_seconds: float
+    days: list[DayUsage]
+
+
+class UsageBody(BaseModel):
+    """From the first day to the last, both included."""
+
+    first: date
+    last: date
+    tenants: list[TenantUsage] = Field(description="by name; without usage, none")
+
+    @classmethod
+    def of(cls, first: date, last: date, used: list[Usage]) -> UsageBody:
+        tenants = []
+        for name in sorted({u.tenant for u in used}):
+            own = [u for u in used if u.tenant == name]
+            days = [DayUsage(day=u.day, tasks=u.tasks, audio_seconds=u.audio_seconds) for u in own]
+            tenants.append(
+                TenantUsage(
+                    tenant=name,
+                    tasks=sum(u.tasks for u in own),
+                    audio_seconds=round(sum(u.audio_seconds for u in own), 3),
+                    days=days,
+                )
+            )
+        return cls(first=first, last=last, tenants=tenants)
+
+
+@router.get(
+    "/api/v1/usage",
+    response_model=UsageBody,
+    operation_id="usage",
+    summary="Audio transcribed, by tenant and day",
+    responses=documented_errors(InvalidOption, QueueUnavailable),
+)
+async def usage(
+    services: ServicesOf,
+    principal: PrincipalOf,
+    first: Annotated[
+        Day | None, Query(alias="from", description="30 days before `to`, if it is left out")
+    ] = None,
+    last: Annotated[Day | None, Query(alias="to", description="today, if it is left out")] = None,
+    tenant: Annotated[
+        str | None,
+        Query(pattern=TENANT_PATTERN, description="only this one; others' need scope `admin`"),
+    ] = None,
+) -> UsageBody:
+    """The key's own tenant; with the scope `admin` all of them. Kept for 400 days; of days before
+    or to come there is none.
+    """
+    if not principal.admin:
+        if tenant not in (None, principal.tenant):
+            raise Forbidden("this key lacks the scope 'admin', which other tenants' usage needs")
+        tenant = principal.tenant
+    last = last or today()
+    first = first or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS))
+    oldest = today() - timedelta(days=KEPT_DAYS)  # what is older has gone, and needs no look
+    newest = min(last, today())
+    used = await services.tenants.usage(max(first, oldest), newest, tenant)
+    return UsageBody.of(first, last, used)

@@ -1,0 +1,6 @@
+"""Who may do what: API keys, scopes and the limits of tenants, as plain data."""
+
+from asr_core.access.api_key import ApiKey, Scope, key_digest, new_secret
+from asr_core.access.limits import TenantLimits, Usage
+
+__all__ = ["ApiKey", "Scope", "TenantLimits", "Usage", "key_digest", "new_secret"]
