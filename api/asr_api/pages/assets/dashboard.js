@@ -1,0 +1,188 @@
+// The page at `/dashboard`: asks the API again and again, and says so when it gets no answer.
+
+import { ApiError, pause, request } from './api.js';
+import { Chart } from './chart.js';
+import { announce, byId, el } from './dom.js';
+import { duration, number } from './format.js';
+import { series } from './history.js';
+import { setUpKeys } from './key_dialog.js';
+import { showLanes, showTiles, showWorkers } from './tables.js';
+
+const RANGE = 'asr-range';
+const NOW_SECONDS = 2;
+const RANGES = {
+  15: { name: 'Last 15 minutes', everySeconds: 5 },
+  60: { name: 'Last hour', everySeconds: 10 },
+  360: { name: 'Last 6 hours', everySeconds: 30 },
+  1440: { name: 'Last 24 hours', everySeconds: 60 },
+};
+const latencies = ['p50', 'p95', 'p99'];
+
+const seen = { stats: null, pools: [], at: 0, statsAt: 0, offset: 0 };
+let wake = new AbortController(); // aborted to look again at once
+let charts = {};
+
+const minutes = () => Number(document.querySelector('[name=range]:checked').value);
+const chosen = () => byId('pool').value;
+
+function setUp() {
+  const kept = localStorage.getItem(RANGE) ?? '60';
+  for (const radio of document.querySelectorAll('[name=range]')) {
+    radio.checked = radio.value === kept;
+    radio.addEventListener('change', () => {
+      localStorage.setItem(RANGE, radio.value);
+      lookAgain();
+    });
+  }
+  if (!document.querySelector('[name=range]:checked')) document.querySelector('[name=range]').checked = true;
+  byId('pool').addEventListener('change', lookAgain);
+  document.addEventListener('visibilitychange', () => document.hidden || wake.abort());
+  document.addEventListener('key-changed', lookAgain);
+  const box = byId('charts');
+  charts = {
+    open: new Chart(box, { title: 'Open tasks', series: ['open'] }),
+    flow: new Chart(box, { title: 'Tasks', unit: 'per minute', series: ['arrived', 'ended'] }),
+    audio: new Chart(box, { title: 'Throughput', unit: 'seconds of audio per second', series: ['audio'] }),
+    wait: new Chart(box, { title: 'Wait until begun', series: latencies, show: duration }),
+    total: new Chart(box, { title: 'From submitted to done', series: latencies, show: duration }),
+    factor: new Chart(box, { title: 'Real-time factor', unit: 'processing ÷ audio', series: ['factor'] }),
+    errors: new Chart(box, { title: 'Errors', unit: 'in each stretch', series: ['failed', 'tried again', 'lost with a worker'] }),
+  };
+}
+
+function lookAgain() {
+  seen.statsAt = 0;
+  wake.abort();
+}
+
+async function run() {
+  let failures = 0;
+  for (;;) {
+    if (!document.hidden) {
+      failures = (await look()) ? 0 : failures + 1;
+    }
+    await pause(document.hidden ? 3600 : Math.min(NOW_SECONDS * 2 ** Math.min(failures, 2), 8), wake.signal);
+    if (wake.signal.aborted) wake = new AbortController();
+  }
+}
+
+/** One look; true if all was answered. */
+async function look() {
+  try {
+    const due = Date.now() - seen.statsAt > RANGES[minutes()].everySeconds * 1000;
+    if (due) await readStats();
+    seen.pools = await Promise.all(Object.keys(seen.names).map(readPool));
+    seen.at = Date.now();
+    showState('live', 'Live');
+    byId('problem').hidden = true;
+    draw();
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    const away = error.status === 503 ? 'Redis is away' : 'No answer';
+    showState('away', away);
+    byId('problem').textContent = `${error.message} ${seen.at ? 'What stands below is old. ' : ''}This page goes on by itself.`;
+    byId('problem').hidden = false;
+    return false;
+  }
+}
+
+async function readStats() {
+  const asked = minutes();
+  const reply = await request(`api/v1/stats?minutes=${asked}`);
+  seen.offset = Date.parse(reply.headers.get('date')) - Date.now() || 0;
+  seen.stats = await reply.json();
+  seen.names = seen.stats.pools;
+  seen.statsAt = Date.now();
+  showPools(Object.keys(seen.names));
+}
+
+const readPool = async (pool) => (await request(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}`)).json();
+
+function showPools(names) {
+  const select = byId('pool');
+  if ([...select.options].map((option) => option.value).join() === names.join()) return;
+  const before = select.value;
+  select.replaceChildren(...names.map((name) => el('option', { value: name }, name)));
+  if (names.includes(before)) select.value = before;
+  byId('pool-label').hidden = names.length < 2;
+}
+
+function draw() {
+  const pool = seen.pools.find((each) => each.pool === chosen());
+  const stats = seen.stats.pools[chosen()];
+  showNow(pool);
+  showSums(stats);
+  showWorkers(byId('workers'), seen.pools.flatMap((each) => each.workers));
+  showLanes(byId('lanes'), seen.pools);
+  byId('range-title').textContent = RANGES[seen.stats.minutes].name;
+  const notices = [
+    pool.trusted ? '' : 'This Redis has been seen for less than one lease: tasks of dead workers are not told apart yet.',
+    pool.workers.some((worker) => worker.model === 'embedded') ? 'The demo model answers in this pool. It is for first runs and tests, not for people’s speech.' : '',
+  ];
+  byId('notice').textContent = notices.filter(Boolean).join(' ');
+  byId('notice').hidden = !byId('notice').textContent;
+  drawCharts();
+}
+
+function showNow(pool) {
+  const speed = pool.workers.reduce((sum, worker) => sum + worker.throughput, 0);
+  const busy = pool.workers.filter((worker) => worker.busy).length;
+  showTiles(byId('now'), [
+    { name: 'Waiting', figure: number(pool.waiting), aside: `${duration(pool.audio_seconds)} of audio open` },
+    { name: 'Oldest wait', figure: duration(pool.oldest_wait_seconds), aside: `${pool.delayed} backing off` },
+    { name: 'In flight', figure: number(pool.in_flight), aside: pool.orphans ? `${pool.orphans} of dead workers` : '' },
+    { name: 'Workers', figure: number(pool.workers.length), aside: `${busy} busy`, bad: !pool.workers.length },
+    { name: 'Measured speed', figure: speed ? `${number(speed)}×` : '–', aside: 'real time, all workers' },
+    { name: 'Dead letters', figure: number(pool.dead), aside: 'given up after crashes', bad: pool.dead > 0 },
+  ]);
+}
+
+function showSums(stats) {
+  const parts = (told) => (told ? `p95 ${duration(told.p95)} · p99 ${duration(told.p99)}` : 'nothing yet');
+  showTiles(byId('sums'), [
+    { name: 'Done', figure: number(stats.completed), aside: `${number(stats.arrivals)} arrived` },
+    { name: 'Failed', figure: number(stats.failed), aside: `${stats.retried} tried again, ${stats.crashed} lost`, bad: stats.failed > 0 },
+    { name: 'Audio transcribed', figure: duration(stats.audio_seconds), aside: `${number(stats.audio_seconds / (seen.stats.minutes * 60))} s per second` },
+    { name: 'Median wait', figure: duration(stats.wait?.p50 ?? null), aside: parts(stats.wait) },
+    { name: 'Median to done', figure: duration(stats.total?.p50 ?? null), aside: parts(stats.total) },
+    { name: 'Real-time factor', figure: number(stats.real_time_factor), aside: 'processing ÷ audio' },
+  ]);
+}
+
+function drawCharts() {
+  const told = series(seen.stats, {
+    pool: chosen(),
+    minutes: seen.stats.minutes,
+    now: (seen.statsAt + seen.offset) / 1000,
+  });
+  const show = (chart, ...values) => chart.draw({ from: told.from, to: told.to, times: told.times, values });
+  show(charts.open, told.open);
+  show(charts.flow, told.arrivals, told.ended);
+  show(charts.audio, told.audio);
+  show(charts.wait, ...told.wait);
+  show(charts.total, ...told.total);
+  show(charts.factor, told.factor);
+  show(charts.errors, told.failed, told.retried, told.crashed);
+}
+
+function showState(state, text) {
+  const chip = byId('state');
+  if (chip.dataset.state !== state) announce(state === 'live' ? 'The figures are live.' : `${text}: the figures are old.`);
+  chip.dataset.state = state;
+  chip.textContent = text;
+  byId('content').classList.toggle('old', state !== 'live');
+}
+
+/** How old the figures are, told every second. */
+function tellAge() {
+  if (!seen.at) return;
+  const seconds = Math.round((Date.now() - seen.at) / 1000);
+  byId('updated').textContent = seconds < 3 ? 'updated just now' : `updated ${duration(seconds)} ago`;
+  if (seconds > 15 && byId('state').dataset.state === 'live') showState('stale', 'Stale');
+}
+
+setUpKeys();
+setUp();
+setInterval(tellAge, 1000);
+run();

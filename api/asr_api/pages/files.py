@@ -1,0 +1,73 @@
+"""The files of the pages, as they were installed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# Scripts, styles and pictures are files of this server; recordings may be blobs, fetched with a
+# key. Nothing is inline, nothing is framed, nothing is sent elsewhere.
+_CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "media-src 'self' blob:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True)
+class PageFile:
+    """One file; `etag` is made of its bytes, so it is the same from every pod."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+@cache
+def page(name: str) -> PageFile:
+    """`index.html` or `dashboard.html`."""
+    return _read("", name)
+
+
+@cache
+def assets() -> dict[str, PageFile]:
+    """Every script, style and picture by its file name."""
+    folder = files("asr_api.pages") / "assets"
+    names = [each.name for each in folder.iterdir() if _suffix(each.name) in _MEDIA_TYPES]
+    return {name: _read("assets/", name) for name in names}
+
+
+def _read(folder: str, name: str) -> PageFile:
+    content = files("asr_api.pages").joinpath(folder + name).read_bytes()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return PageFile(content, _MEDIA_TYPES[_suffix(name)], etag)
+
+
+def _suffix(name: str) -> str:
+    return name[name.rfind(".") :]
