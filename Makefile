@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := core api worker operator cli scripts tests
 
-.PHONY: help run test check bench big chaos soak fuzz test-cluster fmt openapi clean
+BUILDER := docker
+VERSION = $(shell sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
+
+.PHONY: help run test check bench big chaos soak fuzz test-cluster e2e images manifests fmt openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +53,22 @@ soak: ## half an hour of steady load with random kills: nothing lost, memory and
 fuzz: ## damaged recordings through real programs; ARGS="--files 10000 --seed 1"
 	@scripts/set_up.sh dev
 	@PYTHONPATH=scripts exec $(BIN)/python -m fuzz $(ARGS)
+
+e2e: ## the chart on a kind cluster of its own, from images to uninstall; KEEP=1 leaves it behind
+	@scripts/set_up.sh run
+	@exec scripts/e2e.sh
+
+images: ## build the images; BUILDER=podman, and for GPUs WORKER="cuda cpu"
+	$(BUILDER) build -f Dockerfile.api -t asr-platform-api:$(VERSION) .
+	$(BUILDER) build -f Dockerfile.operator -t asr-platform-operator:$(VERSION) .
+	@for target in $(or $(WORKER),cpu); do \
+	  suffix=$$([ $$target = cuda ] || echo -cpu); \
+	  $(BUILDER) build -f Dockerfile.worker --target $$target -t asr-platform-worker:$(VERSION)$$suffix . || exit; \
+	done
+
+manifests: ## write what is generated of the chart and manifests/ anew
+	@scripts/set_up.sh dev
+	PYTHONPATH=scripts $(BIN)/python -m chart
 
 fmt: ## format the code and mend what the linter can
 	@scripts/set_up.sh dev

@@ -83,6 +83,18 @@ esac
 make_venv
 install_packages "$want"
 need_redis
+# Tests drive the pages in a browser; where there can be none, they are skipped and say so. Ubuntu's
+# package only points to a snap, which a container cannot run.
+find_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome; do
+    "$name" --version >/dev/null 2>&1 && return
+  done
+  return 1
+}
+if [ "$want" = dev ] && ! find_chromium; then
+  apt_install chromium || say "there is no Chromium: the tests of the pages will be skipped"
+fi
 # A test runs the very curl lines that `asr up` prints.
 if [ "$want" = dev ] && ! command -v curl >/dev/null; then
   apt_install curl || die "curl must be on PATH for the tests"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
 from asr_api.early_reply import EarlyReply
 from asr_api.error_reply import register_error_replies
 from asr_api.exposition import build_metrics
+from asr_api.openai_contract import routes as openai_routes
 from asr_api.openapi import document_with
 from asr_api.request_context import RequestContext
 from asr_api.routes import (
@@ -18,6 +19,7 @@ from asr_api.routes import (
     events,
     health,
     history,
+    pages,
     pod,
     queue_status,
     result,
@@ -25,8 +27,9 @@ from asr_api.routes import (
     stats,
     submit,
     task,
+    usage,
 )
-from asr_api.services import build_services
+from asr_api.services import authorize, build_services
 from asr_core import __version__
 from asr_core.logs import configure_logging
 from asr_core.settings import ApiSettings
@@ -41,8 +44,11 @@ ROUTERS = (
     task.router,
     queue_status.router,
     stats.router,
+    usage.router,
     health.router,
     pod.router,
+    pages.router,
+    openai_routes.router,
 )
 _DESCRIPTION = """\
 Submit a recording, follow it, fetch the transcript.
@@ -53,8 +59,10 @@ submitting again is always safe.
 """
 _TAGS = [
     {"name": "tasks", "description": "Recordings and their transcripts"},
+    {"name": "openai", "description": "For OpenAI's own clients, unmodified"},
     {"name": "queue", "description": "What waits, what runs, what was done"},
     {"name": "operations", "description": "For those who run the platform"},
+    {"name": "pages", "description": "For people with a browser"},
 ]
 
 
@@ -82,7 +90,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app = FastAPIOffline(
         docs_url="/docs", redoc_url=None, static_url="/docs/static", lifespan=lifespan,
         title="ASR platform", version=__version__, description=_DESCRIPTION, openapi_tags=_TAGS,
-        license_info={"name": "MIT"},
+        license_info={"name": "MIT"}, dependencies=[Depends(authorize)],
     )  # fmt: skip
     app.state.services = services
     for router in ROUTERS:

@@ -92,7 +92,7 @@ class TaskBody(BaseModel):
     finished_at: datetime | None
     error: Failure | None
     audio_available: bool = Field(
-        description="false once its recording has been deleted: it can be neither had nor retried"
+        description="false before its recording is fetched, and once it has been deleted"
     )
     links: Links
 
@@ -162,6 +162,6 @@ def _task_fields(task: Task) -> dict[str, object]:
         "started_at": _utc_or_none(task.started_at),
         "finished_at": _utc_or_none(task.finished_at),
         "error": failure,
-        "audio_available": task.audio_deleted_at is None,
+        "audio_available": task.audio_deleted_at is None and not task.source_url,
         "links": Links.of(task.task_id),
     }

@@ -8,10 +8,15 @@ from asr_api.bodies import ErrorBody
 from asr_api.error_reply import error_body
 from asr_api.errors import (
     MalformedUpload,
+    ModelNotFound,
     ResultGone,
     SpoolFull,
+    TranscriptionFailed,
+    TranscriptionTimeout,
     UnsupportedMediaType,
+    UnsupportedParameter,
     UploadTimeout,
+    UrlRefused,
 )
 from asr_core.errors import (
     AsrError,
@@ -46,6 +51,7 @@ _DESCRIPTIONS = {
     429: "The queue is full; `Retry-After` says when to try again",
     500: "Unforeseen",
     503: "Redis, the store or this pod cannot serve now; `Retry-After` says when to try again",
+    504: "Not done within the time that a request waits; the same request again joins the run",
     507: "The store is full",
 }
 _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
@@ -56,6 +62,10 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
         f"Idempotency key 'order-17' was used for task {_TASK_ID} with another body.",
         "Idempotency-Key",
     ),
+    UnsupportedParameter: ("'include' is not supported: there are no logprobs.", "include"),
+    ModelNotFound: ("There is no model 'whisper-9'; there are: default, embedded.", "model"),
+    TranscriptionFailed: ("engine_failed: the engine failed on this audio", None),
+    TranscriptionTimeout: ("There is no transcript after 600 s.", None),
     AudioGone: ("The task's audio has been deleted.", None),
     ResultGone: ("The task's result has been deleted.", None),
     UploadTooLarge: ("The audio is larger than the 2147483648 bytes allowed.", "audio"),
@@ -66,6 +76,7 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     UploadTimeout: ("The client sent less than 4096 bytes within 30 seconds.", None),
     UnreadableAudio: ("The audio cannot be read: Invalid data found.", "audio"),
     EmptyAudio: ("The audio holds no samples.", "audio"),
+    UrlRefused: ("The host '10.0.0.7' is not on the public internet.", "url"),
     AudioTooLong: ("The audio lasts 40000 s or more; 36000 s are allowed.", "audio"),
     QueueFull: ("Pool 'default' holds 100000 open tasks, its cap.", None),
     QueueUnavailable: ("Redis is not available.", None),
@@ -76,7 +87,7 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
     MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
-    UnsupportedAudio, UnsupportedMediaType, InvalidOption, UnreadableAudio, EmptyAudio,
+    UnsupportedAudio, UnsupportedMediaType, InvalidOption, UrlRefused, UnreadableAudio, EmptyAudio,
     AudioTooLong, QueueFull, QueueUnavailable, StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 

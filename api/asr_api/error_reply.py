@@ -13,7 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from asr_core.errors import AsrError, DependencyError, QueueFull
+from asr_core.errors import (
+    AsrError,
+    DependencyError,
+    QueueFull,
+    QuotaExceeded,
+    Unauthenticated,
+)
 from asr_core.logs import get_logger
 
 QUEUE_FULL_RETRY_AFTER_SECONDS = 10
@@ -44,20 +50,29 @@ def error_body(
     return {"error": {"message": message, "type": error_type(status), "param": param, "code": code}}
 
 
-def reply_to(error: AsrError) -> JSONResponse:
-    """An `AsrError` on the wire: its own status and code, and `Retry-After` where trying again
-    helps.
+def reply_to(
+    error: AsrError, *, status: int | None = None, param: str | None = None
+) -> JSONResponse:
+    """An `AsrError` on the wire: its code, its status and parameter unless others are named, and
+    `Retry-After` where trying again helps.
     """
+    status = status or error.status
     headers: dict[str, str] = {}
     retry_after_seconds = error.retry_after_seconds
     if retry_after_seconds is None and isinstance(error, QueueFull):
         retry_after_seconds = QUEUE_FULL_RETRY_AFTER_SECONDS
     if retry_after_seconds is None and isinstance(error, DependencyError):
         retry_after_seconds = 5
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="asr"'
+    if isinstance(error, QuotaExceeded):
+        headers["x-should-retry"] = "false"  # OpenAI's clients and `asr` then give up at once
     if retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, retry_after_seconds))
-    body = error_body(error.status, error.message, code=error.code, param=error.param)
-    return JSONResponse(body, status_code=error.status, headers=headers)
+    elif status == 409 or status >= 500:
+        headers["x-should-retry"] = "false"  # OpenAI's clients would, by themselves
+    body = error_body(status, error.message, code=error.code, param=param or error.param)
+    return JSONResponse(body, status_code=status, headers=headers)
 
 
 def internal_error_reply() -> JSONResponse:

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 
+from asr_api.attendance import Attendance
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
-from asr_core.logs import get_logger
+from asr_core.logs import business_event, get_logger
 from asr_core.metrics import Metrics
 from asr_core.queue import Producer, Sweeping, TaskWatcher, Upkeep
 from asr_core.sweep import Sweep, SweepRefused
@@ -34,6 +35,7 @@ class Housekeeping:
         upkeep: Upkeep,
         sweeping: Sweeping,
         sweep: Sweep,
+        attendance: Attendance,
         metrics: Metrics,
     ) -> None:
         self._producer = producer
@@ -41,6 +43,7 @@ class Housekeeping:
         self._upkeep = upkeep
         self._sweeping = sweeping
         self._sweep = sweep
+        self._attendance = attendance
         self._metrics = metrics
         self._preparing = asyncio.Lock()
         self._loops: list[asyncio.Task[None]] = []
@@ -66,6 +69,12 @@ class Housekeeping:
         await self._prepare()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._repeat("move_due", self._upkeep.move_due, MOVE_DUE_SECONDS))
+            group.create_task(
+                self._repeat("attend", self._attendance.renew, self._attendance.renew_seconds)
+            )
+            group.create_task(
+                self._repeat("cancel_deserted", self._cancel_deserted, MOVE_DUE_SECONDS)
+            )
             group.create_task(self._repeat("reconcile", self._reconcile, RECONCILE_SECONDS))
             group.create_task(self._repeat("sweep", self._sweep_in_turn, SWEEP_TURN_SECONDS))
 
@@ -105,6 +114,10 @@ class Housekeeping:
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, PREPARE_MAX_SECONDS)
         self._log.info("queue_ready")
+
+    async def _cancel_deserted(self) -> None:
+        for task_id in await self._attendance.callers.cancel_deserted():
+            business_event("task_deserted", task_id=task_id)
 
     async def _reconcile(self) -> None:
         """Mend what can be mended, and tell what is lost: one pod a minute does."""

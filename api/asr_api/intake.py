@@ -4,6 +4,7 @@ done.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,25 +12,50 @@ import uuid_utils
 from starlette.requests import Request
 
 from asr_api.multipart import FormReader
-from asr_api.options import FILE_FIELDS, TEXT_FIELDS, SubmitOptions, parse_options
+from asr_api.options import FILE_FIELDS, TEXT_FIELDS, SubmitOptions
 from asr_api.services import Services
 from asr_api.spool import SpoolFile
+from asr_api.submit_options import submit_options
 from asr_api.upload import Upload, UploadLimits, receive_upload
 from asr_core.errors import AsrError, DependencyError, IdempotencyConflict, TaskNotFound
 from asr_core.logs import business_event, get_logger
-from asr_core.queue import Submission
+from asr_core.queue import Submission, Waiter
+from asr_core.settings import ApiSettings
 from asr_core.task import NewTask, audio_path
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who submits, and under which idempotency key ('' for none)."""
+    """Who submits, and under which idempotency key ('' for none). As a `waiter` it stays for the
+    result, and joins an equal run that is under way.
+    """
 
     tenant: str
-    idempotency_key: str
+    idempotency_key: str = ""
+    waiter: Waiter | None = None
 
 
-async def accept(request: Request, services: Services, caller: Caller) -> Submission:
+@dataclass(frozen=True)
+class Form:
+    """What a route's form may hold, and how its text fields are read: the one thing in which the
+    routes that take audio differ.
+    """
+
+    file_fields: tuple[str, ...]
+    text_fields: tuple[str, ...]
+    read: Callable[[Sequence[tuple[str, str]]], Awaitable[SubmitOptions]]
+
+
+def submit_form(settings: ApiSettings) -> Form:
+    """The form of `/api/v1/asr/submit`."""
+
+    async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
+        return submit_options(fields, settings)
+
+    return Form(FILE_FIELDS, TEXT_FIELDS, read)
+
+
+async def accept(request: Request, services: Services, caller: Caller, form: Form) -> Submission:
     """Take in one form with audio. Raises the errors of upload, options, probe, store and queue.
 
     Redis is asked before the body is read and again before the store is written, so that an outage,
@@ -37,34 +63,49 @@ async def accept(request: Request, services: Services, caller: Caller) -> Submis
     """
     settings = services.settings
     reader = FormReader(
-        request.headers.get("content-type", ""), file_fields=FILE_FIELDS, text_fields=TEXT_FIELDS
+        request.headers.get("content-type", ""),
+        file_fields=form.file_fields,
+        text_fields=form.text_fields,
     )
     await services.housekeeping.ensure_prepared()
-    await _require_room(services, caller)
+    await require_room(services, caller)
     limits = UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds)
     async with services.spool.file() as file:
         upload = await receive_upload(request, reader, file, limits)
         services.metrics.upload_bytes.inc(upload.bytes)
-        options = parse_options(upload.fields, pools=settings.pools)
-        fingerprint = options.fingerprint(upload.sha256)
-        known = await _find_replay(services, caller, fingerprint)
+        options = await form.read(upload.fields)
+        if caller.waiter is not None:
+            caller = replace(caller, waiter=replace(caller.waiter, partials=options.partials))
+        known = await find_known(services, caller, options.fingerprint(upload.sha256))
         if known is not None:
             return known
         return await _accept_new(services, caller, file, upload, options)
 
 
-async def _require_room(services: Services, caller: Caller) -> None:
+async def require_room(services: Services, caller: Caller) -> None:
     """A key that is known is answered also by a Redis that takes no new work."""
     key = caller.idempotency_key
     if not key or await services.producer.find_idempotent(caller.tenant, key) is None:
         await services.connection.takes_work()
+        if caller.waiter is None:  # it may join a run: only then no new task is refused
+            await services.producer.require_room(caller.tenant)
+
+
+async def find_known(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
+    """What this key brought before, or the run that this caller joins; it is not stored again. The
+    submit script has the last word.
+    """
+    if caller.waiter is not None:
+        joined = await services.callers.join(caller.tenant, fingerprint, caller.waiter)
+        if joined is not None:
+            return await _known(services, caller, joined)
+    if caller.idempotency_key:
+        return await _find_replay(services, caller, fingerprint)
+    await services.connection.takes_work()
+    return None
 
 
 async def _find_replay(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
-    """What this key brought before; it is not stored again. The submit script has the last word."""
-    if not caller.idempotency_key:
-        await services.connection.takes_work()
-        return None
     found = await services.producer.find_idempotent(caller.tenant, caller.idempotency_key)
     if found is None:
         return None
@@ -74,6 +115,10 @@ async def _find_replay(services: Services, caller: Caller, fingerprint: str) -> 
             f"Idempotency key {caller.idempotency_key!r} was used with another body: {task_id}.",
             param="Idempotency-Key",
         )
+    return await _known(services, caller, task_id)
+
+
+async def _known(services: Services, caller: Caller, task_id: str) -> Submission | None:
     try:
         task = await services.producer.get(task_id, caller.tenant)
     except TaskNotFound:
@@ -96,20 +141,22 @@ async def _accept_new(
         bytes=upload.bytes,
         duration_seconds=report.duration_seconds,
         options=options.task,
+        webhook=options.webhook,
         fingerprint=options.fingerprint(upload.sha256),
         idempotency_key=caller.idempotency_key,
+        partials=options.partials,
     )
     await services.store.put_file(audio_path(task.task_id), file.path)
-    submission = await _queue(services, task)
+    submission = await _queue(services, task, caller.waiter)
     if submission.task_id != task.task_id:
         await _discard_audio(services, task.task_id)
         return submission
     services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
-    _tell_submitted(task)
+    tell_submitted(task)
     return replace(submission, created=True)  # a lost reply makes our own task look known
 
 
-def _tell_submitted(task: NewTask) -> None:
+def tell_submitted(task: NewTask) -> None:
     business_event(
         "task_submitted",
         task_id=task.task_id,
@@ -121,7 +168,7 @@ def _tell_submitted(task: NewTask) -> None:
     )
 
 
-async def _queue(services: Services, task: NewTask) -> Submission:
+async def _queue(services: Services, task: NewTask, waiter: Waiter | None) -> Submission:
     """Submit; whatever is certainly not queued leaves no audio behind.
 
     When Redis goes away in the middle nobody knows whether the task is queued: then it is looked
@@ -129,7 +176,7 @@ async def _queue(services: Services, task: NewTask) -> Submission:
     sweep finds an orphan.
     """
     try:
-        return await services.producer.submit(task)
+        return await services.producer.submit(task, waiter)
     except DependencyError:
         try:
             known = await services.producer.get(task.task_id)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI
+
+from asr_api.access.documented import document_access
 
 _FRAMEWORKS_ERROR = "#/components/schemas/HTTPValidationError"
 
@@ -16,7 +18,8 @@ def document_with(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _mended(generate())
+            pools = app.state.services.settings.pools
+            app.openapi_schema = _with_pools(_mended(generate()), pools)
         return app.openapi_schema
 
     return openapi
@@ -31,8 +34,23 @@ def _mended(document: dict[str, Any]) -> dict[str, Any]:
                 del responses[status]  # no parameter of this route can be invalid
             elif int(status) >= 400:
                 _complete_examples(content.get("examples", {}))
+    document_access(document)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+    return document
+
+
+def _with_pools(document: dict[str, Any], pools: Sequence[str]) -> dict[str, Any]:
+    """Wherever a pool may be named, the names that this server knows."""
+    for operation in _operations(document):
+        parameters = (p for p in operation.get("parameters", ()) if p["name"] == "pool")
+        bodies = operation.get("requestBody", {}).get("content", {}).values()
+        schemas = [parameter["schema"] for parameter in parameters]
+        schemas += [body.get("schema", {}).get("properties", {}).get("pool", {}) for body in bodies]
+        for schema in schemas:
+            for one in schema.get("anyOf", [schema]):
+                if one.get("type") == "string":
+                    one["enum"] = list(pools)
     return document
 
 

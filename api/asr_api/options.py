@@ -15,7 +15,7 @@ from asr_core.errors import InvalidOption
 from asr_core.task import DEFAULT_POOL, Lane, TaskOptions
 
 FILE_FIELDS = ("audio", "file")
-TEXT_FIELDS = ("pool", "lane", "language", "itn", "hotwords", "channels")
+TEXT_FIELDS = ("pool", "lane", "language", "itn", "hotwords", "channels", "webhook")
 
 _BOOLEANS = {
     "true": True,
@@ -32,21 +32,25 @@ _IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """Where the task goes and what the engine is asked."""
+    """Where the task goes and what the engine is asked; `partials`: its caller reads along."""
 
     pool: str
     lane: Lane
     task: TaskOptions
+    webhook: str = ""
+    partials: bool = False
 
     def fingerprint(self, audio_sha256: str) -> str:
         """SHA-256 over the audio's digest and the options: equal exactly when the request asks for
         the same.
         """
-        said = {
+        said: dict[str, Any] = {
             "pool": self.pool,
             "lane": self.lane.value,
             "options": self.task.model_dump(mode="json"),
         }
+        if self.webhook:
+            said["webhook"] = self.webhook
         text = audio_sha256 + json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -68,6 +72,7 @@ def parse_options(fields: Iterable[tuple[str, str]], *, pools: Collection[str]) 
     return SubmitOptions(
         pool=_pool(single.pop("pool", DEFAULT_POOL), pools),
         lane=_lane(single.pop("lane", Lane.NORMAL.value)),
+        webhook=single.pop("webhook", ""),
         task=_task_options(single, hotwords),
     )
 

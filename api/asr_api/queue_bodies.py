@@ -26,7 +26,8 @@ class LaneBody(BaseModel):
 class WorkerBody(BaseModel):
     """A live worker, as it last told of itself."""
 
-    name: str
+    name: str = Field(description="its pod, or how it was named")
+    pool: str
     slots: int
     busy: int
     in_flight_seconds: float
@@ -38,11 +39,19 @@ class WorkerBody(BaseModel):
     version: str
     tasks_done: int
     started_at: datetime
+    cpu_percent: float | None = Field(
+        description="of the process and its decoders; 100: one processor; null: not known"
+    )
+    memory_bytes: int | None = Field(description="resident, of the process and its decoders")
+    gpu_percent: float | None = Field(description="how busy the GPU is; null: none, or not known")
+    gpu_memory_bytes: int | None = Field(description="in use on the GPU, by whomever")
+    gpu_memory_total_bytes: int | None
 
     @classmethod
     def of(cls, record: WorkerRecord) -> WorkerBody:
         return cls(
             name=record.worker,
+            pool=record.pool,
             slots=record.slots,
             busy=record.busy,
             in_flight_seconds=record.in_flight_seconds,
@@ -54,6 +63,11 @@ class WorkerBody(BaseModel):
             version=record.version,
             tasks_done=record.tasks_done,
             started_at=utc(record.started_at),
+            cpu_percent=record.cpu_percent,
+            memory_bytes=record.memory_bytes,
+            gpu_percent=record.gpu_percent,
+            gpu_memory_bytes=record.gpu_memory_bytes,
+            gpu_memory_total_bytes=record.gpu_memory_total_bytes,
         )
 
 
@@ -129,35 +143,52 @@ class TotalsBody(BaseModel):
         )
 
 
-class StatsPoint(BaseModel):
-    """What happened in one stretch of time; a stretch without events is left out."""
+class Percentiles(BaseModel):
+    """Seconds that 50, 95 and 99 of a hundred tasks stayed within; buckets grow by a half power of
+    two, so a figure is right to about a fifth.
+    """
 
-    at: datetime
+    p50: float
+    p95: float
+    p99: float
+
+
+class Figures(BaseModel):
+    """What happened in some stretch of time."""
+
     arrivals: int
     arrival_seconds: float
     completed: int
     failed: int
     cancelled: int
     retried: int
+    crashed: int = Field(description="times a task was taken back from a worker that had died")
     audio_seconds: float
     processing_seconds: float
     wait_seconds: float = Field(description="sum over the tasks that began")
-
-
-class PoolStatsBody(BaseModel):
-    """One pool over the window asked for."""
-
-    arrivals: int
-    arrival_seconds: float
-    completed: int
-    failed: int
-    cancelled: int
-    retried: int
-    audio_seconds: float
-    processing_seconds: float
-    wait_seconds: float
+    wait: Percentiles | None = Field(
+        description="from queued to begun, of tasks begun; null: none began"
+    )
+    total: Percentiles | None = Field(
+        description="from queued to the end, of tasks ended; null: none ended"
+    )
     real_time_factor: float | None = Field(
         description="processing ÷ audio seconds; null: nothing finished"
+    )
+
+
+class StatsPoint(Figures):
+    """One stretch of `step_seconds`; one without events is left out."""
+
+    at: datetime
+
+
+class PoolStatsBody(Figures):
+    """One pool over the window asked for."""
+
+    open: int = Field(
+        description="tasks that have not ended, at the end of the window: what arrived and what "
+        "ended since tells how many there were before"
     )
     points: list[StatsPoint]
 
@@ -166,5 +197,6 @@ class StatsBody(BaseModel):
     """Totals, and per pool the last minutes."""
 
     minutes: int
+    step_seconds: int = Field(description="what one point spans")
     totals: TotalsBody
     pools: dict[str, PoolStatsBody]

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from asr_api.access import AccessDesk, Principal
+from asr_api.attendance import Attendance
 from asr_api.checks import Check
 from asr_api.housekeeping import Housekeeping
 from asr_api.probe.pool import ProbePool, ProbeUnavailable
@@ -19,17 +21,19 @@ from asr_core.metrics import Metrics, QueueCollector
 from asr_core.queue import (
     Backlog,
     BacklogReader,
+    Callers,
+    KeyRing,
     Producer,
     RedisConnection,
     Strays,
     Sweeping,
     TaskWatcher,
+    Tenants,
     Upkeep,
 )
-from asr_core.settings import ApiSettings
+from asr_core.settings import ApiSettings, IntakeSettings
 from asr_core.store import Store
 from asr_core.sweep import Sweep
-from asr_core.task import DEFAULT_TENANT
 
 QUEUE_RETRIES = 2
 
@@ -45,8 +49,12 @@ class Services:
     queue_gauges: QueueCollector
     connection: RedisConnection
     producer: Producer
+    tenants: Tenants
+    access: AccessDesk
     backlog: BacklogReader
     watcher: TaskWatcher
+    callers: Callers
+    attendance: Attendance
     store: Store
     spool: Spool
     probes: ProbePool
@@ -67,6 +75,7 @@ class Services:
     async def stop(self) -> None:
         """End what was started, in reverse."""
         await self.housekeeping.stop()
+        await self.attendance.stop()
         checks: list[Check[Any]] = [
             self.redis_check, self.store_check, self.workers_check, self.strays_check,
         ]  # fmt: skip
@@ -82,8 +91,11 @@ def build_services(
 ) -> Services:
     """Wire the parts. Raises ValueError for settings that cannot be served."""
     connection = RedisConnection(settings, retries=QUEUE_RETRIES)
-    producer = Producer(connection, settings)
+    producer = Producer(connection, settings, settings)
+    tenants = Tenants(connection, settings)
     watcher = TaskWatcher(connection)
+    callers = Callers(connection, deserted_seconds=settings.deserted_seconds)
+    attendance = Attendance(callers)
     store = Store.open(settings.store_url)
     backlog = BacklogReader(connection, settings)
     sweeping = Sweeping(connection)
@@ -97,17 +109,22 @@ def build_services(
         queue_gauges=queue_gauges,
         connection=connection,
         producer=producer,
+        tenants=tenants,
+        access=AccessDesk(settings, KeyRing(connection), tenants),
         backlog=backlog,
         watcher=watcher,
+        callers=callers,
+        attendance=attendance,
         store=store,
         spool=Spool(settings.spool_dir, settings.spool_max_bytes),
-        probes=ProbePool(settings.probe_processes, _probe_limits(settings)),
+        probes=ProbePool(settings.probe_processes, probe_limits(settings)),
         housekeeping=Housekeeping(
             producer,
             watcher,
             Upkeep(connection, settings),
             sweeping,
             Sweep(sweeping, store),
+            attendance,
             metrics,
         ),
         redis_check=Check(connection.takes_work),
@@ -118,7 +135,8 @@ def build_services(
     )
 
 
-def _probe_limits(settings: ApiSettings) -> ProbeLimits:
+def probe_limits(settings: IntakeSettings) -> ProbeLimits:
+    """What one look into a file may take."""
     return ProbeLimits(
         max_duration_seconds=settings.max_duration_seconds,
         max_channels=settings.max_channels,
@@ -134,10 +152,22 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def tenant_of(_request: Request) -> str:
-    """Whose request this is. There is one tenant until API keys name others."""
-    return DEFAULT_TENANT
+async def authorize(request: Request) -> None:
+    """Runs before every route of the app, and before its body is read: see `AccessDesk.admit`."""
+    request.state.principal = await services_of(request).access.admit(request)
+
+
+async def principal_of(request: Request) -> Principal:
+    """Who asks, as `authorize` found."""
+    principal: Principal = request.state.principal
+    return principal
+
+
+async def tenant_of(request: Request) -> str:
+    """Whose request this is; without API keys there is one tenant."""
+    return (await principal_of(request)).tenant
 
 
 ServicesOf = Annotated[Services, Depends(services_of)]
 TenantOf = Annotated[str, Depends(tenant_of)]
+PrincipalOf = Annotated[Principal, Depends(principal_of)]

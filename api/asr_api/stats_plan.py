@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asr_api.bodies import utc
-from asr_api.queue_bodies import PoolStatsBody, StatsPoint
+from asr_api.queue_bodies import Percentiles, PoolStatsBody, StatsPoint
 from asr_core.queue import StatsBucket
 
 POINTS_MAX = 120
-_FIELDS = (
-    "arrivals", "arrival_seconds", "completed", "failed", "cancelled", "retried", "audio_seconds",
-    "processing_seconds", "wait_seconds",
+_SUMS = (
+    "arrivals", "arrival_seconds", "completed", "failed", "cancelled", "retried", "crashed",
+    "audio_seconds", "processing_seconds", "wait_seconds",
 )  # fmt: skip
 
 
@@ -21,18 +22,55 @@ def step_seconds(minutes: int) -> int:
     return max(10, -(-minutes * 60 // POINTS_MAX // 10) * 10)
 
 
-def pool_stats(buckets: Sequence[StatsBucket], *, minutes: int) -> PoolStatsBody:
+def pool_stats(
+    buckets: Sequence[StatsBucket], *, minutes: int, open_tasks: int = 0
+) -> PoolStatsBody:
     """Sums and points of one pool's buckets, oldest first."""
     step = step_seconds(minutes)
     groups: dict[int, list[StatsBucket]] = {}
     for bucket in buckets:
         groups.setdefault(bucket.at // step * step, []).append(bucket)
-    points = [StatsPoint(at=utc(at), **_sums(group)) for at, group in sorted(groups.items())]
-    sums = _sums(buckets)
-    audio_seconds = sums["audio_seconds"]
-    factor = sums["processing_seconds"] / audio_seconds if audio_seconds else None
-    return PoolStatsBody(**sums, real_time_factor=factor, points=points)
+    points = [StatsPoint(at=utc(at), **_figures(group)) for at, group in sorted(groups.items())]
+    return PoolStatsBody(**_figures(buckets), open=open_tasks, points=points)
 
 
-def _sums(buckets: Sequence[StatsBucket]) -> dict[str, Any]:
-    return {name: sum(getattr(bucket, name) for bucket in buckets) for name in _FIELDS}
+def percentiles(histogram: Mapping[int, int]) -> Percentiles | None:
+    """Of counts per half power of two of a millisecond: bucket i holds up to 2^(i/2) ms."""
+    if not histogram:
+        return None
+    return Percentiles(
+        p50=_quantile(histogram, 0.50),
+        p95=_quantile(histogram, 0.95),
+        p99=_quantile(histogram, 0.99),
+    )
+
+
+def _quantile(histogram: Mapping[int, int], share: float) -> float:
+    """In seconds, linear within the bucket that the `share` of all counts falls into."""
+    rank = share * sum(histogram.values())
+    below = 0
+    for index, count in sorted(histogram.items()):
+        if below + count >= rank:
+            low, high = (2 ** ((index - 1) / 2) if index else 0.0), 2 ** (index / 2)
+            return float(round((low + (high - low) * (rank - below) / count) / 1000, 4))
+        below += count
+    raise ValueError("a histogram without counts has no quantiles")
+
+
+def _figures(buckets: Sequence[StatsBucket]) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        name: sum(getattr(bucket, name) for bucket in buckets) for name in _SUMS
+    }
+    waits: Counter[int] = Counter()
+    totals: Counter[int] = Counter()
+    for bucket in buckets:
+        waits.update(bucket.wait_histogram)
+        totals.update(bucket.total_histogram)
+    audio_seconds = figures["audio_seconds"]
+    factor = figures["processing_seconds"] / audio_seconds if audio_seconds else None
+    return {
+        **figures,
+        "wait": percentiles(waits),
+        "total": percentiles(totals),
+        "real_time_factor": factor,
+    }

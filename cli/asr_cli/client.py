@@ -10,6 +10,7 @@ A busy or absent server is asked again (`asr_cli.retry`); the idempotency key ma
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -75,6 +76,12 @@ def error_message(response: httpx.Response) -> str:
     return f"{message} (HTTP {response.status_code})"
 
 
+def bearer(api_key: str | None) -> dict[str, str]:
+    """The header that carries a key; None: that of the environment's `ASR_API_KEY`, if there is."""
+    key = os.environ.get("ASR_API_KEY", "") if api_key is None else api_key
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 class AsrClient:
     """One server. `patience_seconds` is how long a request is tried again before it is given up."""
 
@@ -82,6 +89,7 @@ class AsrClient:
         self,
         server: str,
         *,
+        api_key: str | None = None,
         patience_seconds: float = 600.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
@@ -90,7 +98,11 @@ class AsrClient:
         timeout = httpx.Timeout(60.0, connect=10.0)
         limits = httpx.Limits(max_connections=256)
         self._http = httpx.AsyncClient(
-            base_url=self.server, timeout=timeout, limits=limits, transport=transport
+            base_url=self.server,
+            headers=bearer(api_key),
+            timeout=timeout,
+            limits=limits,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:
@@ -202,6 +214,8 @@ class AsrClient:
             status = response.status_code if response is not None else None
             after = response.headers.get("Retry-After") if response is not None else None
             delay = retry_delay(attempt, status, after)
+            if response is not None and response.headers.get("x-should-retry") == "false":
+                delay = None
             if delay is None:
                 raise ClientError(problem)
             if time.monotonic() + delay > give_up_at:
@@ -213,13 +227,14 @@ def transcribe_file(
     path: Path,
     server: str = "http://127.0.0.1:8000",
     *,
+    api_key: str | None = None,
     format: ResultFormat = ResultFormat.TEXT,
     **options: Any,
 ) -> str:
     """The transcript of one file, from code that is not asynchronous."""
 
     async def run() -> str:
-        async with AsrClient(server) as client:
+        async with AsrClient(server, api_key=api_key) as client:
             return await client.transcribe(path, SubmitOptions(**options), format=format)
 
     return asyncio.run(run())

@@ -46,6 +46,12 @@ def load_test(
     server: Annotated[
         str, typer.Option(envvar="ASR_SERVER", help="Address of the API.")
     ] = "http://127.0.0.1:8000",
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ASR_API_KEY", show_default=False, help="Where the server asks for one."
+        ),
+    ] = None,
     audio: Annotated[
         list[Path] | None,
         typer.Option(
@@ -95,7 +101,7 @@ def load_test(
     """
     import asyncio
 
-    from asr_cli.client import ClientError, ServerUnreachable
+    from asr_cli.client import ClientError, ServerUnreachable, bearer
     from asr_cli.load.open_files import allow_open_files
     from asr_cli.load.plan import LoadPlan
     from asr_cli.load.run import run_load
@@ -113,7 +119,7 @@ def load_test(
     except (OSError, ValueError) as error:
         fail(str(error), status=2)
     try:
-        report = asyncio.run(run_load(plan, server, recordings, delete=delete))
+        report = asyncio.run(run_load(plan, server, recordings, bearer(api_key), delete=delete))
     except ServerUnreachable as error:
         fail(f"{error}; start one with `asr up`, or name another with --server")
     except ClientError as error:

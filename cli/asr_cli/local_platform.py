@@ -23,7 +23,13 @@ from asr_cli.up_console import UpConsole
 from asr_core.errors import DependencyError
 from asr_core.queue import BacklogReader, RedisConnection
 from asr_core.result import Transcript
-from asr_core.settings import ApiSettings, QueueSettings, RetentionSettings, WorkerSettings
+from asr_core.settings import (
+    ApiSettings,
+    CourierSettings,
+    QueueSettings,
+    RetentionSettings,
+    WorkerSettings,
+)
 
 REDIS_START_SECONDS = 600.0
 API_START_SECONDS = 180.0
@@ -51,7 +57,8 @@ def prepare(
     """Fill what was left open from the settings; RedisMissing, PortBusy or FolderInUse."""
     server = find_server()
     api, worker = ApiSettings(), WorkerSettings()
-    RetentionSettings()  # a wrong one is said now, not by a program that keeps dying
+    CourierSettings()  # a wrong one is said now, not by a program that keeps dying
+    RetentionSettings()
     host = host or api.api_host
     wanted = api.api_port if port is None else port
     count = workers or worker.worker_count
@@ -146,7 +153,7 @@ class LocalPlatform:
                 )
                 change(f"{name} ready")
         if not once:
-            await supervisor.start([plan.retention()])
+            await supervisor.start([plan.courier(), plan.retention()])
 
     async def _redis_ready(self) -> bool:
         connection = RedisConnection(self._plan.redis_settings)
@@ -209,6 +216,7 @@ class LocalPlatform:
         plan, url = self._plan, self._plan.api_url
         demo = find_demo()
         for line in (
+            f"  pages      {url}/ and {url}/dashboard",
             f"  API        {url}/api/v1",
             f"  docs       {url}/docs",
             f"  metrics    {url}/metrics",

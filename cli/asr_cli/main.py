@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from asr_cli import (
+    courier,
+    keys,
     load_test,
     operator,
     queue,
@@ -15,8 +17,10 @@ from asr_cli import (
     retention,
     serve,
     simulate,
+    tenants,
     transcribe,
     up,
+    usage,
 )
 
 
@@ -54,10 +58,14 @@ app = typer.Typer(
 app.command(epilog=up.EXAMPLES)(up.up)
 app.command(epilog=serve.API_EXAMPLES)(serve.api)
 app.command(epilog=serve.WORKER_EXAMPLES)(serve.worker)
+app.command(epilog=courier.EXAMPLES)(courier.courier)
 app.command(epilog=operator.EXAMPLES)(operator.operator)
 app.command(epilog=transcribe.EXAMPLES)(transcribe.transcribe)
 app.command("load-test", epilog=load_test.EXAMPLES)(load_test.load_test)
 app.add_typer(queue.app, name="queue")
+app.add_typer(keys.app, name="keys")
+app.add_typer(tenants.app, name="tenants")
+app.command(epilog=usage.EXAMPLES)(usage.usage)
 app.command(epilog=reconcile.EXAMPLES)(reconcile.reconcile)
 app.command(epilog=retention.EXAMPLES)(retention.retention)
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)

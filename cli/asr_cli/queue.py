@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asr_cli import courier
 from asr_cli.console import fail, say
 from asr_cli.redis_session import with_redis
 
@@ -19,6 +20,8 @@ app = typer.Typer(
     help="Look at the queue and its dead letters, in the Redis of the settings.",
     epilog="Example: `asr queue status`; with `asr up`: `REDIS_PORT=16379 asr queue status`",
 )
+app.command(epilog=courier.WEBHOOKS_EXAMPLES)(courier.webhooks)
+app.command("send-again", epilog=courier.SEND_AGAIN_EXAMPLES)(courier.send_again)
 _Pool = Annotated[str, typer.Option(help="The pool to look at.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

@@ -68,6 +68,19 @@ class StackPlan:
         arguments = _asr("api", "--grace", str(_API_GRACE_SECONDS))
         return self._program("api", arguments, own, stop_seconds=stop_seconds)
 
+    def courier(self) -> Program:
+        """Webhooks and fetches; workers' metrics ports come first, its own after them."""
+        own = {
+            "ASR_SPOOL_DIR": str(self.data / "spool"),
+            "ASR_GRACE_SECONDS": f"{self.grace_seconds:g}",
+        }
+        if self.metrics_port:
+            own["ASR_METRICS_PORT"] = str(self.metrics_port + self.workers)
+        stop_seconds = self.grace_seconds + _STOP_MARGIN_SECONDS
+        return self._program(
+            "courier", _asr("courier"), own, stop_seconds=stop_seconds, essential=False
+        )
+
     def worker(self, number: int) -> Program:
         """One of the workers, counted from 1."""
         own = {

@@ -39,6 +39,12 @@ def transcribe(
     server: Annotated[
         str, typer.Option(envvar="ASR_SERVER", help="Address of the API.")
     ] = "http://127.0.0.1:8000",
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ASR_API_KEY", show_default=False, help="Where the server asks for one."
+        ),
+    ] = None,
     format: Annotated[
         ResultFormat, typer.Option(help="Form of the transcript.")
     ] = ResultFormat.TEXT,
@@ -60,12 +66,13 @@ def transcribe(
     """Transcribe FILES on a server; exit status 1 if any of them failed."""
     import asyncio
 
-    from asr_cli.client import SubmitOptions
+    from asr_cli.client import AsrClient, SubmitOptions
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
     options = SubmitOptions(lane=lane.value, language=language, channels=channels.value, itn=itn)
-    failures = asyncio.run(_run(files, server, format, output_dir, options, concurrency, patience))
+    client = AsrClient(server, api_key=api_key, patience_seconds=patience)
+    failures = asyncio.run(_run(files, client, format, output_dir, options, concurrency))
     if failures:
         lines = "".join(f"\n  {file}: {problem}" for file, problem in failures)
         fail(f"{len(failures)} of {len(files)} files failed:{lines}")
@@ -73,17 +80,16 @@ def transcribe(
 
 async def _run(
     files: list[Path],
-    server: str,
+    client: AsrClient,
     format: ResultFormat,
     output_dir: Path | None,
     options: SubmitOptions,
     concurrency: int,
-    patience_seconds: float,
 ) -> list[tuple[Path, str]]:
-    from asr_cli.client import AsrClient, ServerUnreachable
+    from asr_cli.client import ServerUnreachable
     from asr_cli.file_progress import FileProgress
 
-    async with AsrClient(server, patience_seconds=patience_seconds) as client:
+    async with client:
         try:
             await client.check()
         except ServerUnreachable as error:

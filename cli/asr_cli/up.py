@@ -57,7 +57,7 @@ def up(
         bool, typer.Option("--verbose", "-v", help="Show the programs' logs here too.")
     ] = False,
 ) -> None:
-    """Run everything on this machine: a private Redis, the API and workers.
+    """Run everything on this machine: a private Redis, the API, the courier and workers.
 
     It transcribes a bundled recording to show that all is well, prints the addresses, and serves
     until Ctrl-C. Redis and store settings (`REDIS_*`, `ASR_STORE_URL`) do not apply here: both are

@@ -2,15 +2,21 @@
 
 AsrError
 ├── RequestError                 the caller's mistake: 4xx, never retried
+│   ├── Unauthenticated          401, no key or one that is not known
+│   ├── Forbidden                403, the key's scopes do not reach so far
 │   ├── InvalidOption            422
 │   ├── TaskNotFound             404
+│   ├── KeyNotFound              404, of `asr keys`
 │   ├── StateConflict            409
 │   ├── IdempotencyConflict      409
 │   ├── AudioGone                410
 │   ├── UploadTooLarge           413
 │   ├── UnsupportedAudio         415
 │   ├── RangeNotSatisfiable      416
-│   └── QueueFull                429, with Retry-After
+│   ├── QueueFull                429, with Retry-After
+│   ├── RateLimited              429, with Retry-After
+│   ├── TooManyOpenTasks         429, with Retry-After
+│   └── QuotaExceeded            429, where trying again does not help
 ├── PermanentTaskError           this audio can never be transcribed: failed at once, 422 at submit
 │   ├── UnreadableAudio
 │   ├── EmptyAudio
@@ -113,6 +119,48 @@ class QueueFull(RequestError):
     """The queue is at its cap."""
 
     code = "queue_full"
+    status = 429
+
+
+class Unauthenticated(RequestError):
+    """No API key, or one that is not known, has expired or was revoked."""
+
+    code = "invalid_api_key"
+    status = 401
+
+
+class Forbidden(RequestError):
+    """The key is good, its scopes do not reach so far."""
+
+    code = "insufficient_scope"
+    status = 403
+
+
+class KeyNotFound(RequestError):
+    """There is no API key with this id."""
+
+    code = "key_not_found"
+    status = 404
+
+
+class RateLimited(RequestError):
+    """The tenant sent more requests than its rate allows."""
+
+    code = "rate_limit_exceeded"
+    status = 429
+
+
+class TooManyOpenTasks(RequestError):
+    """The tenant has as many open tasks as it may."""
+
+    code = "too_many_open_tasks"
+    status = 429
+
+
+class QuotaExceeded(RequestError):
+    """The tenant stores as much audio as it may. Room comes from deleting, not from waiting."""
+
+    code = "insufficient_quota"
     status = 429
 
 

@@ -15,9 +15,13 @@ local P = '{root}'
 local GROUP = '{group}'
 local LANES = {{{lanes}}}
 local K = {{
+  api_keys = P .. 'asr:api_keys', tenant_limits = P .. 'asr:tenant_limits',
+  tenant_stored = P .. 'asr:tenant_stored',
   schema = P .. 'asr:schema', pools = P .. 'asr:pools', dead = P .. 'asr_tasks:dead',
   totals = P .. 'asr:totals', outbox = P .. 'asr:outbox',
+  attended = P .. 'asr:attended',
   seen = P .. 'asr:redis_seen', tenants = P .. 'asr:tenants', remade = P .. 'asr:groups_remade',
+  webhooks = P .. 'asr:webhooks', webhooks_dead = P .. 'asr:webhooks:dead',
 }}
 function K.stream(pool, lane)
   local name = P .. 'asr_tasks'
@@ -46,9 +50,21 @@ end
 function K.stats(pool, bucket) return P .. 'asr:stats:' .. pool .. ':' .. bucket end
 function K.worker(consumer) return P .. 'asr:worker:' .. consumer end
 function K.workers(pool) return P .. 'asr:workers:' .. pool end
+function K.join(tenant, fingerprint) return P .. 'asr:join:' .. tenant .. ':' .. fingerprint end
+function K.callers(id) return P .. 'asr:callers:' .. id end
+function K.partials(id) return P .. 'asr:partials:' .. id end
+function K.models(pool) return P .. 'asr:models:' .. pool end
 function K.deleted(id) return P .. 'asr:deleted:' .. id end
 function K.changed(id) return P .. 'asr:changed:' .. id end
+function K.webhook(id) return P .. 'asr:webhook:' .. id end
+function K.fetching(pool) return P .. 'asr:fetching:' .. pool end
+function K.lines(kind) return P .. 'asr:lines:' .. kind end
+function K.line(kind, name) return P .. 'asr:line:' .. kind .. ':' .. name end
 function K.wake(pool) return P .. 'asr:wake:' .. pool end
+function K.api_key(digest) return P .. 'asr:api_key:' .. digest end
+function K.rate(tenant) return P .. 'asr:rate:' .. tenant end
+function K.recount(tenant) return P .. 'asr:recount:' .. tenant end
+function K.usage(day) return P .. 'asr:usage:' .. day end
 """
 
 
@@ -62,6 +78,8 @@ class Keys:
         self.dead = f"{self.root}asr_tasks:dead"
         self.totals = f"{self.root}asr:totals"
         self.outbox = f"{self.root}asr:outbox"
+        self.webhooks = f"{self.root}asr:webhooks"
+        self.webhooks_dead = f"{self.root}asr:webhooks:dead"
         self.tenants = f"{self.root}asr:tenants"
         self.reconcile_lock = f"{self.root}asr:lock:reconcile"
         self.sweep_lock = f"{self.root}asr:lock:sweep"
@@ -69,6 +87,9 @@ class Keys:
         self.epoch = f"{self.root}asr:epoch"
         self.remade = f"{self.root}asr:groups_remade"
         self.strays = f"{self.root}asr:strays"
+        self.api_keys = f"{self.root}asr:api_keys"
+        self.tenant_limits = f"{self.root}asr:tenant_limits"
+        self.tenant_stored = f"{self.root}asr:tenant_stored"
 
     def lua(self) -> str:
         """The scripts' prologue: the same names as Lua functions."""
@@ -105,8 +126,21 @@ class Keys:
     def workers(self, pool: str) -> str:
         return f"{self.root}asr:workers:{pool}"
 
+    def fetching(self, pool: str) -> str:
+        return f"{self.root}asr:fetching:{pool}"
+
+    def models(self, pool: str) -> str:
+        return f"{self.root}asr:models:{pool}"
+
     def changed(self, task_id: str) -> str:
         return f"{self.root}asr:changed:{task_id}"
 
     def wake(self, pool: str) -> str:
         return f"{self.root}asr:wake:{pool}"
+
+    def api_key(self, digest: str) -> str:
+        return f"{self.root}asr:api_key:{digest}"
+
+    def usage(self, day: int) -> str:
+        """`day` counts from 1970-01-01."""
+        return f"{self.root}asr:usage:{day}"

@@ -1,6 +1,7 @@
 """Metrics: what the platform counts, in base units, on a registry that the caller owns.
 
-Task ids, tenants and file names are never labels. Nothing is registered at import.
+Task ids and file names are never labels, tenants of one metric only. Nothing is registered at
+import.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ WAIT_BUCKETS_SECONDS = (
     *(1800, 3600, 7200, 14400, 28800, 86400),
 )
 TASK_BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 14400)
+MOST_LABELLED_TENANTS = 100
+OTHER_TENANTS = "_other"  # no tenant can have this name
 RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
@@ -108,6 +111,21 @@ class Metrics:
         self.audio_seconds = Counter(
             "asr_audio_seconds", "Seconds of audio transcribed", registry=registry
         )
+        self.tenant_audio_seconds = Counter(
+            "asr_tenant_audio_seconds",
+            "Seconds of audio transcribed for a tenant; the first hundred that a worker serves "
+            "have a label of their own, the others are `_other`",
+            ["tenant"],
+            registry=registry,
+        )
+        self._labelled_tenants: set[str] = set()
+
+    def count_tenant_audio(self, tenant: str, seconds: float) -> None:
+        """A completed recording of a tenant's, under a bounded number of labels."""
+        if len(self._labelled_tenants) < MOST_LABELLED_TENANTS:
+            self._labelled_tenants.add(tenant)
+        label = tenant if tenant in self._labelled_tenants else OTHER_TENANTS
+        self.tenant_audio_seconds.labels(label).inc(seconds)
 
     def _define_worker(self, registry: CollectorRegistry) -> None:
         self.stage_duration_seconds = Histogram(

@@ -5,16 +5,19 @@ Each program takes the class it needs; none is built at import.
 
 from __future__ import annotations
 
+from base64 import b64decode
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from asr_core.access.api_key import DIGEST_PATTERN, SECRET_PATTERN
 from asr_core.task import DEFAULT_POOL
 
 GIB = 1024**3
 MAX_AGE_DAYS = 36_500
+Precision = Literal["float32", "bfloat16", "int8"]
 
 
 class _Settings(BaseSettings):
@@ -92,6 +95,14 @@ class RetentionSettings(_Settings):
         return None if value == "" else value
 
 
+class TenantSettings(_Settings):
+    """What a tenant may take where `asr tenants set` says nothing else. 0: without that limit."""
+
+    tenant_rate_per_minute: int = Field(0, ge=0, description="requests, over all pods")
+    tenant_open_tasks: int = Field(0, ge=0, description="tasks that have not ended yet")
+    tenant_stored_bytes: int = Field(0, ge=0, description="recordings in the store")
+
+
 class LogSettings(_Settings):
     """`auto` is JSON on pipes and in pods, a console rendering on a terminal."""
 
@@ -100,11 +111,9 @@ class LogSettings(_Settings):
     log_dir: Path | None = Field(None, validation_alias=AliasChoices("LOG_DIR", "ASR_LOG_DIR"))
 
 
-class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
-    """The API's settings."""
+class IntakeSettings(_Settings):
+    """Which recordings are taken in, and where they wait meanwhile."""
 
-    api_host: str = "127.0.0.1"
-    api_port: int = Field(8000, ge=0, le=65535)
     max_upload_bytes: int = Field(2 * GIB, ge=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
@@ -112,13 +121,61 @@ class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
         None, description="unset: a folder under the system's temporary one"
     )
     spool_max_bytes: int = Field(8 * GIB, ge=1, description="all uploads in flight together")
-    upload_idle_seconds: float = Field(
-        30.0, gt=0, description="longest silence of a client, in its headers or its upload"
-    )
     probe_timeout_seconds: float = Field(20.0, gt=0)
     probe_processes: int = Field(2, ge=1, description="files looked into at the same time")
     probe_memory_bytes: int = Field(
         GIB, ge=GIB // 4, description="address space of one probe process"
+    )
+
+
+class OutboundSettings(_Settings):
+    """Where the platform may call, and how it signs."""
+
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    webhook_secret: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), repr=False, description="`whsec_` and base64; several sign together; unset: no webhooks"
+    )
+    allow_private_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="hosts and networks that may be called though they are private"
+    )
+
+    @field_validator("webhook_secret", "allow_private_urls", mode="before")
+    @classmethod
+    def _split_outbound(cls, value: object) -> object:
+        return _names(value)
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_secrets(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
+        for secret in secrets:
+            try:
+                key = b64decode(secret.removeprefix("whsec_"), validate=True)
+            except ValueError:
+                key = b""
+            if not secret.startswith("whsec_") or not 24 <= len(key) <= 64:
+                raise ValueError("each must be whsec_ and 24 to 64 bytes in base64")
+        return secrets
+
+
+class ApiSettings(
+    RedisSettings, QueueSettings, StoreSettings, TenantSettings, LogSettings, IntakeSettings,
+    OutboundSettings,
+):  # fmt: skip
+    """The API's settings."""
+
+    auth: Literal["off", "keys"] = Field("off", description="`keys`: requests carry an API key")
+    bootstrap_key: str = Field(
+        "",
+        pattern=rf"^({SECRET_PATTERN}|sha256:{DIGEST_PATTERN})?$",
+        repr=False,
+        description="a key with the scope `admin` that needs no record in Redis",
+    )
+
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65535)
+    upload_idle_seconds: float = Field(
+        30.0, gt=0, description="longest silence of a client, in its headers or its upload"
     )
     events_heartbeat_seconds: float = Field(
         15.0, gt=0, description="a comment on a silent event stream"
@@ -130,6 +187,12 @@ class ApiSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
         2.0, gt=0, description="per dependency, for /api/v1/health"
     )
     longpoll_max_seconds: float = Field(60.0, gt=0)
+    transcription_wait_seconds: float = Field(
+        600.0, gt=0, description="the most that /v1/audio/transcriptions waits for its transcript"
+    )
+    deserted_seconds: float = Field(
+        30.0, gt=0, description="after the last caller has gone, its transcription is cancelled"
+    )
 
 
 class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
@@ -138,6 +201,9 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
     model_revision: str = ""
     engine: Literal["auto", "sensevoice", "automodel"] = "auto"
+    precision: Precision = Field(
+        "float32", description="`float32`, `bfloat16` or `int8`; engine `sensevoice` only"
+    )
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
     pool: str = DEFAULT_POOL
     use_gpu: bool | None = Field(
@@ -187,6 +253,35 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     @classmethod
     def _unset(cls, value: object) -> object:
         return None if value == "" else value
+
+
+class CourierSettings(
+    RedisSettings, QueueSettings, StoreSettings, LogSettings, IntakeSettings, OutboundSettings
+):
+    """The courier's settings."""
+
+    webhook_timeout_seconds: float = Field(
+        10.0, gt=0, description="one try, from the look-up of the name to the reply"
+    )
+    webhook_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+        (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
+        description="pauses between tries, each up to 20 % shorter or longer by chance",
+    )
+    webhooks_at_once: int = Field(64, ge=1)
+    webhooks_per_host: int = Field(4, ge=1, description="to one receiver at the same time")
+    fetches_at_once: int = Field(4, ge=1)
+    fetches_per_host: int = Field(2, ge=1, description="for one tenant, from one host")
+    fetch_timeout_seconds: float = Field(1800.0, gt=0, description="one whole download")
+    fetch_idle_seconds: float = Field(30.0, gt=0, description="longest silence of a server")
+    grace_seconds: float = Field(
+        30.0, ge=0, description="after SIGTERM; another courier takes up what does not fit"
+    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
+
+    @field_validator("webhook_retry_seconds", mode="before")
+    @classmethod
+    def _split_pauses(cls, value: object) -> object:
+        return _names(value)
 
 
 class OperatorSettings(RedisSettings, QueueSettings, LogSettings):

@@ -14,13 +14,14 @@ TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 class State(StrEnum):
-    """`queued → processing → completed | failed | cancelled`."""
+    """`queued → processing → completed | failed | cancelled`, for a URL after `fetching`."""
 
     QUEUED = "queued"
     PROCESSING = "processing"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    FETCHING = "fetching"  # last: event ids hold the place of a state
 
     @property
     def terminal(self) -> bool:
@@ -54,7 +55,10 @@ class TaskOptions(BaseModel):
 
 
 class NewTask(BaseModel):
-    """A task about to be submitted; its audio is already in the store under `audio/{task_id}`."""
+    """A task about to be submitted; its audio is already in the store under `audio/{task_id}`,
+    unless it is to be fetched from `source_url`: then `bytes` and `duration_seconds` are 0 until
+    that is done.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,10 +72,12 @@ class NewTask(BaseModel):
     duration_seconds: float = Field(ge=0)
     options: TaskOptions = TaskOptions()
     webhook: str = ""
+    source_url: str = Field("", description="where the recording is still to be fetched from")
     fingerprint: str = Field(
         "", description="SHA-256 over audio and options; tells an idempotent replay from a conflict"
     )
     idempotency_key: str = ""
+    partials: bool = Field(False, description="a caller reads along while it is transcribed")
 
 
 class TaskError(BaseModel):
@@ -115,8 +121,11 @@ class Task(BaseModel):
     result: str = ""
     error: TaskError | None = None
     webhook: str = ""
+    source_url: str = ""
+    fetch_tries: int = 0
     fingerprint: str = ""
     idempotency_key: str = ""
+    partials: bool = False
 
 
 def audio_path(task_id: str) -> str:

@@ -166,6 +166,8 @@ class FakeCluster(kmock.KubernetesEmulator):
             self._delete(thing, asked)
         elif asked.verb == "patch":
             thing = self._patch(thing, asked)
+        elif asked.verb == "update":
+            thing = self._update(thing, asked)
         controllers.reconcile(self, namespace)
         return thing
 
@@ -188,6 +190,14 @@ class FakeCluster(kmock.KubernetesEmulator):
         if plural in _WITH_STATUS and changed.get("spec") != thing.get("spec"):
             changed["metadata"]["generation"] += 1
         return self.write(plural, changed)
+
+    def _update(self, thing: Json, asked: Asked) -> Json:
+        body = copy.deepcopy(asked.body)
+        if body["metadata"].get("resourceVersion") != thing["metadata"]["resourceVersion"]:
+            raise Refused(409, "Conflict", f"{asked.plural}: the object has been modified")
+        changed = {**thing, **body, "status": thing.get("status", {})}
+        changed["metadata"]["generation"] += changed["spec"] != thing["spec"]
+        return self.write(asked.plural, changed)
 
     def _delete(self, thing: Json, asked: Asked) -> None:
         options = {**asked.options, **(asked.body or {})}

@@ -11,9 +11,16 @@ from pydantic import AliasChoices
 from typer.testing import CliRunner
 
 from asr_api.app import create_app
+from asr_api.courier.metrics import CourierMetrics
 from asr_cli.main import app
 from asr_core.metrics import Metrics, QueueCollector
-from asr_core.settings import ApiSettings, OperatorSettings, RetentionSettings, WorkerSettings
+from asr_core.settings import (
+    ApiSettings,
+    CourierSettings,
+    OperatorSettings,
+    RetentionSettings,
+    WorkerSettings,
+)
 from asr_operator.metrics import OperatorMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +30,8 @@ READMES = ("README.md", "README.zh-CN.md")
 def settings_in_code() -> dict[str, str]:
     """The names of each setting as one text, and its default as it stands in a table."""
     told = {}
-    for settings in (ApiSettings, WorkerSettings, RetentionSettings, OperatorSettings):
+    classes = (ApiSettings, CourierSettings, WorkerSettings, RetentionSettings, OperatorSettings)
+    for settings in classes:
         for field_name, field in settings.model_fields.items():
             alias = field.validation_alias
             names = list(alias.choices) if isinstance(alias, AliasChoices) else [alias]
@@ -36,7 +44,7 @@ def default_text(value: object) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(default_text(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -85,6 +93,13 @@ def test_the_table_of_the_operators_metrics_is_that_of_the_code() -> None:
     families = OperatorMetrics(CollectorRegistry()).registry.collect()
     names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
     rows = re.findall(r"^\| `(asr_[a-z_]+)(?:\{[a-z,]+\})?` \|", read("docs/operator.md"), re.M)
+    assert sorted(rows) == sorted(names)
+
+
+def test_the_table_of_the_couriers_metrics_is_that_of_the_code() -> None:
+    families = CourierMetrics(CollectorRegistry()).registry.collect()
+    names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
+    rows = re.findall(r"^\| `(asr_[a-z_]+)(?:\{[a-z,]+\})?` \|", read("docs/webhooks.md"), re.M)
     assert sorted(rows) == sorted(names)
 
 

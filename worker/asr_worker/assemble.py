@@ -52,16 +52,24 @@ def _ignored(options: TaskOptions, engine: Engine) -> tuple[str, ...]:
         "itn": options.itn,
         "hotwords": bool(options.hotwords),
     }
-    return tuple(name for name, wanted in asked.items() if wanted and name not in engine.supports)
+    ignored = [name for name, wanted in asked.items() if wanted and name not in engine.supports]
+    unknown = engine.languages and options.language not in engine.languages
+    if asked["language"] and unknown and "language" not in ignored:
+        ignored.insert(0, "language")
+    return tuple(ignored)
 
 
 def join_texts(texts: Sequence[str]) -> str:
     """Texts one after another; no space between two that are written without spaces."""
     joined = ""
     for text in texts:
-        glue = "" if not joined or joins_without_space(joined[-1], text[0]) else " "
-        joined += glue + text
+        joined += glue(joined, text) + text
     return joined
+
+
+def glue(before: str, text: str) -> str:
+    """What stands between `text` and all that was said before it."""
+    return "" if not before or joins_without_space(before[-1], text[0]) else " "
 
 
 def _segment(part: PlacedText) -> TranscriptSegment:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from asr_core.metrics import Metrics
 from asr_core.queue import Consumer, LeaseKeeper, Outcome
@@ -17,14 +18,17 @@ from asr_worker.claiming import Claiming
 from asr_worker.decode_pool import DecodePool
 from asr_worker.engine_thread import EngineThread
 from asr_worker.engines.base import Engine
+from asr_worker.engines.gpu import gpu_use
 from asr_worker.feed import Feed, Transcribe
 from asr_worker.hand import Hand
 from asr_worker.heartbeat import Heartbeat
 from asr_worker.lease_watch import LeaseWatch
+from asr_worker.partials import Partials
 from asr_worker.pipeline import Pipeline
 from asr_worker.preparation import Preparation
 from asr_worker.recycling import Recycling
 from asr_worker.reports import Reports
+from asr_worker.resources import ResourceMeter
 from asr_worker.stages import Stages
 from asr_worker.store_access import StoreAccess
 from asr_worker.watchdog import Watchdog
@@ -62,6 +66,7 @@ class Parts:
     pipeline: Pipeline
     claiming: Claiming
     heartbeat: Heartbeat
+    partials: Partials
     lease_watch: LeaseWatch
     keeper: LeaseKeeper
     watchdog: Watchdog
@@ -95,11 +100,19 @@ def compose(around: Surroundings) -> Parts:
         deadline_seconds=settings.progress_deadline_seconds,
         busy_since=lambda: loaded.thread.busy_since,
     )
-    pipeline = _pipeline(around, hand, keeper, throughput)
+    partials = Partials(around.consumer)
+    pipeline = _pipeline(around, hand, keeper, throughput, partials)
     recycling = Recycling(settings, hand, throughput)
     claiming = _claiming(around, hand, pipeline, recycling)
     heartbeat = Heartbeat(
-        settings, around.consumer, loaded.engine, hand, claiming, throughput, loaded.startup_seconds
+        settings,
+        around.consumer,
+        loaded.engine,
+        hand,
+        claiming,
+        throughput,
+        ResourceMeter(partial(gpu_use, loaded.engine.device)),
+        loaded.startup_seconds,
     )
     lease_watch = LeaseWatch(
         keeper,
@@ -110,12 +123,24 @@ def compose(around: Surroundings) -> Parts:
         progress_deadline_seconds=settings.progress_deadline_seconds,
     )
     return Parts(
-        pipeline, claiming, heartbeat, lease_watch, keeper, watchdog, recycling, throughput
+        pipeline,
+        claiming,
+        heartbeat,
+        partials,
+        lease_watch,
+        keeper,
+        watchdog,
+        recycling,
+        throughput,
     )
 
 
 def _pipeline(
-    around: Surroundings, hand: Hand, keeper: LeaseKeeper, throughput: Throughput
+    around: Surroundings,
+    hand: Hand,
+    keeper: LeaseKeeper,
+    throughput: Throughput,
+    partials: Partials,
 ) -> Pipeline:
     settings, loaded, metrics = around.settings, around.loaded, around.metrics
     stages = Stages(metrics, keeper)
@@ -128,6 +153,7 @@ def _pipeline(
         metrics=metrics,
         throughput=throughput,
         stages=stages,
+        partials=partials,
         more_coming=lambda: any(task.preparing for task in hand),
     )
     processes = decoder_count(settings)

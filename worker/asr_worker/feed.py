@@ -22,6 +22,7 @@ from asr_worker.capacity import GATHER_SECONDS, Throughput, worth_gathering
 from asr_worker.engine_thread import EngineThread
 from asr_worker.engines.base import SegmentAudio, SegmentText
 from asr_worker.hand import Stage, TaskInHand
+from asr_worker.partials import Partials
 from asr_worker.recording import Recording
 from asr_worker.stages import Stages
 from asr_worker.waiting_segments import WaitingSegment, WaitingSegments
@@ -72,6 +73,7 @@ class Feed:
         metrics: Metrics,
         throughput: Throughput,
         stages: Stages,
+        partials: Partials,
         more_coming: Callable[[], bool],
     ) -> None:
         self._engine = engine
@@ -81,6 +83,7 @@ class Feed:
         self._metrics = metrics
         self._throughput = throughput
         self._more_coming = more_coming
+        self._partials = partials
         self._stages = stages
         self._waiting = WaitingSegments(rules)
         self._answers: dict[TaskInHand, _Answer] = {}
@@ -96,11 +99,13 @@ class Feed:
             return []
         answer = self._answers[task] = _Answer(len(recording.segments))
         self._waiting.add(task, recording)
+        self._partials.begin(task, recording)
         self._news.set()
         try:
             return await answer.future
         finally:
             self._waiting.drop(task)
+            self._partials.end(task)
             del self._answers[task]
 
     async def run(self) -> None:
@@ -248,6 +253,7 @@ class Feed:
             if answer := self._answers.get(segment.task):
                 channel = segment.recording.pcm.channel_of(segment.part.lane)
                 segment.task.done_seconds += segment.seconds
+                self._partials.said(segment.task, segment.part, said.text)
                 answer.add(PlacedText(segment.part.span, channel, said))
         self._stages.batch_done({segment.task for segment in segments})
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import asr_core
 from asr_core.errors import DependencyError
 from asr_core.logs import get_logger
-from asr_core.queue import Consumer, WorkerRecord
+from asr_core.queue import Consumer, ServedModel, WorkerRecord
 from asr_core.settings import WorkerSettings
 from asr_worker.capacity import Throughput
 from asr_worker.claiming import Claiming
 from asr_worker.engines.base import Engine
 from asr_worker.hand import Hand
+from asr_worker.resources import ResourceMeter, ResourceUse
 
 BEAT_SECONDS = 10.0
 _log = get_logger(__name__)
@@ -30,6 +31,7 @@ class Heartbeat:
     hand: Hand
     claiming: Claiming
     throughput: Throughput
+    resources: ResourceMeter
     startup_seconds: float
     started_at: float = field(default_factory=time.time)
 
@@ -40,8 +42,9 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Writes one record; Redis being away is noted and no more."""
+        used = await asyncio.to_thread(self.resources.read)
         try:
-            cordoned = await self.consumer.beat(self.record())
+            cordoned = await self.consumer.beat(self.record(used), self.serves())
         except DependencyError as error:
             _log.warning("no heartbeat", error=str(error))
             return
@@ -49,7 +52,11 @@ class Heartbeat:
             _log.info("cordoned" if cordoned else "uncordoned")
         self.claiming.cordoned = cordoned
 
-    def record(self) -> WorkerRecord:
+    def serves(self) -> ServedModel:
+        engine = self.engine
+        return ServedModel(engine.model_id, frozenset(engine.supports), engine.languages)
+
+    def record(self, used: ResourceUse) -> WorkerRecord:
         return WorkerRecord(
             consumer=self.consumer.name,
             worker=self.consumer.worker,
@@ -65,4 +72,9 @@ class Heartbeat:
             version=asr_core.__version__,
             tasks_done=self.hand.done_count,
             started_at=self.started_at,
+            cpu_percent=used.cpu_percent,
+            memory_bytes=used.memory_bytes,
+            gpu_percent=used.gpu.percent if used.gpu else None,
+            gpu_memory_bytes=used.gpu.memory_bytes if used.gpu else None,
+            gpu_memory_total_bytes=used.gpu.memory_total_bytes if used.gpu else None,
         )

@@ -150,6 +150,8 @@ class Pipeline:
         self.metrics.tasks_finished.labels(State.COMPLETED).inc()
         self.metrics.task_duration_seconds.observe(seconds)
         self.metrics.audio_seconds.inc(transcript.duration_seconds)
+        known = task.claim.task
+        self.metrics.count_tenant_audio(known.tenant, known.duration_seconds)
         business_event(
             "task_completed",
             tenant=task.claim.task.tenant,

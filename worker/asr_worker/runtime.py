@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.logs import get_logger
@@ -27,6 +27,7 @@ from asr_worker.drain import LAST_WORD_SECONDS, drain
 from asr_worker.engine_thread import EngineThread
 from asr_worker.engines.base import SegmentText
 from asr_worker.feed import EngineBroken
+from asr_worker.pod_server import PodServer
 from asr_worker.work_folder import WorkFolder
 
 Result = TypeVar("Result")
@@ -49,10 +50,14 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = N
             if loaded is None:
                 return 0
             around = await _surroundings(settings, loaded, decoders, folder, stack)
+            pod_server = _pod_server(settings, around.metrics, stack)
             if await _or_stopped(_join(around.consumer), stop) is None:
                 return 0
             stack.push_async_callback(_leave, around.consumer)
-            return await _work(settings, compose(around), stop)
+            parts = compose(around)
+            if pod_server:
+                pod_server.watch(parts.watchdog.trouble)
+            return await _work(settings, parts, stop)
     except AsrError as error:
         _log.critical("the worker cannot run", code=error.code, reason=error.message)
         return 1
@@ -105,16 +110,22 @@ async def _surroundings(
     """Everything that must be closed again; `stack` does."""
     stack.callback(loaded.thread.stop)
     metrics = Metrics(CollectorRegistry())
-    if settings.metrics_port:
-        server, _ = start_http_server(settings.metrics_port, registry=metrics.registry)
-        stack.callback(server.server_close)
-        stack.callback(server.shutdown)
     connection = RedisConnection(settings, retries=0)
     stack.push_async_callback(connection.close)
     worker = settings.worker_name or socket.gethostname()
     name = f"{worker}-{secrets.token_hex(4)}"
     consumer = Consumer(connection, settings, pool=settings.pool, name=name, worker=worker)
     return Surroundings(settings, consumer, loaded, decoders, folder, metrics)
+
+
+def _pod_server(
+    settings: WorkerSettings, metrics: Metrics, stack: AsyncExitStack
+) -> PodServer | None:
+    if not settings.metrics_port:
+        return None
+    server = PodServer(settings.metrics_port, metrics.registry)
+    stack.callback(server.close)
+    return server
 
 
 async def _join(consumer: Consumer) -> bool:
@@ -148,6 +159,7 @@ async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> 
             "feed": parts.pipeline.feed.run,
             "reports": parts.pipeline.reports.run,
             "heartbeat": parts.heartbeat.run,
+            "partials": parts.partials.run,
             "lease_watch": parts.lease_watch.run,
         }.items()
     ]

@@ -52,6 +52,15 @@ class Watchdog(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
 
+    def trouble(self) -> str:
+        """Why this process does not move; empty while it does. For any thread."""
+        now = time.monotonic()
+        if now - (self._busy_since() or now) > self._deadline_seconds:
+            return "the engine has not come back from a batch"
+        if now - self._ticked_at > self._deadline_seconds:
+            return "the event loop has not moved"
+        return ""
+
     def run(self) -> None:
         try:
             self._look_until_stopped()
@@ -62,11 +71,8 @@ class Watchdog(threading.Thread):
         self._last_resort(1.5 * self._deadline_seconds)
         while not self._stopping.wait(min(1.0, self._deadline_seconds / 2)):
             self._last_resort(1.5 * self._deadline_seconds)
-            now = time.monotonic()
-            if now - (self._busy_since() or now) > self._deadline_seconds:
-                self._end("the engine has not come back from a batch")
-            if now - self._ticked_at > self._deadline_seconds:
-                self._end("the event loop has not moved")
+            if reason := self.trouble():
+                self._end(reason)
 
     def _end(self, reason: str) -> None:
         deadline = self._deadline_seconds

@@ -18,6 +18,7 @@ from asr_core.errors import (
     AudioGone,
     QueueUnavailable,
     RangeNotSatisfiable,
+    StateConflict,
     StoreUnavailable,
     TaskNotFound,
 )
@@ -39,7 +40,12 @@ _BINARY: dict[str, Any] = {"audio/*": {"schema": {"type": "string", "format": "b
         206: {"description": "The range asked for", "content": _BINARY},
         304: {"description": "`If-None-Match` names it"},
         **documented_errors(
-            TaskNotFound, AudioGone, RangeNotSatisfiable, QueueUnavailable, StoreUnavailable
+            TaskNotFound,
+            StateConflict,
+            AudioGone,
+            RangeNotSatisfiable,
+            QueueUnavailable,
+            StoreUnavailable,
         ),
     },
 )
@@ -83,7 +89,11 @@ async def audio(
 
 
 async def recording_size(store: Store, task: Task) -> int:
-    """In bytes. Raises AudioGone once it has been deleted, or is about to be."""
+    """In bytes. Raises StateConflict where it has not been fetched, AudioGone once it has been
+    deleted, or is about to be.
+    """
+    if task.source_url:
+        raise StateConflict(f"The audio of task {task.task_id} has not been fetched.")
     gone = AudioGone(f"The audio of task {task.task_id} has been deleted.")
     if task.audio_deleted_at is not None:
         raise gone

@@ -88,7 +88,7 @@ async def _events(services: Services, task_id: str, tenant: str) -> AsyncIterato
                 told = task
                 if task.state.terminal:
                     return
-            async for comment in _until_change(
+            async for comment in until_change(
                 changes, services.settings.events_heartbeat_seconds, end_at
             ):
                 yield comment
@@ -116,7 +116,7 @@ async def _position(services: Services, task: Task) -> int | None:
         return None
 
 
-async def _until_change(
+async def until_change(
     changes: AsyncIterator[TaskChange], heartbeat_seconds: float, end_at: float
 ) -> AsyncIterator[bytes]:
     """A comment per silent `heartbeat_seconds`, until something changed or the stream is to end."""

@@ -70,24 +70,24 @@ async def result(
 ) -> ResultBody | Response:
     """As json every state is a 200; the other formats answer 409 until the task is completed."""
     wait_seconds = min(wait, services.settings.longpoll_max_seconds)
-    task = await _task_after(services, request, task_id, tenant, wait_seconds)
+    task = await task_after(services, request, task_id, tenant, wait_seconds)
     if format is not ResultFormat.JSON:
         _require_completed(task)
-        text = render(await _transcript(services, task), format)
+        text = render(await transcript_of(services, task), format)
         return Response(
             text, media_type=format.media_type, headers={"X-Content-Type-Options": "nosniff"}
         )
     if task.state is State.COMPLETED:
-        transcript = await _transcript(services, task)
+        transcript = await transcript_of(services, task)
         return ResultBody.with_transcript(task, position=None, transcript=transcript)
     position = await services.producer.position(task)
     return ResultBody.with_transcript(task, position=position, transcript=None)
 
 
-async def _task_after(
+async def task_after(
     services: Services, request: Request, task_id: str, tenant: str, wait_seconds: float
 ) -> Task:
-    """The task once it has ended, when `wait_seconds` are over, or when nobody waits."""
+    """The task once it has ended, when `wait_seconds` are over, or when the client has gone."""
     task = await services.producer.get(task_id, tenant)
     if task.state.terminal or wait_seconds <= 0:
         return task
@@ -125,7 +125,8 @@ def _yet(task: Task) -> str:
     return "" if task.state.terminal else " yet"
 
 
-async def _transcript(services: Services, task: Task) -> Transcript:
+async def transcript_of(services: Services, task: Task) -> Transcript:
+    """Of a completed task. Raises ResultGone, StoreUnavailable."""
     try:
         return Transcript.model_validate_json(await services.store.get(task.result))
     except StoreObjectMissing:

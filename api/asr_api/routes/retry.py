@@ -37,7 +37,7 @@ router = APIRouter(tags=["tasks"])
 async def retry(task_id: str, services: ServicesOf, tenant: TenantOf) -> Accepted:
     """409 for a task in any other state; 410 when its audio is no longer there."""
     known = await services.producer.get(task_id, tenant)
-    if known.state in RETRIED_STATES:
+    if known.state in RETRIED_STATES and not known.source_url:
         await recording_size(services.store, known)
     # Retention may delete it just now: what it marks first, the script refuses with AudioGone.
     task = await services.producer.retry(task_id, tenant)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from asr_api.documented import documented_errors
 from asr_api.queue_bodies import StatsBody, TotalsBody
 from asr_api.services import ServicesOf
-from asr_api.stats_plan import pool_stats
+from asr_api.stats_plan import pool_stats, step_seconds
 from asr_core.errors import InvalidOption, QueueUnavailable
 
 router = APIRouter(tags=["queue"])
@@ -25,12 +25,19 @@ router = APIRouter(tags=["queue"])
 async def stats(
     services: ServicesOf,
     minutes: Annotated[int, Query(ge=1, le=1440, description="the window")] = 60,
+    pool: Annotated[str | None, Query(description="only this pool; else every one")] = None,
 ) -> StatsBody:
-    """The numbers live in Redis, so they survive restarts of this API."""
-    pools = {
-        pool: pool_stats(await services.backlog.stats(pool, minutes=minutes), minutes=minutes)
-        for pool in services.settings.pools
-    }
+    """The numbers live in Redis: they survive restarts of the API, and every pod says the same."""
+    known = services.settings.pools
+    if pool is not None and pool not in known:
+        raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(known)}.", param="pool")
+    pools = {}
+    for name in (pool,) if pool else known:
+        buckets, open_tasks = await services.backlog.stats_and_open(name, minutes=minutes)
+        pools[name] = pool_stats(buckets, minutes=minutes, open_tasks=open_tasks)
     return StatsBody(
-        minutes=minutes, totals=TotalsBody.of(await services.backlog.totals()), pools=pools
+        minutes=minutes,
+        step_seconds=step_seconds(minutes),
+        totals=TotalsBody.of(await services.backlog.totals()),
+        pools=pools,
     )

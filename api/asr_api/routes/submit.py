@@ -9,9 +9,10 @@ from starlette.requests import ClientDisconnect
 
 from asr_api.bodies import Accepted
 from asr_api.documented import SUBMIT_ERRORS, documented_errors
-from asr_api.intake import Caller, accept
+from asr_api.intake import Caller, accept, submit_form
 from asr_api.options import check_idempotency_key
 from asr_api.services import ServicesOf, TenantOf
+from asr_api.url_intake import UrlSubmit, accept_url, is_json
 
 router = APIRouter(tags=["tasks"])
 
@@ -46,6 +47,11 @@ _FORM_SCHEMA: dict[str, Any] = {
             "description": "words to favour, separated by commas; may be repeated",
         },
         "channels": {"type": "string", "enum": ["mix", "split"], "default": "mix"},
+        "webhook": {
+            "type": "string",
+            "description": "a URL that is told when the task has ended, in the format of "
+            "standardwebhooks.com",
+        },
     },
 }
 _REQUEST_BODY: dict[str, Any] = {
@@ -63,7 +69,13 @@ _REQUEST_BODY: dict[str, Any] = {
                     }
                 }
             },
-        }
+        },
+        "application/json": {
+            "schema": UrlSubmit.model_json_schema(),
+            "examples": {
+                "talk": {"value": {"url": "https://example.com/talks/monday.mp3", "lane": "batch"}}
+            },
+        },
     },
 }
 
@@ -73,7 +85,7 @@ _REQUEST_BODY: dict[str, Any] = {
     status_code=202,
     response_model=Accepted,
     operation_id="submit",
-    summary="Submit a recording",
+    summary="Submit a recording, or the URL of one",
     responses=documented_errors(*SUBMIT_ERRORS),
     openapi_extra={"requestBody": _REQUEST_BODY},
 )
@@ -91,10 +103,16 @@ async def submit(
 ) -> Accepted | Response:
     """Take a recording in. 202 is said once the audio is durably stored and the task is durably
     queued.
+
+    With a JSON body that names a `url`, 202 is said once the task is recorded, in state
+    `fetching`; the recording is then fetched, and the task is queued or fails.
     """
     caller = Caller(tenant, check_idempotency_key(idempotency_key))
     try:
-        submission = await accept(request, services, caller)
+        if is_json(request):
+            submission = await accept_url(request, services, caller)
+        else:
+            submission = await accept(request, services, caller, submit_form(services.settings))
     except ClientDisconnect:
         return Response(status_code=499)
     if not submission.created:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import httpx
@@ -22,18 +22,25 @@ from asr_cli.load.traffic import Traffic
 
 
 async def run_load(
-    plan: LoadPlan, server: str, recordings: Sequence[Recording], *, delete: bool
+    plan: LoadPlan,
+    server: str,
+    recordings: Sequence[Recording],
+    headers: Mapping[str, str],
+    *,
+    delete: bool,
 ) -> Report:
-    """Offer the load, drain, and account; ClientError before anything is submitted."""
+    """Offer the load, drain, and account; ClientError before anything is submitted. `headers` go
+    with every request.
+    """
     server = server.rstrip("/")
     async with AsrClient(server) as client:
         await client.check()
-    target = await look_at(server, recordings)
+    target = await look_at(server, recordings, headers)
     if target.workers == 0:
         say("no worker is alive: what is accepted waits until one comes")
     tls = ssl.create_default_context()
     ledger = Ledger()
-    traffic = Traffic(plan, recordings, ledger, lambda: Session(server, tls))
+    traffic = Traffic(plan, recordings, ledger, lambda: Session(server, tls, headers))
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     _on_interrupt(traffic.cut)
     progress = asyncio.create_task(show_progress(traffic))
@@ -54,13 +61,15 @@ async def run_load(
     return build_report(ledger, target, plan, course)
 
 
-async def look_at(server: str, recordings: Sequence[Recording]) -> Target:
-    """What the server says of itself; ClientError if it does not know the pool."""
+async def look_at(
+    server: str, recordings: Sequence[Recording], headers: Mapping[str, str]
+) -> Target:
+    """What the server says of itself; ClientError if it does not know the pool or the key."""
     fields = recordings[0].fields
-    async with httpx.AsyncClient(base_url=server, timeout=10.0) as http:
+    async with httpx.AsyncClient(base_url=server, headers=headers, timeout=10.0) as http:
         version = await _version(http)
         reply = await _get(http, "/api/v1/asr/queue/status", {"pool": fields["pool"]})
-    if reply is not None and reply.status_code == 422:
+    if reply is not None and reply.status_code in (401, 403, 422):
         raise ClientError(error_message(reply))
     workers = reply.json()["workers"] if reply is not None and reply.is_success else None
     models = {f"{worker['model']} on {worker['device']}" for worker in workers or ()}

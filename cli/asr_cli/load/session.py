@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import httpx
@@ -31,17 +32,23 @@ class Answer:
 
 
 class Session:
-    """One connection to the server; `transport` is for tests."""
+    """One connection to the server; `headers` go with every request, `transport` is for tests."""
 
     def __init__(
         self,
         server: str,
         tls: ssl.SSLContext,
+        headers: Mapping[str, str] = MappingProxyType({}),
         *,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
-            base_url=server, verify=tls, timeout=_TIMEOUT, limits=_LIMITS, transport=transport
+            base_url=server,
+            headers=dict(headers),
+            verify=tls,
+            timeout=_TIMEOUT,
+            limits=_LIMITS,
+            transport=transport,
         )
 
     async def __aenter__(self) -> Self:

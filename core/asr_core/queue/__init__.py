@@ -5,12 +5,25 @@ The only room that speaks to Redis. Every change of more than one key is one scr
 """
 
 from asr_core.queue.backlog import Backlog, BacklogReader, LaneBacklog, StatsBucket, Totals
+from asr_core.queue.callers import Callers, Partials, Waiter
 from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
+from asr_core.queue.fetching import Fetch, Fetching, FetchTrouble
+from asr_core.queue.key_ring import KeyRing
 from asr_core.queue.lease import LeaseKeeper
+from asr_core.queue.models import ServedModel, list_models
+from asr_core.queue.outbox import (
+    DeadWebhook,
+    DeadWebhookPage,
+    Outbox,
+    OutboxDepth,
+    TryOutcome,
+    Webhook,
+)
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.producer import DeadLetter, DeadLetterPage, HistoryPage, Producer, Submission
 from asr_core.queue.sweeping import Loss, Strays, Sweeping
+from asr_core.queue.tenants import Tenants, TenantStanding, Ticket
 from asr_core.queue.upkeep import Reconciled, Upkeep
 from asr_core.queue.watch import TaskChange, TaskWatcher
 from asr_core.queue.workers import WorkerRecord
@@ -18,27 +31,45 @@ from asr_core.queue.workers import WorkerRecord
 __all__ = [
     "Backlog",
     "BacklogReader",
+    "Callers",
     "Claim",
     "Consumer",
     "DeadLetter",
     "DeadLetterPage",
+    "DeadWebhook",
+    "DeadWebhookPage",
     "Failure",
+    "Fetch",
+    "FetchTrouble",
+    "Fetching",
     "Finish",
     "HistoryPage",
+    "KeyRing",
     "LaneBacklog",
     "LeaseKeeper",
     "Loss",
+    "Outbox",
+    "OutboxDepth",
     "Outcome",
+    "Partials",
     "Producer",
     "Reconciled",
     "RedisConnection",
+    "ServedModel",
     "StatsBucket",
     "Strays",
     "Submission",
     "Sweeping",
     "TaskChange",
     "TaskWatcher",
+    "TenantStanding",
+    "Tenants",
+    "Ticket",
     "Totals",
+    "TryOutcome",
     "Upkeep",
+    "Waiter",
+    "Webhook",
     "WorkerRecord",
+    "list_models",
 ]

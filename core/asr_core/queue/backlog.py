@@ -151,16 +151,24 @@ class BacklogReader:
 
     async def stats(self, pool: str = DEFAULT_POOL, *, minutes: int = 60) -> list[StatsBucket]:
         """The last `minutes` (1440 at most), oldest first; empty buckets are left out."""
+        return (await self.stats_and_open(pool, minutes=minutes))[0]
+
+    async def stats_and_open(
+        self, pool: str = DEFAULT_POOL, *, minutes: int = 60
+    ) -> tuple[list[StatsBucket], int]:
+        """`stats`, and how many tasks were open at the moment when the newest was read."""
         with redis_errors():
             seconds, _ = await self._redis.client.time()
             last = seconds // BUCKET_SECONDS * BUCKET_SECONDS
         buckets: list[StatsBucket] = []
+        open_tasks = 0
         first = last - min(minutes, 1440) * 60 + BUCKET_SECONDS
         for begin in range(first, last + 1, _STRETCH_SECONDS):
             end = min(begin + _STRETCH_SECONDS - BUCKET_SECONDS, last)
-            reply = await self._redis.call("stats", pool=pool, first=begin, last=end)
-            buckets += [_bucket(at, pairs(flat)) for at, flat in json.loads(reply)]
-        return buckets
+            told = json.loads(await self._redis.call("stats", pool=pool, first=begin, last=end))
+            buckets += [_bucket(at, pairs(flat)) for at, flat in told["buckets"]]
+            open_tasks = int(told["open"])
+        return buckets, open_tasks
 
     async def totals(self) -> Totals:
         """Counts since ever."""

@@ -13,12 +13,16 @@ import redis
 
 from asr_core.queue import workers
 from asr_core.queue.connection import RedisConnection
+from asr_core.queue.models import ServedModel
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.record import from_hash, pairs
 from asr_core.queue.subscription import messages
 from asr_core.queue.workers import WorkerRecord
 from asr_core.settings import QueueSettings
 from asr_core.task import Task
+
+_PARTIALS_LIMIT = 10_000
+_PARTIALS_TTL_MS = 600_000
 
 
 @dataclass(frozen=True)
@@ -133,9 +137,27 @@ class Consumer:
         tasks = [{"task_id": task_id, "token": token} for task_id, token in attempts]
         return await self._settle("release", tasks, lease_ms=self._lease_ms)
 
-    async def beat(self, record: WorkerRecord) -> bool:
-        """Writes the worker's record. Returns whether it has been cordoned."""
-        return await workers.beat(self._redis, record)
+    async def say(self, task_id: str, token: str, *, first: int, texts: Sequence[str]) -> bool:
+        """Shows what an attempt has transcribed, in order, after the `first` texts shown before.
+
+        Returns False when nobody will read any more of it. Safe to repeat.
+        """
+        reply = await self._redis.call(
+            "say",
+            task_id=task_id,
+            token=token,
+            first=first,
+            texts=list(texts),
+            limit=_PARTIALS_LIMIT,
+            ttl_ms=_PARTIALS_TTL_MS,
+        )
+        return bool(reply == "ok")
+
+    async def beat(self, record: WorkerRecord, serves: ServedModel | None = None) -> bool:
+        """Writes the worker's record, and what its model can do. Returns whether it has been
+        cordoned.
+        """
+        return await workers.beat(self._redis, record, serves)
 
     async def leave(self) -> None:
         """Removes the worker's record."""

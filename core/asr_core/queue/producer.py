@@ -8,12 +8,16 @@ from asr_core.errors import (
     AudioGone,
     IdempotencyConflict,
     QueueFull,
+    QuotaExceeded,
     StateConflict,
     TaskNotFound,
+    TooManyOpenTasks,
 )
+from asr_core.queue.callers import Waiter
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import from_hash, pairs, to_hash
-from asr_core.settings import QueueSettings
+from asr_core.queue.tenants import NO_LIMITS, default_limits
+from asr_core.settings import QueueSettings, TenantSettings
 from asr_core.task import NewTask, State, Task
 
 
@@ -55,32 +59,43 @@ class DeadLetterPage:
 class Producer:
     """Brings tasks to the queue. Every method raises `QueueUnavailable` while Redis is away."""
 
-    def __init__(self, connection: RedisConnection, settings: QueueSettings) -> None:
+    def __init__(
+        self,
+        connection: RedisConnection,
+        settings: QueueSettings,
+        tenant_settings: TenantSettings | None = None,
+    ) -> None:
         self._redis = connection
         self._keys = connection.keys
         self._settings = settings
+        self._limits = default_limits(tenant_settings) if tenant_settings else NO_LIMITS
 
     async def prepare(self) -> None:
         """Checks the schema, makes the groups and records the configured pools; safe to repeat."""
         await self._redis.prepare(self._settings.pools, publish=True)
 
-    async def submit(self, task: NewTask) -> Submission:
-        """Queues a task whose audio is already in the store.
+    async def submit(self, task: NewTask, waiter: Waiter | None = None) -> Submission:
+        """Queues a task whose audio is already in the store, or that names where to fetch it.
+        `waiter` waits for it, or for an equal run under way: then this one is not queued.
 
         Raises:
             QueueFull: the pool is at its cap.
             IdempotencyConflict: the key was used with another body.
             StateConflict: the task was deleted meanwhile.
+            TooManyOpenTasks, QuotaExceeded: the tenant is at its limit.
         """
         verdict, task_id, position = await self._redis.call(
             "submit",
             task=to_hash(task),
             cap=self._settings.queue_cap,
+            limits=self._limits,
             window=self._settings.tenant_window,
             idempotency_ms=round(self._settings.idempotency_hours * 3_600_000),
+            **({"caller": waiter.terms()} if waiter else {}),
         )
         if verdict == "full":
             raise self._full(task.pool)
+        self._judge_limit(verdict, task_id, position)
         if verdict == "conflict":
             raise IdempotencyConflict(
                 f"idempotency key {task.idempotency_key!r} was used for task {task_id}, "
@@ -90,9 +105,16 @@ class Producer:
         if verdict == "deleted":
             raise StateConflict(f"task {task_id} was deleted while it was being submitted")
         if verdict == "created":
-            return Submission(task_id, True, State.QUEUED, position)
+            state = State.FETCHING if task.source_url else State.QUEUED
+            return Submission(task_id, True, state, position)
         known = await self.get(task_id)
         return Submission(task_id, False, known.state, await self.position(known) or 0)
+
+    async def require_room(self, tenant: str) -> None:
+        """Before an upload. Raises TooManyOpenTasks or QuotaExceeded as `submit` would."""
+        self._judge_limit(
+            *await self._redis.call("tenant_room", tenant=tenant, limits=self._limits)
+        )
 
     async def get(self, task_id: str, tenant: str | None = None) -> Task:
         """Raises `TaskNotFound`, also for another tenant's task."""
@@ -127,7 +149,7 @@ class Producer:
 
     async def retry(self, task_id: str, tenant: str | None = None) -> Task:
         """Raises `StateConflict` unless the task is failed or cancelled, `QueueFull` at the cap,
-        `AudioGone` once retention has given up its recording.
+        `AudioGone` once retention has given up its recording, `TooManyOpenTasks`.
         """
         return await self._requeue(task_id, tenant, dead_only=False)
 
@@ -173,14 +195,16 @@ class Producer:
         return DeadLetterPage(letters, entries[limit - 1][0] if len(entries) > limit else "")
 
     async def _requeue(self, task_id: str, tenant: str | None, *, dead_only: bool) -> Task:
-        verdict, state = await self._redis.call(
+        verdict, state, *stands = await self._redis.call(
             "retry",
             task_id=task_id,
             tenant=tenant or "",
             dead_only=dead_only,
+            limits=self._limits,
             cap=self._settings.queue_cap,
             window=self._settings.tenant_window,
         )
+        self._judge_limit(verdict, state, *stands)
         what = (
             "is not a dead letter"
             if dead_only
@@ -207,6 +231,20 @@ class Producer:
             f"pool {pool!r} holds {self._settings.queue_cap} open tasks, its cap",
             retry_after_seconds=10,
         )
+
+    @staticmethod
+    def _judge_limit(verdict: str, limit: object = 0, stands: object = 0) -> None:
+        """The verdicts of `over_limit`."""
+        if verdict == "busy":
+            raise TooManyOpenTasks(
+                f"you have {stands} open tasks and may have {limit}: wait for one to end",
+                retry_after_seconds=10,
+            )
+        if verdict == "quota":
+            raise QuotaExceeded(
+                f"your recordings take {stands} bytes and may take {limit}: delete tasks you no "
+                "longer need, or ask for more"
+            )
 
     def _judge(self, verdict: str, task_id: str, conflict: str) -> None:
         if verdict == "missing":

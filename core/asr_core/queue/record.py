@@ -12,6 +12,10 @@ def to_hash(task: NewTask) -> dict[str, str]:
     fields = task.model_dump(mode="json", exclude={"duration_seconds", "options"})
     fields["duration_ms"] = round(task.duration_seconds * 1000)
     fields["options"] = task.options.model_dump_json(exclude_defaults=True)
+    if not task.source_url:
+        del fields["source_url"]
+    if not task.partials:
+        del fields["partials"]
     return {name: str(value) for name, value in fields.items()}
 
 

@@ -1,5 +1,7 @@
 """The Lua scripts: each is the shebang, the key names, the shared prelude and its own body.
 
+The scripts about callers share `callers` as well.
+
 Every script but `submit`, and the question whether it would be taken, carries `allow-oom`: at its
 memory limit Redis refuses new work and can still drain what it has.
 """
@@ -12,11 +14,15 @@ from importlib.resources import files
 from asr_core.keys import Keys
 
 NAMES = (
-    "backlog", "beat", "cancel", "claim", "cordon", "delete", "discard", "fail", "finish", "forget",
-    "move_due", "prepare", "reap", "reconcile", "recount", "recover", "release", "renew", "retry",
-    "stats", "submit", "take_turn", "takes_work",
+    "attend", "backlog", "beat", "cancel", "claim", "cordon", "delete", "desert", "discard", "fail",
+    "fetch_failed", "fetch_renew", "fetch_take", "fetched", "finish", "forget", "hear", "join",
+    "leave", "move_due", "prepare", "reap", "reconcile", "recount", "recount_stored", "recover",
+    "release", "renew", "retry", "revoke_key", "save_key", "say", "stats", "submit", "take_token",
+    "take_turn", "takes_work", "tenant_room", "touch_key", "webhook_put_back", "webhook_report",
+    "webhook_take",
 )  # fmt: skip
 _REFUSED_WHEN_FULL = frozenset({"submit", "takes_work"})
+_KNOW_CALLERS = frozenset({"attend", "desert", "join", "leave", "submit"})
 
 
 @cache
@@ -27,4 +33,5 @@ def _source(name: str) -> str:
 def script_text(name: str, keys: Keys) -> str:
     """The whole text of one script for one key prefix."""
     shebang = "#!lua" if name in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
-    return "\n".join((shebang, keys.lua(), _source("prelude"), _source(name)))
+    shared = ("prelude", "callers") if name in _KNOW_CALLERS else ("prelude",)
+    return "\n".join((shebang, keys.lua(), *map(_source, (*shared, name))))

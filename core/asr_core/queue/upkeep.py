@@ -10,6 +10,7 @@ from asr_core.settings import QueueSettings
 from asr_core.task import State
 
 _CHUNK = 500
+_RECOUNT_CALLS = 40  # a pass looks at 20,000 tasks of a tenant at most
 _LOCK_SECONDS = 55
 _CONSUMER_IDLE_MS = 3_600_000
 
@@ -20,6 +21,7 @@ class Reconciled:
 
     `readded` tasks stood nowhere, `forgotten` history entries led to no open task, `corrected`
     counters had drifted, `groups` had been destroyed and were made again, by whomever.
+    `quotas_recounted` are tenants whose stored bytes were off: older releases do not count them.
     """
 
     readded: int
@@ -27,6 +29,7 @@ class Reconciled:
     corrected: int
     groups: int
     consumers_removed: int
+    quotas_recounted: int
 
     @property
     def mended(self) -> dict[str, int]:
@@ -91,16 +94,33 @@ class Upkeep:
                 consumer_idle_ms=_CONSUMER_IDLE_MS,
             )
             corrected, removed = corrected + counts[0], removed + counts[1]
+        recounted = await self._recount_stored(whole=force)
         with redis_errors():
             groups = int(await self._redis.client.getdel(self._keys.remade) or 0)
-        return Reconciled(readded, forgotten, corrected, groups, removed)
+        return Reconciled(readded, forgotten, corrected, groups, removed, recounted)
+
+    async def _recount_stored(self, *, whole: bool) -> int:
+        """Counts the bytes of every tenant's recordings; of many tasks a part in each pass.
+
+        Returns how many counters had drifted.
+        """
+        with redis_errors():
+            known = await self._redis.client.smembers(self._keys.tenants)
+            known |= set(await self._redis.client.hkeys(self._keys.tenant_stored))
+        drifted = 0
+        for tenant in sorted(known):
+            done, calls = 0, 0
+            while not done and (whole or calls < _RECOUNT_CALLS):
+                done, wrong = await self._redis.call("recount_stored", tenant=tenant, count=_CHUNK)
+                drifted, calls = drifted + wrong, calls + 1
+        return drifted
 
     async def _open_tasks(self) -> AsyncIterator[tuple[str, str, list[str]]]:
         """Open tasks by tenant and state, in chunks, from the history and not the queue."""
         with redis_errors():
             tenants = await self._redis.client.smembers(self._keys.tenants)
         for tenant in sorted(tenants):
-            for state in (State.QUEUED, State.PROCESSING):
+            for state in (State.QUEUED, State.PROCESSING, State.FETCHING):
                 key = self._keys.history(tenant, state)
                 after = "-"
                 while True:

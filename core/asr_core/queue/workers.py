@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from asr_core.queue.connection import RedisConnection, redis_errors
+from asr_core.queue.models import ServedModel
 
 RECORD_TTL_MS = 30_000
 
@@ -15,7 +16,9 @@ RECORD_TTL_MS = 30_000
 class WorkerRecord:
     """One worker process, as it writes it every ten seconds.
 
-    `throughput` is audio-seconds per second, measured; 0 while nothing has been measured.
+    `throughput` is audio-seconds per second, measured; 0 while nothing has been measured. Of the
+    machine's use, 100 % of CPU is one processor, and GPU memory is that of the whole device; None
+    is not known, as from an older release.
     """
 
     consumer: str
@@ -33,22 +36,40 @@ class WorkerRecord:
     tasks_done: int
     started_at: float
     cordoned: bool = False
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    gpu_percent: float | None = None
+    gpu_memory_bytes: int | None = None
+    gpu_memory_total_bytes: int | None = None
 
 
 def _read(text: Mapping[str, str]) -> WorkerRecord:
     values: dict[str, Any] = {"cordoned": text.get("cordoned") == "1"}
     for field in fields(WorkerRecord):
         if field.name != "cordoned":
-            convert = {"int": int, "float": float}.get(str(field.type), str)
-            values[field.name] = convert(text.get(field.name) or 0)
+            type_name, _, optional = str(field.type).partition(" | ")
+            convert = {"int": int, "float": float}.get(type_name, str)
+            told = text.get(field.name)
+            values[field.name] = None if optional and not told else convert(told or 0)
     return WorkerRecord(**values)
 
 
-async def beat(connection: RedisConnection, record: WorkerRecord) -> bool:
+async def beat(
+    connection: RedisConnection, record: WorkerRecord, serves: ServedModel | None = None
+) -> bool:
     """Writes a record that lives 30 s. Returns whether the worker has been cordoned."""
-    values = {name: str(value) for name, value in asdict(record).items() if name != "cordoned"}
+    values = {
+        name: "" if value is None else str(value)
+        for name, value in asdict(record).items()
+        if name != "cordoned"
+    }
     cordoned = await connection.call(
-        "beat", consumer=record.consumer, pool=record.pool, record=values, ttl_ms=RECORD_TTL_MS
+        "beat",
+        consumer=record.consumer,
+        pool=record.pool,
+        record=values,
+        ttl_ms=RECORD_TTL_MS,
+        **({"serves": serves.text()} if serves else {}),
     )
     return bool(cordoned)
 

@@ -43,9 +43,15 @@ def test_every_promised_route_is_there(schema):
         "DELETE /api/v1/asr/task/{task_id}",
         "GET /api/v1/health",
         "GET /api/v1/stats",
+        "GET /api/v1/usage",
         "GET /healthz",
         "GET /readyz",
         "GET /metrics",
+        "GET /",
+        "GET /dashboard",
+        "POST /v1/audio/transcriptions",
+        "GET /v1/models",
+        "GET /v1/models/{model}",
     }
 
 

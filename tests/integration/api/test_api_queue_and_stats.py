@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -57,8 +59,35 @@ async def test_stats_count_what_came_and_what_was_done(submit, client, platform,
     assert (pool["arrivals"], pool["completed"]) == (2, 1)
     assert pool["real_time_factor"] == pytest.approx(0.5)
     assert sum(point["arrivals"] for point in pool["points"]) == 2
+    assert pool["open"] == 1
 
 
 async def test_a_window_of_stats_out_of_range_is_422(client):
     reply = await client.get("/api/v1/stats", params={"minutes": 5000})
     assert (reply.status_code, reply.json()["error"]["param"]) == (422, "minutes")
+
+
+async def test_a_worker_tells_what_it_takes_and_an_older_one_leaves_it_open(
+    client, platform, worker_record
+):
+    now = replace(worker_record("new-1"), cpu_percent=137.5, memory_bytes=10**9, gpu_percent=0.0)
+    for record in (now, worker_record("old-1")):
+        await (await platform.consumer(record.consumer)).beat(record)
+    new, old = (await client.get(STATUS)).json()["workers"]
+    assert (new["cpu_percent"], new["memory_bytes"], new["gpu_percent"]) == (137.5, 10**9, 0.0)
+    assert new["gpu_memory_bytes"] is None
+    assert (old["cpu_percent"], old["memory_bytes"]) == (None, None)
+
+
+async def test_stats_tell_latencies_and_may_be_asked_for_one_pool(
+    submit, client, platform, claim, transcript
+):
+    await submit()
+    consumer = await platform.consumer()
+    await platform.complete(consumer, await claim(consumer), transcript)
+    body = (await client.get("/api/v1/stats", params={"minutes": 5, "pool": "default"})).json()
+    assert body["step_seconds"] == 10
+    (pool,) = body["pools"].values()
+    assert 0 <= pool["wait"]["p50"] <= pool["total"]["p99"] < 60
+    reply = await client.get("/api/v1/stats", params={"pool": "nowhere"})
+    assert (reply.status_code, reply.json()["error"]["param"]) == (422, "pool")

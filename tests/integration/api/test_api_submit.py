@@ -144,8 +144,8 @@ async def test_a_submission_whose_reply_was_lost_is_found_again(submit, platform
     producer = platform.app.state.services.producer
     real = producer.submit
 
-    async def submit_and_lose_the_reply(task):
-        await real(task)
+    async def submit_and_lose_the_reply(task, waiter):
+        await real(task, waiter)
         raise QueueUnavailable("connection reset")
 
     producer.submit = submit_and_lose_the_reply
@@ -155,7 +155,7 @@ async def test_a_submission_whose_reply_was_lost_is_found_again(submit, platform
 
 
 async def test_a_submission_that_certainly_failed_leaves_no_recording(submit, platform):
-    async def fail(task):
+    async def fail(task, waiter):
         raise QueueUnavailable("connection refused")
 
     platform.app.state.services.producer.submit = fail

@@ -61,7 +61,7 @@ async def test_a_form_with_two_recordings_is_refused(client, platform, wav):
 
 
 async def test_a_body_that_is_no_form_is_415(client):
-    reply = await client.post(URL, content=b"{}", headers={"content-type": "application/json"})
+    reply = await client.post(URL, content=b"{}", headers={"content-type": "text/plain"})
     assert_refused(reply, 415, "unsupported_media_type", "content-type")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
-from asr_core.queue import Claim, Consumer, Failure, Finish, LeaseKeeper
+from asr_core.queue import Claim, Consumer, Failure, Fetching, Finish, LeaseKeeper, Outcome
 from asr_core.queue.record import to_hash
 from asr_core.task import NewTask, TaskOptions
 
@@ -375,3 +375,26 @@ async def test_poison_is_counted_by_both_and_put_back_by_either(queue: Any, two:
 async def test_the_record_of_a_task_has_the_fields_of_release_1(queue: Any) -> None:
     frozen = json.loads((RELEASE_1 / "task.json").read_text())
     assert to_hash(full_task()).items() >= frozen.items()
+
+
+async def test_release_1_leaves_a_task_that_is_being_fetched_alone_and_can_delete_it(
+    queue: Any,
+) -> None:
+    old, fetching = Frozen(queue, "old-worker"), Fetching(queue.connection, queue.settings)
+    for task_id in ("task-1", "task-2"):
+        update = {"source_url": "https://example.com/a.wav", "idempotency_key": "", "webhook": ""}
+        await queue.producer.submit(full_task(task_id).model_copy(update=update))
+    assert await old.reconcile() == (0, 0)
+    assert await old.claim() == []
+    await old.delete("task-1")
+    taken = await fetching.take(token="t", limit=9, per_line=9, busy={})
+    assert [fetch.task.task_id for fetch in taken] == ["task-2"]
+    done = {"size_bytes": 3, "duration_seconds": 2.0, "content_type": "audio/wav"}
+    assert await fetching.fetched(taken[0], **done) is Outcome.OK
+    assert await fetching.fetched(taken[0], **done) is Outcome.OK
+    await queue.upkeep.reconcile(force=True)
+    assert await fetching.depth() == 0
+    held = await old.claim()
+    assert held[0][0] == "task-2"
+    assert await old.finish(held) == ["ok"]
+    await nothing_is_left(queue, old, Current(queue, "new-worker"))

@@ -20,6 +20,7 @@ class SmallEngine:
     model_id = "small"
     device = "cpu"
     supports: frozenset[Feature] = frozenset()
+    languages: frozenset[str] = frozenset()
 
     def __init__(self, fits: float, error: type[BaseException]) -> None:
         self.fits = fits

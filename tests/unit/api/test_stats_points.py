@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_api.stats_plan import POINTS_MAX, pool_stats, step_seconds
+from asr_api.stats_plan import POINTS_MAX, percentiles, pool_stats, step_seconds
 from asr_core.queue import StatsBucket
 
 
@@ -34,3 +34,24 @@ def test_points_and_sums_hold_the_same_events():
 def test_nothing_done_has_no_real_time_factor():
     stats = pool_stats([], minutes=5)
     assert (stats.arrivals, stats.real_time_factor, stats.points) == (0, None, [])
+
+
+def test_percentiles_lie_in_the_bucket_that_holds_their_task():
+    # 90 tasks within 2^(12/2) = 64 ms, 10 within 2^(20/2) = 1024 ms
+    told = percentiles({12: 90, 20: 10})
+    assert told is not None
+    assert 0.045 <= told.p50 <= 0.064
+    assert 0.724 <= told.p95 <= told.p99 <= 1.024
+
+
+def test_points_have_percentiles_of_their_own_and_the_window_those_of_all():
+    quick = StatsBucket(at=1_000_000, total_histogram={4: 99}, wait_histogram={0: 99})
+    slow = StatsBucket(at=1_000_500, total_histogram={30: 1})
+    stats = pool_stats([quick, slow], minutes=15)
+    assert stats.total is not None
+    assert stats.total.p50 < 0.005
+    first, last = stats.points
+    assert last.wait is None
+    assert first.total is not None
+    assert last.total is not None
+    assert first.total.p99 < 0.005 < 10 < last.total.p50

@@ -135,3 +135,23 @@ async def test_another_kind_of_server_is_recognised() -> None:
     async with client_of(answer) as client:
         with pytest.raises(ServerUnreachable, match="no asr-platform API"):
             await client.check()
+
+
+async def test_a_key_goes_with_every_request_and_comes_from_the_environment_if_none_is_given(
+    recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_API_KEY", "asr_environment")
+    for given, sent in ((None, "Bearer asr_environment"), ("asr_given", "Bearer asr_given")):
+        answer, seen = scripted(httpx.Response(202, json={"task_id": "t1"}))
+        transport = httpx.MockTransport(answer)
+        async with AsrClient("http://asr.test", api_key=given, transport=transport) as client:
+            await client.submit(recording)
+        assert seen[0].headers["Authorization"] == sent
+
+
+async def test_a_refusal_that_says_not_to_try_again_is_final(recording: Path) -> None:
+    answer, seen = scripted(refusal(429, "quota is used up", **{"x-should-retry": "false"}))
+    async with client_of(answer) as client:
+        with pytest.raises(ClientError, match="quota is used up"):
+            await client.submit(recording)
+    assert len(seen) == 1

@@ -17,6 +17,7 @@ class NamedEngine:
     model_id = "embedded"
     device = "cpu"
     supports: frozenset[Feature] = frozenset()
+    languages: frozenset[str] = frozenset()
 
     def load(self) -> None: ...
 

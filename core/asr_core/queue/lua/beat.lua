@@ -9,5 +9,9 @@ redis.call('HSET', key, unpack(flat))
 redis.call('HSETNX', key, 'cordoned', '0')
 redis.call('PEXPIRE', key, args.ttl_ms)
 redis.call('ZADD', K.workers(args.pool), now + args.ttl_ms, args.consumer)
+if args.serves then
+  redis.call('ZADD', K.models(args.pool), now, args.serves)
+  redis.call('ZREMRANGEBYSCORE', K.models(args.pool), '-inf', '(' .. now - 30 * args.ttl_ms)
+end
 redis.call('ZREMRANGEBYSCORE', K.workers(args.pool), '-inf', '(' .. now - 3600000)
 return redis.call('HGET', key, 'cordoned') == '1' and 1 or 0

@@ -54,7 +54,7 @@ while #claims < limit and taken_ms < to.room_ms do
     -- A re-created group delivers it again: its lease decides. Its owner's next renewal takes the entry back.
     redis.call('ZADD', K.leases(to.pool, lane), 'NX', now, id)
   else
-    delivered(to.pool, lane, task.tenant)
+    delivered(to.pool, lane, task.tenant, to.window)
     ready[lane] = math.max(ready[lane], 1)
     turn = turn + 1
     if must_be_alone(task) then

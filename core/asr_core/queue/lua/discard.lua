@@ -5,7 +5,10 @@ local marked = {}
 for i, item in ipairs(args.tasks) do
   marked[i] = 0
   if redis.call('HGET', K.task(item.task_id), 'finished_at') == item.finished_at then
-    redis.call('HSETNX', K.task(item.task_id), 'audio_deleted_at', now)
+    if redis.call('HSETNX', K.task(item.task_id), 'audio_deleted_at', now) == 1 then
+      local task = read(item.task_id)
+      store_bytes(item.task_id, task.tenant, -task.bytes)
+    end
     marked[i] = 1
   end
 end

@@ -5,6 +5,7 @@
 --   waiting zset + held zset of its tenant           (state queued)
 --   delayed zset                                     (state queued, backing off)
 --   leases zset + pending entry                      (state processing; queued once released or reaped)
+--   fetching zset + its line of the courier          (state fetching)
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -12,19 +13,22 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function read(id)
   local names = {'state', 'pool', 'lane', 'tenant', 'entry', 'token', 'owner', 'attempt', 'crashes',
     'solo_crashes', 'solo', 'transient_failures', 'duration_ms', 'created_at', 'queued_at',
-    'started_at', 'webhook', 'dead', 'idempotency_key', 'progress'}
+    'started_at', 'webhook', 'dead', 'idempotency_key', 'progress',
+    'source_url', 'fetch_token', 'fetch_tries', 'bytes', 'audio_deleted_at'}
   local values = redis.call('HMGET', K.task(id), unpack(names))
   if not values[1] then return nil end
   local task = {}
   for i, name in ipairs(names) do task[name] = values[i] or '' end
   for _, name in ipairs({'attempt', 'crashes', 'solo_crashes', 'transient_failures', 'duration_ms',
-      'created_at', 'queued_at', 'started_at'}) do
+      'created_at', 'queued_at', 'started_at', 'fetch_tries', 'bytes'}) do
     task[name] = tonumber(task[name]) or 0
   end
   return task
 end
 
-local function is_open(task) return task.state == 'queued' or task.state == 'processing' end
+local function is_open(task)
+  return task.state == 'queued' or task.state == 'processing' or task.state == 'fetching'
+end
 
 -- One that is missing from a stream that stands was destroyed: reconcile tells how often that was.
 local function ensure_group(stream)
@@ -58,27 +62,47 @@ local function set_state(id, task, state)
   redis.call('HSET', K.task(id), 'state', state)
 end
 
+-- A tenant's own limit, else the platform's. 0 is none.
+local function limit_of(tenant, name, default)
+  return tonumber(redis.call('HGET', K.tenant_limits, tenant .. ':' .. name) or default)
+end
+
+local function open_of(tenant)
+  return redis.call('ZCARD', K.history(tenant, 'queued')) + redis.call('ZCARD', K.history(tenant, 'processing'))
+    + redis.call('ZCARD', K.history(tenant, 'fetching'))
+end
+
+-- Why a tenant may not bring a task of `bytes` now: {verdict, its limit, what stands}; nil if it may.
+local function over_limit(tenant, bytes, defaults)
+  local most = limit_of(tenant, 'open_tasks', defaults.open_tasks)
+  if most > 0 and open_of(tenant) >= most then return {'busy', most, open_of(tenant)} end
+  most = limit_of(tenant, 'stored_bytes', defaults.stored_bytes)
+  local stored = most > 0 and tonumber(redis.call('HGET', K.tenant_stored, tenant) or 0) or 0
+  if most > 0 and stored + math.max(1, bytes) > most then return {'quota', most, stored} end
+end
+
+-- A task's recording came into the store (`by` > 0) or leaves it. A recount that is under way and past
+-- this task takes notice: see recount_stored.
+local function store_bytes(id, tenant, by)
+  if by == 0 then return end
+  local bytes = string.format('%d', by)
+  if redis.call('HINCRBY', K.tenant_stored, tenant, bytes) == 0 then
+    redis.call('HDEL', K.tenant_stored, tenant)
+  end
+  local cursor = redis.call('HGET', K.recount(tenant), 'cursor')
+  if cursor and id <= cursor then redis.call('HINCRBY', K.recount(tenant), 'bytes', bytes) end
+end
+
+-- How many undelivered entries of a tenant may stand: the window, by its weight.
+local function share_of(tenant, window)
+  return math.max(1, math.floor(window * limit_of(tenant, 'weight', 1)))
+end
+
 -- Fair share: at most `window` undelivered entries of a tenant stand in a stream, the rest is held.
 local function append(id, task)
   task.entry = redis.call('XADD', K.stream(task.pool, task.lane), '*', 'task_id', id)
   redis.call('HSET', K.task(id), 'entry', task.entry)
   redis.call('HINCRBY', K.undelivered(task.pool, task.lane), task.tenant, 1)
-end
-
-local function enqueue(id, task, window)
-  local pool, lane, tenant = task.pool, task.lane, task.tenant
-  redis.call('ZADD', K.waiting(pool, lane), task.queued_at, id)
-  local undelivered = tonumber(redis.call('HGET', K.undelivered(pool, lane), tenant) or 0)
-  if undelivered < window then
-    append(id, task)
-  else
-    if redis.call('ZADD', K.held(pool, lane, tenant), task.queued_at, id) == 1 then
-      redis.call('HINCRBY', K.held_tenants(pool, lane), tenant, 1)
-    end
-    redis.call('HSET', K.task(id), 'entry', '')
-    task.entry = ''
-  end
-  redis.call('PUBLISH', K.wake(pool), '1')
 end
 
 local function unhold(pool, lane, tenant)
@@ -87,15 +111,90 @@ local function unhold(pool, lane, tenant)
   end
 end
 
--- One entry of this tenant has left the undelivered part: its next held task takes the place.
-local function delivered(pool, lane, tenant)
-  local key = K.undelivered(pool, lane)
-  if redis.call('HINCRBY', key, tenant, -1) <= 0 then redis.call('HDEL', key, tenant) end
-  local popped = redis.call('ZPOPMIN', K.held(pool, lane, tenant))
-  if popped[1] then
+-- A tenant's held tasks take the places that are free in its share.
+local function top_up(pool, lane, tenant, undelivered, share)
+  for _ = undelivered, share - 1 do
+    local popped = redis.call('ZPOPMIN', K.held(pool, lane, tenant))
+    if not popped[1] then return end
     unhold(pool, lane, tenant)
     append(popped[1], {pool = pool, lane = lane, tenant = tenant})
   end
+end
+
+local function enqueue(id, task, window)
+  local pool, lane, tenant = task.pool, task.lane, task.tenant
+  redis.call('ZADD', K.waiting(pool, lane), task.queued_at, id)
+  local undelivered = tonumber(redis.call('HGET', K.undelivered(pool, lane), tenant) or 0)
+  local share = share_of(tenant, window)
+  if undelivered < share and redis.call('EXISTS', K.held(pool, lane, tenant)) == 0 then
+    append(id, task)
+  else
+    if redis.call('ZADD', K.held(pool, lane, tenant), task.queued_at, id) == 1 then
+      redis.call('HINCRBY', K.held_tenants(pool, lane), tenant, 1)
+    end
+    redis.call('HSET', K.task(id), 'entry', '')
+    top_up(pool, lane, tenant, undelivered, share) -- a weight may have been raised
+    task.entry = redis.call('HGET', K.task(id), 'entry')
+  end
+  redis.call('PUBLISH', K.wake(pool), '1')
+end
+
+-- One entry of this tenant has left the undelivered part: its next held task takes the place. Who knows
+-- the window makes a changed weight felt as well.
+local function delivered(pool, lane, tenant, window)
+  local key = K.undelivered(pool, lane)
+  local undelivered = redis.call('HINCRBY', key, tenant, -1)
+  if undelivered <= 0 then redis.call('HDEL', key, tenant) end
+  if redis.call('EXISTS', K.held(pool, lane, tenant)) == 0 then return end
+  undelivered = math.max(0, undelivered)
+  top_up(pool, lane, tenant, undelivered, window and share_of(tenant, window) or undelivered + 1)
+end
+
+-- What the courier has to do stands in lines, one for each place it goes to, so that a slow one holds up
+-- no other. A line holds ids by the time they are due, `lines` knows when the first of each is; what was
+-- taken is due again when its lease ends.
+local function refresh_line(kind, line)
+  local first = redis.call('ZRANGE', K.line(kind, line), 0, 0, 'WITHSCORES')
+  if first[2] then
+    redis.call('ZADD', K.lines(kind), first[2], line)
+  else
+    redis.call('ZREM', K.lines(kind), line)
+  end
+end
+
+local function line_up(kind, line, id, due_ms)
+  redis.call('ZADD', K.line(kind, line), due_ms, id)
+  refresh_line(kind, line)
+end
+
+local function leave_line(kind, line, id)
+  redis.call('ZREM', K.line(kind, line), id)
+  refresh_line(kind, line)
+end
+
+-- Up to `limit` ids that are due, of each line `per_line` less those that the caller has in hand (`busy`).
+local function take_due(kind, to)
+  local taken = {}
+  for _, line in ipairs(redis.call('ZRANGEBYSCORE', K.lines(kind), '-inf', now, 'LIMIT', 0, 1000)) do
+    local free = math.min(to.per_line - (to.busy[line] or 0), to.limit - #taken)
+    if free > 0 then
+      for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.line(kind, line), '-inf', now, 'LIMIT', 0, free)) do
+        redis.call('ZADD', K.line(kind, line), now + to.lease_ms, id)
+        taken[#taken + 1] = {id, line}
+      end
+      refresh_line(kind, line)
+    end
+  end
+  return taken
+end
+
+local function authority(url) return string.lower(string.match(url, '^%a+://([^/?#]+)') or '?') end
+
+local function fetch_line(task) return task.tenant .. '|' .. authority(task.source_url) end
+
+local function stand_for_fetching(id, task, due_ms)
+  redis.call('ZADD', K.fetching(task.pool), 'NX', now, id)
+  line_up('fetch', fetch_line(task), id, due_ms)
 end
 
 -- Removes a task from wherever it stands.
@@ -105,6 +204,7 @@ local function take_out(id, task)
   redis.call('ZREM', K.leases(pool, lane), id)
   redis.call('ZREM', K.delayed(pool), id)
   redis.call('ZREM', K.solo(pool), id)
+  if redis.call('ZREM', K.fetching(pool), id) == 1 then leave_line('fetch', fetch_line(task), id) end
   if redis.call('ZREM', K.held(pool, lane, tenant), id) == 1 then unhold(pool, lane, tenant) end
   if task.entry ~= '' then
     local stream = K.stream(pool, lane)
@@ -126,8 +226,18 @@ local function notify(id, task, state)
   if redis.call('XLEN', K.outbox) >= OUTBOX_LIMIT then
     redis.call('HINCRBY', K.totals, 'webhooks_dropped', 1)
   end
+  local failure = state == 'failed' and redis.call('HMGET', K.task(id), 'error_code', 'error_message') or {}
   redis.call('XADD', K.outbox, 'MAXLEN', OUTBOX_LIMIT, '*', 'task_id', id, 'state', state,
-    'url', task.webhook)
+    'url', task.webhook, 'code', failure[1] or '', 'message', failure[2] or '')
+end
+
+-- What a tenant had transcribed, per day since 1970 (UTC), kept for 400 days.
+local USAGE_KEPT_SECONDS = 400 * 86400
+local function record_usage(task)
+  local key = K.usage(math.floor(now / 86400000))
+  redis.call('HINCRBY', key, task.tenant .. ':audio_ms', task.duration_ms)
+  redis.call('HINCRBY', key, task.tenant .. ':tasks', 1)
+  redis.call('EXPIRE', key, USAGE_KEPT_SECONDS)
 end
 
 -- The one terminal transition: leaves the queue, counts, tells listeners and the webhook outbox.
@@ -140,7 +250,9 @@ local function close(id, task, state)
   count(task.pool, state, 1)
   observe(task.pool, 'total', now - task.queued_at)
   redis.call('HINCRBY', K.totals, state, 1)
+  if state == 'completed' then record_usage(task) end
   if task.webhook ~= '' then notify(id, task, state) end
+  redis.call('DEL', K.partials(id))
   announce(id, state, state == 'completed' and '1' or task.progress)
 end
 
@@ -153,6 +265,7 @@ end
 
 -- Removes a finished task and every trace of it. A tenant without tasks is forgotten as well.
 local function forget(id, task)
+  if task.audio_deleted_at == '' then store_bytes(id, task.tenant, -task.bytes) end
   redis.call('ZREM', K.history(task.tenant, ''), id)
   redis.call('ZREM', K.history(task.tenant, task.state), id)
   if redis.call('EXISTS', K.history(task.tenant, '')) == 0 then
@@ -277,7 +390,7 @@ local function held_count(pool, lane)
 end
 
 local function open_count(pool)
-  local total = redis.call('ZCARD', K.delayed(pool))
+  local total = redis.call('ZCARD', K.delayed(pool)) + redis.call('ZCARD', K.fetching(pool))
   for _, lane in ipairs(LANES) do
     total = total + redis.call('ZCARD', K.waiting(pool, lane)) + redis.call('ZCARD', K.leases(pool, lane))
   end

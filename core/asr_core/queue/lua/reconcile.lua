@@ -33,6 +33,12 @@ end
 local function stands(id, task)
   local pool, lane = task.pool, task.lane
   local stream = K.stream(pool, lane)
+  if task.state == 'fetching' then
+    if not redis.call('ZSCORE', K.line('fetch', fetch_line(task)), id) then return false end
+    redis.call('ZADD', K.fetching(pool), 'NX', now, id)
+    refresh_line('fetch', fetch_line(task))
+    return true
+  end
   local lease = redis.call('ZSCORE', K.leases(pool, lane), id)
   if task.state == 'processing' then
     if lease and tonumber(lease) > now then return true end
@@ -64,8 +70,12 @@ for _, id in ipairs(args.ids) do
     redis.call('ZREM', K.history(args.tenant, args.state), id)
     forgotten = forgotten + 1
   elseif not stands(id, task) then
-    ensure_group(K.stream(task.pool, task.lane))
-    reopen(id, task, args.window)
+    if task.state == 'fetching' then
+      stand_for_fetching(id, task, now)
+    else
+      ensure_group(K.stream(task.pool, task.lane))
+      reopen(id, task, args.window)
+    end
     readded = readded + 1
   end
 end

@@ -28,19 +28,17 @@ local function add(id, lane, undelivered, held)
   return true
 end
 
-local function top_up(lane, undelivered)
+local function top_up_all(lane, undelivered)
   for _, tenant in ipairs(redis.call('HKEYS', K.held_tenants(pool, lane))) do
-    for _ = undelivered[tenant] or 0, window - 1 do
-      local popped = redis.call('ZPOPMIN', K.held(pool, lane, tenant))
-      if not popped[1] then break end
-      unhold(pool, lane, tenant)
-      append(popped[1], {pool = pool, lane = lane, tenant = tenant})
-    end
+    top_up(pool, lane, tenant, undelivered[tenant] or 0, share_of(tenant, window))
   end
 end
 
 for _, id in ipairs(redis.call('ZRANGE', K.delayed(pool), 0, -1)) do
   if not add(id) then redis.call('ZREM', K.delayed(pool), id) end
+end
+for _, id in ipairs(redis.call('ZRANGE', K.fetching(pool), 0, -1)) do
+  if redis.call('HGET', K.task(id), 'state') ~= 'fetching' then redis.call('ZREM', K.fetching(pool), id) end
 end
 for _, lane in ipairs(LANES) do
   local undelivered, held = {}, {}
@@ -52,7 +50,7 @@ for _, lane in ipairs(LANES) do
   end
   correct_all(K.undelivered(pool, lane), undelivered)
   correct_all(K.held_tenants(pool, lane), held)
-  top_up(lane, undelivered)
+  top_up_all(lane, undelivered)
   local consumers = redis.pcall('XINFO', 'CONSUMERS', K.stream(pool, lane), GROUP)
   if not consumers.err then
     for _, c in ipairs(consumers) do

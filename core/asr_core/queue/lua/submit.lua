@@ -1,4 +1,5 @@
--- A new task, or the one that the same idempotency key made before. Replies {verdict, id, position}.
+-- A new task, or the one that the same idempotency key made before, or that this caller joins. Replies
+-- {verdict, id, position}.
 local t = args.task
 if redis.call('EXISTS', K.task(t.task_id)) == 1 then return {'replayed', t.task_id, 0} end
 if redis.call('EXISTS', K.deleted(t.task_id)) == 1 then return {'deleted', t.task_id, 0} end
@@ -9,7 +10,16 @@ if t.idempotency_key ~= '' then
     return {'conflict', known[1], 0}
   end
 end
+if args.caller then
+  local known = joinable(t.tenant, t.fingerprint, args.caller.owed_ms)
+  if known then
+    join(known, args.caller)
+    return {'replayed', known, 0}
+  end
+end
 if open_count(t.pool) >= args.cap then return {'full', t.task_id, 0} end
+local over = over_limit(t.tenant, tonumber(t.bytes), args.limits)
+if over then return over end
 
 if t.idempotency_key ~= '' then
   local key = K.idempotency(t.tenant, t.idempotency_key)
@@ -26,12 +36,23 @@ redis.call('HSET', K.task(t.task_id), 'state', '', 'created_at', now, 'queued_at
 redis.call('SADD', K.tenants, t.tenant)
 redis.call('ZADD', K.history(t.tenant, ''), 0, t.task_id)
 local task = read(t.task_id)
+store_bytes(t.task_id, t.tenant, task.bytes)
+redis.call('HINCRBY', K.totals, 'submitted', 1)
+if task.source_url ~= '' then
+  set_state(t.task_id, task, 'fetching')
+  stand_for_fetching(t.task_id, task, now)
+  announce(t.task_id, 'fetching', '0')
+  return {'created', t.task_id, 0}
+end
 set_state(t.task_id, task, 'queued')
 opened(task)
 ensure_group(K.stream(t.pool, t.lane))
 enqueue(t.task_id, task, args.window)
 count(t.pool, 'arrivals', 1)
 count(t.pool, 'arrival_ms', task.duration_ms)
-redis.call('HINCRBY', K.totals, 'submitted', 1)
+if args.caller then
+  redis.call('SET', K.join(t.tenant, t.fingerprint), t.task_id, 'PX', FORGOTTEN_MS)
+  attend(t.task_id, args.caller.id, args.caller.lease_ms, args.caller.grace_ms)
+end
 announce(t.task_id, 'queued', '0')
 return {'created', t.task_id, redis.call('ZCARD', K.waiting(t.pool, t.lane))}

@@ -161,6 +161,11 @@ class Programs:
         log = self.folder / f"worker-{len(self.started)}.log"
         return self._start(["-c", SLOW_WORKER], log, redis_port, None, own)
 
+    def courier(self, **settings: object) -> subprocess.Popen[bytes]:
+        own = {"ASR_SPOOL_DIR": self.folder / "spool-courier", **settings}
+        log = self.folder / f"courier-{len(self.started)}.log"
+        return self._start(["-m", "asr_cli", "courier"], log, None, None, own)
+
     def end(self) -> None:
         for process in self.started:
             if process.poll() is None:

@@ -41,6 +41,7 @@ class ToyEngine:
     model_id = "toy"
     device = "cpu"
     supports: frozenset[str] = frozenset()
+    languages: frozenset[str] = frozenset()
 
     def load(self) -> None:
         pass

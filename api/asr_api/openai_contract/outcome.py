@@ -1,0 +1,43 @@
+"""How a task ended, as OpenAI's clients are to hear it."""
+
+from __future__ import annotations
+
+from asr_api.errors import TranscriptionFailed
+from asr_api.openai_contract.parameters import Asked, Granularity, check_heeded
+from asr_api.routes.result import transcript_of
+from asr_api.services import Services
+from asr_core.errors import (
+    AudioTooLong,
+    EmptyAudio,
+    PermanentTaskError,
+    StateConflict,
+    UnreadableAudio,
+)
+from asr_core.result import Transcript
+from asr_core.task import State, Task
+
+_PERMANENT: dict[str, type[PermanentTaskError]] = {
+    kind.code: kind for kind in (UnreadableAudio, EmptyAudio, AudioTooLong)
+}
+
+
+async def transcript_after(services: Services, task: Task, asked: Asked) -> Transcript:
+    """The transcript of a task that has ended. Raises what it failed with; StateConflict where
+    somebody cancelled it; UnsupportedParameter where the model did not heed an option.
+    """
+    if task.state is not State.COMPLETED:
+        raise _failure(task)
+    transcript = await transcript_of(services, task)
+    timed = any(segment.words for segment in transcript.segments)
+    wordless = Granularity.WORD in asked.granularities and bool(transcript.text) and not timed
+    check_heeded(asked, (*transcript.options_ignored, *(("words",) if wordless else ())))
+    return transcript
+
+
+def _failure(task: Task) -> Exception:
+    if task.error is None or task.state is State.CANCELLED:
+        return StateConflict("The transcription was cancelled.")
+    permanent = _PERMANENT.get(task.error.code)
+    if permanent is not None:
+        return permanent(task.error.message, param="file")
+    return TranscriptionFailed(f"{task.error.code}: {task.error.message}")

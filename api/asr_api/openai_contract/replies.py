@@ -1,0 +1,85 @@
+"""A transcript in the forms of OpenAI's contract: `openai.types.audio.transcription*`. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Collection
+from typing import Any
+
+from asr_api.openai_contract.parameters import Asked, Granularity, ResponseFormat
+from asr_core.render import ResultFormat, render
+from asr_core.result import Transcript, TranscriptSegment
+
+JSON_TYPE = "application/json"
+_NAMES = {"zh": "chinese", "en": "english", "yue": "cantonese", "ja": "japanese", "ko": "korean"}
+_SEEK_PER_SECOND = 100  # Whisper counts frames of 10 ms
+
+
+def reply_body(transcript: Transcript, asked: Asked) -> tuple[str, str]:
+    """The body and its media type."""
+    match asked.response_format:
+        case ResponseFormat.JSON:
+            body = {"text": transcript.text, "usage": usage(transcript)}
+            return _json(body), JSON_TYPE
+        case ResponseFormat.VERBOSE_JSON:
+            return _json(_verbose(transcript, asked.granularities)), JSON_TYPE
+        case other:
+            form = ResultFormat(other.value)
+            return render(transcript, form), form.media_type
+
+
+def usage(transcript: Transcript) -> dict[str, Any]:
+    """What was transcribed."""
+    return {"type": "duration", "seconds": transcript.duration_seconds}
+
+
+def _json(body: dict[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def _verbose(transcript: Transcript, granularities: Collection[Granularity]) -> dict[str, Any]:
+    """Without a granularity segments are given, as OpenAI does."""
+    language = transcript.language or "unknown"
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": _NAMES.get(language, language),
+        "duration": float(transcript.duration_seconds),
+        "text": transcript.text,
+        "usage": usage(transcript),
+    }
+    if not granularities or Granularity.SEGMENT in granularities:
+        body["segments"] = [
+            _segment(number, segment) for number, segment in enumerate(transcript.segments)
+        ]
+    if Granularity.WORD in granularities:
+        body["words"] = [
+            {"word": word.text, "start": word.start_seconds, "end": word.end_seconds}
+            for segment in transcript.segments
+            for word in segment.words
+        ]
+    return body
+
+
+def _segment(number: int, segment: TranscriptSegment) -> dict[str, Any]:
+    """What Whisper's decoder knows and this model does not is 0, or empty."""
+    written = segment.text.encode()
+    return {
+        "id": number,
+        "seek": round(segment.start_seconds * _SEEK_PER_SECOND),
+        "start": segment.start_seconds,
+        "end": segment.end_seconds,
+        "text": segment.text,
+        "tokens": [],
+        "temperature": 0.0,
+        "avg_logprob": _mean_logprob(segment),
+        "compression_ratio": round(len(written) / len(zlib.compress(written)), 4),
+        "no_speech_prob": 0.0,
+    }
+
+
+def _mean_logprob(segment: TranscriptSegment) -> float:
+    """Of the words whose confidence is known."""
+    known = [word.confidence for word in segment.words if word.confidence]
+    return round(sum(map(math.log, known)) / len(known), 4) if known else 0.0

@@ -1,0 +1,163 @@
+"""`/v1/audio/transcriptions` and `/v1/models`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from asr_api.attendance import Seat
+from asr_api.documented import SUBMIT_ERRORS, documented_errors
+from asr_api.error_reply import reply_to
+from asr_api.errors import (
+    ModelNotFound,
+    TranscriptionFailed,
+    TranscriptionTimeout,
+    UnsupportedMediaType,
+    UnsupportedParameter,
+)
+from asr_api.intake import Caller, Form, accept
+from asr_api.openai_contract.attended_reply import AttendedReply, pieces_of
+from asr_api.openai_contract.models import (
+    ModelBody,
+    ModelListBody,
+    choose,
+    ids,
+    served_by_pool,
+)
+from asr_api.openai_contract.outcome import transcript_after
+from asr_api.openai_contract.parameters import (
+    FILE_FIELDS,
+    TEXT_FIELDS,
+    Asked,
+    check_model,
+    read_parameters,
+)
+from asr_api.openai_contract.replies import reply_body
+from asr_api.openai_contract.schema import EXAMPLES, REQUEST_BODY
+from asr_api.openai_contract.stream import EVENT_STREAM, HEADERS, events
+from asr_api.options import SubmitOptions
+from asr_api.routes.result import task_after
+from asr_api.services import Services, ServicesOf, TenantOf
+from asr_core.errors import (
+    IdempotencyConflict,
+    InvalidOption,
+    PermanentTaskError,
+    QueueUnavailable,
+    RequestError,
+    UnsupportedAudio,
+)
+from asr_core.task import Lane, Task
+
+router = APIRouter(tags=["openai"])
+
+# What OpenAI answers with 400 where the native routes have a status of its own.
+_BAD_REQUESTS = (InvalidOption, UnsupportedAudio, UnsupportedMediaType)
+_ERRORS = (
+    *(e for e in SUBMIT_ERRORS if e not in (*_BAD_REQUESTS, IdempotencyConflict)),
+    UnsupportedParameter,
+    ModelNotFound,
+    TranscriptionFailed,
+    TranscriptionTimeout,
+)
+
+
+@router.post(
+    "/v1/audio/transcriptions",
+    operation_id="transcribe",
+    summary="Transcribe a recording while the caller waits",
+    response_class=Response,
+    responses={
+        200: {"description": "The transcript, in the form that was asked for", "content": EXAMPLES},
+        **documented_errors(*_ERRORS),
+    },
+    openapi_extra={"requestBody": REQUEST_BODY},
+)
+async def transcribe(request: Request, services: ServicesOf, tenant: TenantOf) -> Response:
+    """OpenAI's contract. Equal requests at the same time share one run; a run that nobody waits for
+    any more is cancelled.
+    """
+    seat = services.attendance.seat()
+    try:
+        return await _transcribe(request, services, tenant, seat)
+    except ClientDisconnect:
+        seat.leave(answered=False)
+        return Response(status_code=499)
+    except (RequestError, PermanentTaskError) as error:
+        seat.leave(answered=False)
+        status = 400 if isinstance(error, _BAD_REQUESTS) else error.status
+        return reply_to(error, status=status, param="file" if error.param == "audio" else None)
+    except BaseException:
+        seat.leave(answered=False)
+        raise
+
+
+async def _transcribe(
+    request: Request, services: Services, tenant: str, seat: Seat
+) -> AttendedReply:
+    asked: Asked | None = None
+
+    async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
+        nonlocal asked
+        asked = read_parameters(fields)
+        chosen = await choose(services, asked.model)
+        check_model(asked, chosen.served)
+        return SubmitOptions(
+            chosen.pool,
+            Lane.INTERACTIVE,
+            asked.options.model_copy(update={"itn": chosen.writes_numbers}),
+            partials=asked.stream,
+        )
+
+    waiter = seat.waiter(services.settings.deserted_seconds)
+    form = Form(FILE_FIELDS, TEXT_FIELDS, read)
+    submission = await accept(request, services, Caller(tenant, waiter=waiter), form)
+    assert asked is not None  # an accepted form has been read
+    seat.take(submission.task_id)
+    if asked.stream:
+        pieces = events(services, submission.task_id, tenant, asked)
+        return AttendedReply(pieces, seat, media_type=EVENT_STREAM, headers=HEADERS)
+    task = await _ended(request, services, submission.task_id, tenant)
+    body, media_type = reply_body(await transcript_after(services, task, asked), asked)
+    data = body.encode()
+    headers = {"Content-Length": str(len(data)), "X-Content-Type-Options": "nosniff"}
+    return AttendedReply(pieces_of(data), seat, media_type=media_type, headers=headers)
+
+
+async def _ended(request: Request, services: Services, task_id: str, tenant: str) -> Task:
+    """Raises TranscriptionTimeout, ClientDisconnect."""
+    seconds = services.settings.transcription_wait_seconds
+    give_up_at = time.monotonic() + seconds
+    task = await task_after(services, request, task_id, tenant, seconds)
+    if task.state.terminal:
+        return task
+    if time.monotonic() < give_up_at:
+        raise ClientDisconnect
+    raise TranscriptionTimeout.after(seconds)
+
+
+@router.get(
+    "/v1/models",
+    response_model=ModelListBody,
+    operation_id="models",
+    summary="The names that `model` may have: pools, and the models that serve them",
+    responses=documented_errors(QueueUnavailable),
+)
+async def models(services: ServicesOf, _tenant: TenantOf) -> ModelListBody:
+    """OpenAI's own names (`whisper-1` …) mean the default pool, and are not listed."""
+    return ModelListBody(data=[ModelBody(id=name) for name in ids(await served_by_pool(services))])
+
+
+@router.get(
+    "/v1/models/{model:path}",
+    response_model=ModelBody,
+    operation_id="model",
+    summary="One model",
+    responses=documented_errors(ModelNotFound, QueueUnavailable),
+)
+async def model(model: str, services: ServicesOf, _tenant: TenantOf) -> ModelBody:
+    """Any name that `model` may have."""
+    await choose(services, model)
+    return ModelBody(id=model)

@@ -1,0 +1,63 @@
+"""The contract as the OpenAPI document shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asr_api.openai_contract.parameters import Granularity, ResponseFormat
+
+_USAGE = {"type": "duration", "seconds": 1.2}
+_STREAM = (
+    'data: {"type": "transcript.text.delta", "delta": "Good morning."}\n\n'
+    'data: {"type": "transcript.text.done", "text": "Good morning.", '
+    '"usage": {"type": "duration", "seconds": 1.2}}\n\n'
+)
+EXAMPLES: dict[str, Any] = {
+    "application/json": {"example": {"text": "Good morning.", "usage": _USAGE}},
+    "text/plain": {"example": "Good morning."},
+    "application/x-subrip": {"example": "1\n00:00:00,000 --> 00:00:01,200\nGood morning.\n"},
+    "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.200\nGood morning.\n"},
+    "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM},
+}
+_FORMATS = [form.value for form in ResponseFormat if form is not ResponseFormat.DIARIZED_JSON]
+_WORDS = {"type": "array", "items": {"type": "string"}}
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file", "model"],
+    "additionalProperties": False,
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "the recording"},
+        "model": {
+            "type": "string",
+            "description": "a name of `/v1/models`; OpenAI's own names mean the default pool",
+        },
+        "language": {"type": "string", "description": "an ISO 639 code that the model knows"},
+        "prompt": {
+            "type": "string",
+            "description": "phrases to favour, where the model favours any",
+        },
+        "keywords[]": {**_WORDS, "description": "as `prompt`, one by one"},
+        "response_format": {"type": "string", "enum": _FORMATS, "default": "json"},
+        "timestamp_granularities[]": {
+            "type": "array",
+            "items": {"type": "string", "enum": [one.value for one in Granularity]},
+            "description": "with verbose_json only",
+        },
+        "stream": {"type": "boolean", "default": False, "description": "with json or text only"},
+        "temperature": {"type": "number", "enum": [0], "default": 0},
+        "chunking_strategy": {"type": "string", "enum": ["auto"]},
+    },
+}
+REQUEST_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": _FORM,
+            "examples": {
+                "subtitles": {
+                    "value": {"file": "(talk.mp3)", "model": "whisper-1", "response_format": "srt"}
+                }
+            },
+        }
+    },
+}

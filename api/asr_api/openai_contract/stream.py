@@ -1,0 +1,123 @@
+"""`stream=true`: texts as they are ready, then the whole, as `data:` lines of JSON.
+
+Events: `openai.types.audio.transcription_stream_event`; `{"error": …}` ends a stream as the client
+expects it, with an exception.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from fastapi.sse import format_sse_event
+
+from asr_api.error_reply import error_body
+from asr_api.errors import TranscriptionRestarted, TranscriptionTimeout
+from asr_api.openai_contract.outcome import transcript_after
+from asr_api.openai_contract.parameters import Asked
+from asr_api.openai_contract.replies import usage
+from asr_api.routes.events import until_change
+from asr_api.services import Services
+from asr_core.errors import AsrError, DependencyError
+from asr_core.task import Task
+
+EVENT_STREAM = "text/event-stream"
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class ReadText:
+    """What one caller has been sent of a text that grows, over attempts that begin anew. Pure."""
+
+    def __init__(self) -> None:
+        self.sent = ""
+
+    def rest(self, text: str) -> str:
+        """What of `text` is still to be sent; counts as sent. Raises TranscriptionRestarted when
+        the text is not the one that was begun.
+        """
+        if self.sent.startswith(text):
+            return ""
+        if not text.startswith(self.sent):
+            raise TranscriptionRestarted(
+                "A worker was lost, and another one heard something else than was sent already."
+            )
+        rest = text[len(self.sent) :]
+        self.sent = text
+        return rest
+
+
+class PartialText:
+    """What the attempt under way has said so far."""
+
+    def __init__(self, services: Services, task_id: str) -> None:
+        self._services = services
+        self._task_id = task_id
+        self._token = ""
+        self._texts: list[str] = []
+
+    async def read(self) -> str:
+        said = await self._services.callers.partials(
+            self._task_id, token=self._token, first=len(self._texts)
+        )
+        if said.token != self._token:
+            self._token, self._texts = said.token, []
+        self._texts += said.texts
+        return "".join(self._texts)
+
+
+async def events(
+    services: Services, task_id: str, tenant: str, asked: Asked
+) -> AsyncGenerator[bytes]:
+    """All events of one stream. Errors are told in it: its status has been sent long ago."""
+    try:
+        async for event in _events(services, task_id, tenant, asked):
+            yield event
+    except AsrError as error:
+        body = error_body(error.status, error.message, code=error.code, param=error.param)
+        yield _event(body)
+
+
+async def _events(
+    services: Services, task_id: str, tenant: str, asked: Asked
+) -> AsyncGenerator[bytes]:
+    text = ReadText()
+    partial = PartialText(services, task_id)
+    seconds = services.settings.transcription_wait_seconds
+    end_at = time.monotonic() + seconds
+    async with services.watcher.watch(task_id) as changes:
+        while (task := await _ended(services, task_id, tenant)) is None:
+            if time.monotonic() >= end_at:
+                raise TranscriptionTimeout.after(seconds)
+            try:
+                if delta := text.rest(await partial.read()):
+                    yield _delta(delta)
+            except DependencyError:
+                yield format_sse_event(comment="the queue is away")
+            async for comment in until_change(
+                changes, services.settings.events_heartbeat_seconds, end_at
+            ):
+                yield comment
+    transcript = await transcript_after(services, task, asked)
+    if delta := text.rest(transcript.text):
+        yield _delta(delta)
+    yield _event(
+        {"type": "transcript.text.done", "text": transcript.text, "usage": usage(transcript)}
+    )
+
+
+async def _ended(services: Services, task_id: str, tenant: str) -> Task | None:
+    try:
+        task = await services.producer.get(task_id, tenant)
+    except DependencyError:
+        return None
+    return task if task.state.terminal else None
+
+
+def _delta(text: str) -> bytes:
+    return _event({"type": "transcript.text.delta", "delta": text})
+
+
+def _event(data: dict[str, Any]) -> bytes:
+    return format_sse_event(data_str=json.dumps(data, ensure_ascii=False))

@@ -1,0 +1,83 @@
+"""Thousands of made-up requests against a real API: no 5xx, no reply that is not documented.
+
+    python scripts/contract.py [--examples 400] [--seed 1] [--path REGEX]
+
+Starts a Redis and two APIs, one that asks for keys and one that does not, and runs schemathesis
+with all its checks over their OpenAPI document. Without a worker: `events`, and OpenAI's
+transcriptions, would wait for one, so the APIs are told to be patient for a second only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import free_port
+from bench_access import start, until_ready
+
+from asr_core.access import Scope
+from asr_core.queue import KeyRing, RedisConnection
+from asr_core.settings import RedisSettings
+
+
+async def make_key(redis_port: int) -> str:
+    connection = RedisConnection(RedisSettings(_env_file=None, REDIS_PORT=redis_port))
+    secret, _ = await KeyRing(connection).create("contract", tenant="a", scopes=[Scope.ADMIN])
+    await connection.close()
+    return secret
+
+
+def schemathesis(url: str, options: argparse.Namespace, *more: str) -> int:
+    command = [
+        *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{url}/openapi.json"),
+        *("--checks", "all", "--max-examples", str(options.examples), "--seed", str(options.seed)),
+        *("--phases", "examples,coverage,fuzzing,stateful", "--request-timeout", "30"),
+        *("--continue-on-failure", *more),
+    ]
+    if options.path:
+        command += ["--include-path-regex", options.path]
+    return subprocess.run(command, check=False).returncode
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--examples", type=int, default=400, help="at most, for each operation")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--path", default="", help="only operations whose path matches")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        redis_port = free_port()
+        start(stack, "redis-server", "--port", str(redis_port), "--save", "", "--dir", str(folder))
+        urls = {}
+        for auth in ("off", "keys"):
+            port = free_port()
+            urls[auth] = f"http://127.0.0.1:{port}"
+            start(
+                *(stack, sys.executable, "-m", "asr_cli", "api", "--port", str(port)),
+                ASR_AUTH=auth,
+                ASR_EVENTS_MAX_SECONDS="1",
+                ASR_TRANSCRIPTION_WAIT_SECONDS="1",
+                ASR_LOG_LEVEL="ERROR",
+                ASR_SPOOL_DIR=str(folder / f"spool-{port}"),
+                ASR_STORE_URL=(folder / "store").as_uri(),
+                REDIS_PORT=str(redis_port),
+            )
+        for url in urls.values():
+            asyncio.run(until_ready(url))
+        secret = asyncio.run(make_key(redis_port))
+        failed = schemathesis(urls["off"], options)
+        failed |= schemathesis(urls["keys"], options)
+        failed |= schemathesis(urls["keys"], options, "-H", f"Authorization: Bearer {secret}")
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

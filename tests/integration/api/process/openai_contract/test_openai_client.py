@@ -1,0 +1,225 @@
+"""OpenAI's own client, unmodified: models, every format, both granularities, errors, streams."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+Client = openai.OpenAI
+
+
+def transcribe(client: Client, audio: bytes, **options: Any) -> Any:
+    values = {"model": "whisper-1", **options}
+    return client.audio.transcriptions.create(file=("talk.wav", audio), **values)
+
+
+def test_models_are_pools_and_what_serves_them(client: Client) -> None:
+    assert [model.id for model in client.models.list()] == ["default", "embedded"]
+    for name in ("default", "embedded", "whisper-1"):
+        assert client.models.retrieve(name).id == name
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.retrieve("whisper-9")
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "default", "embedded"])
+def test_json_is_the_text_with_its_usage(
+    client: Client, demo: bytes, spoken: str, model: str
+) -> None:
+    reply = transcribe(client, demo, model=model)
+    assert reply.text == spoken
+    assert reply.usage.type == "duration"
+    assert reply.usage.seconds == pytest.approx(12, abs=0.1)
+
+
+def test_text_srt_and_vtt_are_plain_bodies(client: Client, demo: bytes, spoken: str) -> None:
+    assert transcribe(client, demo, response_format="text") == f"{spoken}\n"
+    srt = transcribe(client, demo, response_format="srt")
+    assert srt.startswith("1\n00:00:00,")
+    assert transcribe(client, demo, response_format="vtt").startswith("WEBVTT\n\n00:00:00.")
+
+
+def test_verbose_json_has_segments_unless_only_words_are_asked_for(
+    client: Client, demo: bytes, spoken: str
+) -> None:
+    verbose = transcribe(client, demo, response_format="verbose_json")
+    assert (verbose.text, verbose.language) == (spoken, "english")
+    assert isinstance(verbose.duration, float)
+    assert verbose.duration == pytest.approx(12, abs=0.1)
+    assert verbose.words is None
+    assert " ".join(segment.text for segment in verbose.segments) == spoken
+    for number, segment in enumerate(verbose.segments):
+        assert segment.id == number
+        assert segment.seek == round(segment.start * 100)
+        assert segment.start < segment.end <= verbose.duration
+        assert (segment.tokens, segment.temperature, segment.no_speech_prob) == ([], 0, 0)
+        assert segment.avg_logprob < 0 < segment.compression_ratio
+
+
+def test_words_stand_at_the_top_level(client: Client, demo: bytes, spoken: str) -> None:
+    asked = {"response_format": "verbose_json"}
+    words = transcribe(client, demo, timestamp_granularities=["word"], **asked)
+    assert [word.word for word in words.words] == spoken.split()
+    assert all(a.end <= b.start + 0.05 for a, b in zip(words.words, words.words[1:], strict=False))
+    assert words.segments is None
+    both = transcribe(client, demo, timestamp_granularities=["word", "segment"], **asked)
+    assert both.words == words.words
+    assert both.segments
+
+
+def test_what_changes_nothing_is_taken(client: Client, demo: bytes, spoken: str) -> None:
+    reply = transcribe(
+        client,
+        demo,
+        language="en",
+        temperature=0,
+        chunking_strategy="auto",
+        prompt="",
+        stream=False,
+    )
+    assert reply.text == spoken
+
+
+@pytest.mark.parametrize(
+    ("options", "param", "code"),
+    [
+        ({"response_format": "diarized_json"}, "response_format", "unsupported_parameter"),
+        ({"response_format": "docx"}, "response_format", "invalid_option"),
+        ({"timestamp_granularities": ["word"]}, "timestamp_granularities", "invalid_option"),
+        ({"temperature": 0.4}, "temperature", "unsupported_parameter"),
+        ({"prompt": "Redis, kopf"}, "prompt", "unsupported_parameter"),
+        ({"keywords": ["Redis"]}, "keywords", "unsupported_parameter"),
+        ({"include": ["logprobs"]}, "include", "unsupported_parameter"),
+        ({"languages": ["en", "zh"]}, "languages", "unsupported_parameter"),
+        ({"known_speaker_names": ["Ann"]}, "known_speaker_names", "unsupported_parameter"),
+        ({"language": "english"}, "language", "invalid_option"),
+        ({"language": "fr"}, "language", "unsupported_parameter"),
+        (
+            {"chunking_strategy": {"type": "server_vad"}},
+            "chunking_strategy[type]",
+            "invalid_option",
+        ),
+        ({"stream": True, "response_format": "srt"}, "stream", "unsupported_parameter"),
+        ({"extra_body": {"beam_size": 5}}, "beam_size", "invalid_option"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_by_name(
+    client: Client, demo: bytes, options: dict[str, Any], param: str, code: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        transcribe(client, demo, **options)
+    error = caught.value
+    assert (error.param, error.code, error.type) == (param, code, "invalid_request_error")
+    assert param.partition("[")[0] in error.message
+
+
+def test_an_unknown_model_is_not_found_and_the_known_ones_are_named(
+    client: Client, demo: bytes
+) -> None:
+    with pytest.raises(openai.NotFoundError, match="default, embedded") as caught:
+        transcribe(client, demo, model="whisper-9")
+    assert (caught.value.param, caught.value.code) == ("model", "model_not_found")
+
+
+def test_a_file_that_is_no_audio_is_a_bad_request_and_a_broken_one_cannot_be_processed(
+    client: Client, demo: bytes
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        transcribe(client, b"Dear all, " * 100)
+    assert (caught.value.param, caught.value.code) == ("file", "unsupported_audio")
+    with pytest.raises(openai.UnprocessableEntityError) as unprocessable:
+        transcribe(client, demo[:44])
+    assert (unprocessable.value.param, unprocessable.value.code) == ("file", "empty_audio")
+
+
+def test_a_form_without_model_or_file_is_a_bad_request(client: Client, demo: bytes) -> None:
+    url = f"{client.base_url}audio/transcriptions"
+    without_model = httpx.post(url, files={"file": ("talk.wav", demo)})
+    without_file = httpx.post(url, data={"model": "default"}, files={"x": ("", b"")})
+    for reply, param in ((without_model, "model"), (without_file, "x")):
+        assert (reply.status_code, reply.json()["error"]["param"]) == (400, param)
+
+
+def stream(client: Client, audio: bytes) -> tuple[list[Any], list[float]]:
+    """All events of a stream, and when they came."""
+    events, times = [], []
+    with transcribe(client, audio, stream=True) as replies:
+        for event in replies:
+            events.append(event)
+            times.append(time.monotonic())
+    return events, times
+
+
+def test_a_stream_gives_texts_as_they_are_ready_and_then_the_whole(
+    client: Client, wav_times: Callable[[int], bytes], spoken: str
+) -> None:
+    events, times = stream(client, wav_times(3))
+    deltas, done = events[:-1], events[-1]
+    assert {event.type for event in deltas} == {"transcript.text.delta"}
+    assert done.type == "transcript.text.done"
+    assert len(deltas) > 3
+    assert "".join(delta.delta for delta in deltas) == done.text
+    assert done.text == " ".join([spoken] * 3)
+    assert done.usage.type == "duration"
+    assert done.usage.seconds == pytest.approx(36, abs=0.2)
+    assert times[-1] - times[0] > 0.5, "it came all at once"
+
+
+def test_silence_is_an_empty_text_in_every_form(client: Client, wav_of_silence: bytes) -> None:
+    assert transcribe(client, wav_of_silence).text == ""
+    (done,) = stream(client, wav_of_silence)[0]
+    assert (done.type, done.text) == ("transcript.text.done", "")
+    verbose = transcribe(client, wav_of_silence, response_format="verbose_json")
+    assert (verbose.segments, verbose.language) == ([], "unknown")
+
+
+@pytest.mark.asyncio
+async def test_a_storm_of_clients_that_give_up_and_come_again_is_one_run(
+    service: Any, wav_times: Callable[[int], bytes]
+) -> None:
+    """Each gives up after two thirds of a second, again and again; the work takes seconds."""
+    before = service.task_ids()
+    sent = 0
+
+    async def count(_request: Any) -> None:
+        nonlocal sent
+        sent += 1
+
+    http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [count]})
+    async with openai.AsyncOpenAI(
+        base_url=service.base_url, api_key="none", timeout=0.7, max_retries=40, http_client=http
+    ) as client:
+        audio = wav_times(5)
+        calls = (
+            client.audio.transcriptions.create(file=("storm.wav", audio), model="default")
+            for _ in range(10)
+        )
+        replies = await asyncio.gather(*calls)
+    assert len({reply.text for reply in replies}) == 1
+    (task_id,) = set(service.task_ids()) - set(before)
+    task = service.task(task_id)
+    assert (task["state"], task["attempt"]) == ("completed", "1")
+    assert sent > 2 * len(replies), "nobody came again"
+
+
+@pytest.mark.asyncio
+async def test_the_callers_of_a_killed_api_count_as_gone(
+    service: Any, wav_times: Callable[[int], bytes]
+) -> None:
+    other = service.programs.api()
+    other.wait_until_ready()
+    before = service.task_ids()
+    form = {"files": {"file": ("long.wav", wav_times(100))}, "data": {"model": "default"}}
+    async with httpx.AsyncClient(timeout=60) as client:
+        call = asyncio.create_task(client.post(f"{other.url}/v1/audio/transcriptions", **form))
+        (task_id,) = await service.until(lambda: set(service.task_ids()) - set(before))
+        other.kill()
+        with pytest.raises(httpx.TransportError):
+            await call
+    await service.until(lambda: service.task(task_id)["state"] == "cancelled")

@@ -1,0 +1,33 @@
+"""Texts are shown in the order of the recording, whatever order batches bring them in."""
+
+from __future__ import annotations
+
+import itertools
+
+from asr_worker.assemble import join_texts
+from asr_worker.partials import Telling
+from asr_worker.recording import RecordedSegment
+from asr_worker.segments import Span
+
+TEXTS = ("good morning", "", "语音", "识别", "again")
+SEGMENTS = tuple(RecordedSegment(0, Span(place * 10, place * 10 + 10)) for place in range(5))
+
+
+def test_every_order_gives_the_text_of_the_result_and_never_a_later_part_first() -> None:
+    whole = join_texts([text for text in TEXTS if text])
+    for order in itertools.permutations(range(5)):
+        telling = Telling(SEGMENTS)
+        for done, place in enumerate(order, start=1):
+            telling.add(SEGMENTS[place], TEXTS[place])
+            assert whole.startswith("".join(telling.texts))
+            if 0 not in order[:done]:
+                assert telling.texts == []
+        assert "".join(telling.texts) == whole
+
+
+def test_what_was_shown_is_not_pending_any_more() -> None:
+    telling = Telling(SEGMENTS)
+    telling.add(SEGMENTS[0], "one")
+    telling.shown = len(telling.texts)
+    telling.add(SEGMENTS[1], "two")
+    assert telling.pending == [" two"]
