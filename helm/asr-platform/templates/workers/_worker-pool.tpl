@@ -1,0 +1,23 @@
+{{/* The WorkerPool of a pool. Takes (dict "root" $ "pool" .). */}}
+{{- define "asr.pool.resource" -}}
+{{- $settings := include "asr.pool.settings" . | fromYaml -}}
+apiVersion: asr-platform.dev/v1alpha1
+kind: WorkerPool
+metadata:
+  name: {{ include "asr.pool.deployment" . }}
+  labels:
+    {{- include "asr.labels" (dict "root" .root "part" "worker" "pool" .pool.name) | nindent 4 }}
+spec:
+  scaleTargetRef:
+    name: {{ include "asr.pool.deployment" . }}
+  pool: {{ .pool.name }}
+  pollIntervalSeconds: {{ $settings.pollIntervalSeconds }}
+  scaling:
+    {{- toYaml $settings.scaling | nindent 4 }}
+  {{- with $settings.slotsPerWorker }}
+  slotsPerWorker: {{ . }}
+  {{- end }}
+  {{- with $settings.throughput }}
+  throughput: {{ . }}
+  {{- end }}
+{{- end -}}

@@ -1,0 +1,198 @@
+"""The chart rendered by real helm, 3 and 4, once for each case and for all tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.generated import CHART
+from chart.tools import Helm, ToolMissing, find_helm
+
+Json = dict[str, Any]
+
+_EXTERNAL_REDIS = ("redis.enabled=false", "redis.external.existingSecret=redis")
+# A toggle that cannot be turned alone, and what goes with it.
+_COMPANIONS = {
+    "redis.enabled": _EXTERNAL_REDIS[1:],
+    "crds.install": ("crds.assumeInstalled=true",),
+}
+_ARCHIVE = "worker.model.archive.url=https://models.example/m.tar,worker.model.archive.sha256="
+_MORE_CASES: dict[str, tuple[str, ...]] = {
+    "plain": (),
+    "dev": ("-f", "values-dev.yaml"),
+    "gpu": ("-f", "values-gpu.yaml"),
+    "ha": ("-f", "values-gpu.yaml", "-f", "values-ha.yaml"),
+    "everything": (
+        "-f", "values-gpu.yaml", "--set", "redis.exporter.enabled=true",
+        "--set", "api.autoscaling.enabled=true",
+        "--set", "api.ingress.enabled=true,api.ingress.host=asr.example",
+    ),
+    "redis with TLS": ("--set", ",".join((*_EXTERNAL_REDIS, "redis.external.caKey=ca.crt"))),
+    "s3": ("--set", "store.type=s3,store.url=s3://bucket/asr,store.existingSecret=bucket"),
+    "gcs": ("--set", "store.type=gcs,store.url=gs://bucket/asr,store.existingSecret=bucket"),
+    "azure": ("--set", "store.type=azure,store.url=az://container/asr"),
+    "no keys": ("--set", "auth.mode=off"),
+    "two pools": (
+        "--set", "pools[0].name=default,pools[1].name=large,pools[1].gpu.enabled=true"
+        ",pools[1].model.name=iic/SenseVoiceSmall,pools[1].scaling.minReplicas=1",
+    ),
+    "pools elsewhere": ("--set-json", 'pools=[]', "--set-json", 'otherPools=["default"]'),
+    "model from an archive": ("--set", _ARCHIVE + "a" * 64),
+    "own claims": (
+        "--set", "store.pvc.existingClaim=mine,worker.modelCache.existingClaim=models",
+    ),
+    "users of the cluster's choice": (
+        "--set-json", "security.runAsUser=null", "--set-json", "security.fsGroup=null",
+    ),
+    "closed": (
+        "--set-json", 'networkPolicies.apiFrom=[{"namespaceSelector":{}}]',
+        "--set-json", 'networkPolicies.metricsFrom=[{"podSelector":{}}]',
+    ),
+    "objects of one's own": (
+        "--set-json",
+        'extraObjects=[{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"mine"}}]',
+    ),
+    "pools as objects": ("--set", "operator.poolsAs=objects"),
+    "scaled by hand": ("--set", "operator.enabled=false,worker.replicas=2"),
+}  # fmt: skip
+
+
+def _toggles(values: Json, path: str = "") -> Iterator[tuple[str, bool]]:
+    for name, value in values.items():
+        here = f"{path}.{name}" if path else name
+        if isinstance(value, bool):
+            yield here, value
+        elif isinstance(value, dict):
+            yield from _toggles(value, here)
+
+
+def _cases() -> dict[str, tuple[str, ...]]:
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    turned = {}
+    for path, default in _toggles(values):
+        settings = (f"{path}={str(not default).lower()}", *_COMPANIONS.get(path, ()))
+        turned[f"{path}={str(not default).lower()}"] = ("--set", ",".join(settings))
+    return {**_MORE_CASES, **turned}
+
+
+CASES = _cases()
+
+
+@cache
+def _helm(major: int) -> Helm | str:
+    """The program, or why there is none."""
+    try:
+        return find_helm(major)
+    except ToolMissing as error:
+        return str(error)
+
+
+def _found_helm(major: int) -> Helm:
+    helm = _helm(major)
+    if isinstance(helm, str):
+        pytest.skip(helm)
+    return helm
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What one case makes."""
+
+    case: str
+    objects: tuple[Json, ...]
+
+    def of_kind(self, *kinds: str) -> list[Json]:
+        return [each for each in self.objects if each["kind"] in kinds]
+
+    def find(self, kind: str, name: str) -> Json:
+        (found,) = [each for each in self.of_kind(kind) if each["metadata"]["name"] == name]
+        return found
+
+    def worker_pools(self) -> list[Json]:
+        """Those that are objects, or those that the job makes."""
+        made = [
+            pool
+            for each in self.of_kind("ConfigMap")
+            for pool in json.loads((each.get("data") or {}).get("pools.json", "[]"))
+        ]
+        return self.of_kind("WorkerPool") + made
+
+    def pods(self) -> Iterator[tuple[str, Json]]:
+        """Name and pod template of whatever runs pods."""
+        for each in self.objects:
+            spec = each.get("spec") or {}
+            if each["kind"] == "Pod":
+                template = each
+            elif each["kind"] == "CronJob":
+                template = spec["jobTemplate"]["spec"]["template"]
+            elif each["kind"] in ("Deployment", "Job", "StatefulSet"):
+                template = spec["template"]
+            else:
+                continue
+            yield f"{each['kind']}/{each['metadata']['name']}", template
+
+    def containers(self) -> Iterator[tuple[str, Json]]:
+        for name, template in self.pods():
+            spec = template["spec"]
+            for container in (*spec.get("initContainers", ()), *spec["containers"]):
+                yield f"{name}/{container['name']}", container
+
+
+Render = Callable[..., Rendered]
+
+
+def _rendered(helm: Helm, case: str, arguments: tuple[str, ...]) -> Rendered:
+    places = [str(CHART / each) if each.startswith("values-") else each for each in arguments]
+    made = helm.run("template", "asr", str(CHART), "--namespace", "speech", *places)
+    assert made.returncode == 0, made.stderr
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    objects = [each for each in yaml.load_all(made.stdout, loader) if each]
+    return Rendered(case, tuple(objects))
+
+
+@pytest.fixture(scope="session", params=[3, 4], ids=["helm3", "helm4"])
+def helm(request: pytest.FixtureRequest) -> Helm:
+    """Each of the two, or a skip with the reason."""
+    return _found_helm(request.param)
+
+
+@pytest.fixture(scope="session")
+def any_helm() -> Helm:
+    """One of them."""
+    return _found_helm(4 if isinstance(_helm(4), Helm) else 3)
+
+
+@pytest.fixture(scope="session", params=CASES)
+def rendered(request: pytest.FixtureRequest, any_helm: Helm) -> Rendered:
+    """Each case of the matrix: every toggle turned, every profile."""
+    return _rendered(any_helm, request.param, CASES[request.param])
+
+
+@pytest.fixture(scope="session")
+def rendered_otherwise(rendered: Rendered) -> Rendered:
+    """The same by helm 3, where `rendered` is by helm 4."""
+    _found_helm(4)
+    return _rendered(_found_helm(3), rendered.case, CASES[rendered.case])
+
+
+@pytest.fixture(scope="session")
+def render(any_helm: Helm) -> Render:
+    """Renders what a test asks for: arguments of `helm template`."""
+
+    @cache
+    def make(*arguments: str) -> Rendered:
+        return _rendered(any_helm, " ".join(arguments), arguments)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def chart_folder() -> Path:
+    return CHART

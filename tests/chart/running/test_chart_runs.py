@@ -1,0 +1,54 @@
+"""What the chart renders really runs: its commands, its environment, its probes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asr_cli.demo import find_demo, transcript_is_right
+from asr_operator import kube
+from asr_operator.kube import path
+
+
+def test_every_part_becomes_ready_and_the_chart_s_own_test_transcribes(platform: Any) -> None:
+    """The pod of `helm test`, with the first key; the operator starts the worker for it."""
+    pods = dict(platform.rendered.pods())
+    told = platform.run_to_end("asr-test", pods["Pod/asr-test"])
+    assert told.returncode == 0, told.stderr
+    demo = find_demo()
+    assert demo
+    assert transcript_is_right(told.stdout, demo.expected), told.stdout
+    steps = platform.cluster.call(platform.cluster.scene.steps("asr-worker-default"))
+    assert (0, 1) in steps
+    worker = next(iter(platform.cluster.workers.values()))
+    assert all(worker.probe(f"{kind}Probe") for kind in ("startup", "readiness", "liveness"))
+
+
+def test_the_pool_is_as_the_last_values_say_and_goes_with_its_deployment(platform: Any) -> None:
+    scene = platform.cluster.scene
+    name = "asr-worker-default"
+    pool = platform.cluster.call(
+        scene.admin.get(path(kube.POOLS, scene.namespace, "workerpools", name))
+    )
+    assert pool["spec"]["scaling"]["maxReplicas"] == 2
+    (owner,) = pool["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["name"]) == ("Deployment", name)
+    assert pool["status"]["replicas"] >= 0
+
+
+def test_without_the_key_nobody_transcribes(platform: Any) -> None:
+    (container,) = platform.node.containers_of(
+        "asr-stranger", dict(platform.rendered.pods())["Pod/asr-test"]
+    )
+    container.environment.pop("ASR_API_KEY")
+    told = container.run(60)
+    assert told.returncode != 0
+    assert "key" in told.stderr + told.stdout
+
+
+def test_every_job_runs_to_its_end_and_says_what_it_did(platform: Any) -> None:
+    jobs = {name: t for name, t in platform.rendered.pods() if name.startswith("CronJob/")}
+    assert len(jobs) == 3
+    for name, template in jobs.items():
+        told = platform.run_to_end(name.partition("/")[2], template)
+        assert told.returncode == 0, f"{name}: {told.stderr}"
+        assert told.stdout.strip(), name

@@ -1,0 +1,114 @@
+"""Wrong values are refused, with a message that says which and why, by helm 3 and helm 4."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chart.tools import Helm
+
+POOL = "pools[0].name=default"
+# What is set, and what the message must name.
+WRONG = {
+    "an unknown value": ("replicaz=1", "replicaz"),
+    "an unknown value of a part": ("api.replica=1", "replica"),
+    "a number as text": ("api.replicas=two", "replicas"),
+    "no replicas": ("api.replicas=0", "replicas"),
+    "a port out of range": ("ports.api=70000", "api"),
+    "an unknown log level": ("logLevel=verbose", "logLevel"),
+    "an unknown way to authenticate": ("auth.mode=password", "mode"),
+    "an unknown kind of store": ("store.type=ftp", "type"),
+    "an unknown access mode": ("store.pvc.accessModes[0]=Everyone", "accessModes"),
+    "a size without a number": ("redis.persistence.size=large", "size"),
+    "a memory limit of Redis in Kubernetes's unit": ("redis.maxmemory=1Gi", "maxmemory"),
+    "root as the user": ("security.runAsUser=0", "runAsUser"),
+    "a digest that is none": ("images.api.digest=abc", "digest"),
+    "an empty image": ("images.api.repository=", "repository"),
+    "an unknown pull policy": ("images.api.pullPolicy=Sometimes", "pullPolicy"),
+    "a setting in small letters": ("settings.queue_cap=5", "queue_cap"),
+    "a pool without a name": ("pools[0].replicas=1", "name"),
+    "a pool with capitals": ("pools[0].name=GPU", "name"),
+    "an unknown field of scaling": (f"{POOL},pools[0].scaling.min=1", "scaling"),
+    "a wait of nothing": ("worker.scaling.targetWaitSeconds=0", "targetWaitSeconds"),
+    "a fallback without replicas": ("worker.scaling.fallback.afterSeconds=5", "replicas"),
+    "an unknown engine": ("worker.model.engine=whisper", "engine"),
+    "a short checksum": (
+        "worker.model.archive.url=https://e.example/m,worker.model.archive.sha256=12", "sha256"
+    ),
+    "no GPUs": ("worker.gpu.count=0", "count"),
+    "a schedule of four fields": ("retention.results.schedule=* * * *", "schedule"),
+    "an age below nothing": ("retention.results.maxAgeDays=-1", "maxAgeDays"),
+    "a scrape interval without a unit": ("monitoring.scrape.interval=15", "interval"),
+    "a label that is no text": ("api.podLabels.a.b=1", "podLabels"),
+    "a lease of a second": ("operator.leaseSeconds=1", "leaseSeconds"),
+    "a second operator": ("operator.replicas=2", "replicas"),
+}  # fmt: skip
+
+CONFLICTS = {
+    "replicas of a pool beside the operator": (
+        f"{POOL},pools[0].replicas=3", "pool default sets replicas, which the operator owns"),
+    "replicas of all workers beside the operator": (
+        "worker.replicas=3", "which the operator owns"),
+    "KEDA beside the operator": (
+        f"{POOL},pools[0].keda.enabled=true", "two would write the same replicas"),
+    "an HPA beside the operator": (
+        f"{POOL},pools[0].autoscaling.enabled=true", "two would write the same replicas"),
+    "an autoscaler that this chart does not make": (
+        f"operator.enabled=false,{POOL},pools[0].hpa.max=3",
+        "put your autoscaler into extraObjects"),
+    "a ScaledObject on our workers": (
+        "extraObjects[0].apiVersion=keda.sh/v1alpha1,extraObjects[0].kind=ScaledObject"
+        ",extraObjects[0].metadata.name=mine"
+        ",extraObjects[0].spec.scaleTargetRef.name=asr-worker-default",
+        "ScaledObject mine on the Deployment asr-worker-default"),
+    "replicas of the API beside its autoscaler": (
+        "api.replicas=3,api.autoscaling.enabled=true", "exclude each other"),
+    "an autoscaler's least above its most": (
+        "api.autoscaling.minReplicas=30", "is above maxReplicas"),
+    "a pool's least above its most": (
+        f"{POOL},pools[0].scaling.minReplicas=9", "is above scaling.maxReplicas (8)"),
+    "a fallback above the most": (
+        "worker.scaling.fallback.replicas=20", "is above scaling.maxReplicas (8)"),
+    "a grace period too short to drain": (
+        "worker.terminationGracePeriodSeconds=60", "a draining worker is killed"),
+    "two pools of one name": (f"{POOL},pools[1].name=default", "two pools are called default"),
+    "no default pool": ("pools[0].name=large", "no pool is called default"),
+    "a bucket without a URL": ("store.type=s3", "begins with s3://"),
+    "a bucket of another cloud": ("store.type=gcs,store.url=s3://b/p", "begins with gs://"),
+    "a URL without a bucket": ("store.url=s3://b/p", "store.url is for buckets"),
+    "a store that one node alone can mount": (
+        "store.pvc.accessModes[0]=ReadWriteOnce", "must have ReadWriteMany"),
+    "no Redis at all": ("redis.enabled=false", "needs redis.external.existingSecret"),
+    "two Redis": ("redis.external.existingSecret=mine", "exclude each other"),
+    "an exporter without its Redis": (
+        "redis.enabled=false,redis.external.existingSecret=x,redis.exporter.enabled=true",
+        "set redis.exporter.enabled=false"),
+    "no WorkerPool resource": ("crds.install=false", "install the WorkerPool resource first"),
+    "a model by name and by archive": (
+        "worker.model.name=x,worker.model.archive.url=https://e.example/m"
+        f",worker.model.archive.sha256={'a' * 64}", "exclude each other"),
+}  # fmt: skip
+
+
+def refusal(helm: Helm, chart: Path, settings: str) -> str:
+    tried = helm.run("template", "asr", str(chart), "--set", settings)
+    assert tried.returncode != 0, tried.stdout[-300:]
+    return tried.stderr
+
+
+@pytest.mark.parametrize(("settings", "named"), WRONG.values(), ids=WRONG)
+def test_a_wrong_value_is_refused_by_name(
+    helm: Helm, chart_folder: Path, settings: str, named: str
+) -> None:
+    told = refusal(helm, chart_folder, settings)
+    assert "don't meet the specifications of the schema" in told
+    assert named in told.partition("asr-platform:")[2]
+    assert len(told.splitlines()) < 8
+
+
+@pytest.mark.parametrize(("settings", "reason"), CONFLICTS.values(), ids=CONFLICTS)
+def test_values_that_contradict_each_other_are_refused_with_the_reason(
+    any_helm: Helm, chart_folder: Path, settings: str, reason: str
+) -> None:
+    assert reason in refusal(any_helm, chart_folder, settings)
