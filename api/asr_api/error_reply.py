@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from asr_core.errors import (
     AsrError,
@@ -29,6 +30,7 @@ _TYPES: Mapping[int, str] = {
     503: "dependency_error",
     507: "dependency_error",
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _HTTP_CODES: Mapping[int, str] = {
     400: "bad_request",
     404: "not_found",
@@ -116,8 +118,18 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         405: f"{request.method} is not allowed on {request.url.path}.",
     }
     message = messages.get(status, str(error.detail))
-    return JSONResponse(
-        error_body(status, message, code=code), status_code=status, headers=error.headers
+    headers = {"Allow": _allowed(request)} if status == 405 else error.headers
+    return JSONResponse(error_body(status, message, code=code), status_code=status, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes that are at a path; a router knows only those of the first."""
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    return ", ".join(
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from asr_api.access.documented import document_access
+from asr_core.settings import ApiSettings
 
 _FRAMEWORKS_ERROR = "#/components/schemas/HTTPValidationError"
 
@@ -18,8 +19,10 @@ def document_with(app: FastAPI) -> Callable[[], dict[str, Any]]:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            pools = app.state.services.settings.pools
-            app.openapi_schema = _with_pools(_mended(generate()), pools)
+            settings: ApiSettings = app.state.services.settings
+            document = _with_pools(_mended(generate()), settings.pools)
+            document_access(document, is_required=settings.auth == "keys")
+            app.openapi_schema = document
         return app.openapi_schema
 
     return openapi
@@ -34,7 +37,6 @@ def _mended(document: dict[str, Any]) -> dict[str, Any]:
                 del responses[status]  # no parameter of this route can be invalid
             elif int(status) >= 400:
                 _complete_examples(content.get("examples", {}))
-    document_access(document)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document

@@ -34,7 +34,7 @@ class UrlSubmit(BaseModel):
     pool: str = Field("default", description="which workers: one pool per model")
     lane: str = Field("normal", json_schema_extra={"enum": ["interactive", "normal", "batch"]})
     language: str = Field("auto", description="`auto` or an ISO 639 code")
-    itn: bool = Field(False, description="digits and punctuation in the text")
+    itn: bool = Field(False, strict=True, description="digits and punctuation in the text")
     hotwords: list[str] = Field([], description="words to favour")
     channels: str = Field("mix", json_schema_extra={"enum": ["mix", "split"]})
     webhook: str = Field(

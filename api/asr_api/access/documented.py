@@ -38,8 +38,11 @@ _OF_SUBMITS: tuple[tuple[type[AsrError], str], ...] = (
 _BUSY_ROUTES = ("/api/v1/asr/retry/{task_id}",)
 
 
-def document_access(document: dict[str, Any]) -> None:
-    """Add the scheme, and to each route that asks for a key its replies."""
+def document_access(document: dict[str, Any], *, is_required: bool) -> None:
+    """Add the scheme, and to each route that asks for a key its replies.
+
+    Where keys are off, `is_required` False, one may be sent and is not looked at.
+    """
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes[SCHEME] = {
         "type": "http",
@@ -50,7 +53,7 @@ def document_access(document: dict[str, Any]) -> None:
         scope = scope_for(method.upper(), path)
         if scope is None:
             continue
-        operation["security"] = [{SCHEME: []}]
+        operation["security"] = [{SCHEME: []}] if is_required else [{}, {SCHEME: []}]
         operation["x-required-scope"] = scope.value
         submits = scope is Scope.TRANSCRIBE or path in _BUSY_ROUTES
         for error, message in _EXAMPLES + (_OF_SUBMITS if submits else ()):

@@ -12,12 +12,17 @@ _STREAM = (
     'data: {"type": "transcript.text.done", "text": "Good morning.", '
     '"usage": {"type": "duration", "seconds": 1.2}}\n\n'
 )
+_EVENT = {
+    "type": "object",
+    "description": "one event; `data` is JSON",
+    "properties": {"data": {"type": "string", "contentMediaType": "application/json"}},
+}
 EXAMPLES: dict[str, Any] = {
     "application/json": {"example": {"text": "Good morning.", "usage": _USAGE}},
     "text/plain": {"example": "Good morning."},
     "application/x-subrip": {"example": "1\n00:00:00,000 --> 00:00:01,200\nGood morning.\n"},
     "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.200\nGood morning.\n"},
-    "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM},
+    "text/event-stream": {"schema": _EVENT, "example": _STREAM},
 }
 _FORMATS = [form.value for form in ResponseFormat if form is not ResponseFormat.DIARIZED_JSON]
 _WORDS = {"type": "array", "items": {"type": "string"}}

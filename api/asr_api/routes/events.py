@@ -23,6 +23,15 @@ router = APIRouter(tags=["tasks"])
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _RETRY_MS = 3000
 _ORDER = list(State)
+_EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "one event; `data` is JSON",
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": ["state", "progress", "deleted"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 _EXAMPLE = (
     'id: 1-1-000\nevent: state\ndata: {"status": "processing", "progress": 0.0, "attempt": 1}\n\n'
     'id: 1-1-420\nevent: progress\ndata: {"status": "processing", "progress": 0.42}\n\n'
@@ -38,7 +47,7 @@ _EXAMPLE = (
     responses={
         200: {
             "description": "Events `state`, `progress`, `deleted`; ends with the task",
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+            "content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}},
         },
         204: {"description": "A client that reconnects has already seen the end: stop"},
         **documented_errors(TaskNotFound, QueueUnavailable),
