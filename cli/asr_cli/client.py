@@ -3,7 +3,7 @@
     async with AsrClient("http://127.0.0.1:8000") as client:
         transcript = await client.transcribe(Path("talk.mp3"), format=ResultFormat.SRT)
 
-From code that is not asynchronous: `transcribe_file(Path("talk.mp3"))`.
+From code that is not asynchronous: `asr_cli.blocking_client`.
 A busy or absent server is asked again (`asr_cli.retry`); the idempotency key makes that safe.
 """
 
@@ -53,6 +53,7 @@ class SubmitOptions:
     channels: str | None = None
     itn: bool | None = None
     hotwords: tuple[str, ...] = ()
+    webhook: str | None = None
 
     def form(self) -> dict[str, str]:
         """The multipart fields beside the audio."""
@@ -61,10 +62,20 @@ class SubmitOptions:
             "pool": self.pool,
             "language": self.language,
             "channels": self.channels,
+            "webhook": self.webhook,
         }
         fields["itn"] = None if self.itn is None else str(self.itn).lower()
         fields["hotwords"] = ",".join(self.hotwords) or None
         return {name: value for name, value in fields.items() if value is not None}
+
+    def body(self) -> dict[str, Any]:
+        """The fields beside the URL of a recording that the server fetches."""
+        fields: dict[str, Any] = {**self.form()}
+        if self.itn is not None:
+            fields["itn"] = self.itn
+        if self.hotwords:
+            fields["hotwords"] = list(self.hotwords)
+        return fields
 
 
 def error_message(response: httpx.Response) -> str:
@@ -156,6 +167,23 @@ class AsrClient:
 
         return str((await self._insist(send)).json()["task_id"])
 
+    async def submit_url(
+        self,
+        url: str,
+        options: SubmitOptions = SubmitOptions(),
+        *,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Have the server fetch a recording; the id of its task."""
+        key = idempotency_key or str(uuid.uuid4())
+        body = {"url": url, **options.body()}
+        headers = {"Idempotency-Key": key}
+
+        async def send() -> httpx.Response:
+            return await self._http.post("/api/v1/asr/submit", json=body, headers=headers)
+
+        return str((await self._insist(send)).json()["task_id"])
+
     async def wait(
         self, task_id: str, on_progress: Callable[[str, float], None] | None = None
     ) -> dict[str, Any]:
@@ -193,6 +221,14 @@ class AsrClient:
         await self.wait(task_id, on_progress)
         return await self.result(task_id, format)
 
+    async def retry(self, task_id: str) -> None:
+        """Queue a failed or cancelled task again."""
+        await self._insist(lambda: self._http.post(f"/api/v1/asr/retry/{task_id}"))
+
+    async def delete(self, task_id: str) -> None:
+        """Cancel a task if need be; its recording, results and record are deleted."""
+        await self._insist(lambda: self._http.delete(f"/api/v1/asr/task/{task_id}"))
+
     async def _get(self, task_id: str, parameters: dict[str, str]) -> httpx.Response:
         url = f"/api/v1/asr/result/{task_id}"
         return await self._insist(lambda: self._http.get(url, params=parameters))
@@ -221,20 +257,3 @@ class AsrClient:
             if time.monotonic() + delay > give_up_at:
                 raise ClientError(f"{problem}; given up after {attempt} tries")
             await asyncio.sleep(delay)
-
-
-def transcribe_file(
-    path: Path,
-    server: str = "http://127.0.0.1:8000",
-    *,
-    api_key: str | None = None,
-    format: ResultFormat = ResultFormat.TEXT,
-    **options: Any,
-) -> str:
-    """The transcript of one file, from code that is not asynchronous."""
-
-    async def run() -> str:
-        async with AsrClient(server, api_key=api_key) as client:
-            return await client.transcribe(path, SubmitOptions(**options), format=format)
-
-    return asyncio.run(run())

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from asr_cli.client import transcribe_file
+from asr_cli.blocking_client import BlockingClient, transcribe_file
+from asr_cli.client import ClientError, SubmitOptions
 
 pytestmark = pytest.mark.usefixtures("stand_in_worker")
 Recordings = Callable[..., list[str]]
@@ -65,3 +66,23 @@ def test_json_of_many_files_is_one_line_for_each(asr: Any, recordings: Recording
 def test_the_client_can_be_used_from_code(api_url: str, recordings: Recordings) -> None:
     (file,) = recordings("talk.wav")
     assert transcribe_file(Path(file), api_url, language="en") == "the words of talk.wav\n"
+
+
+def test_the_blocking_client_follows_a_task_from_submit_to_delete(
+    api_url: str, recordings: Recordings
+) -> None:
+    (file,) = recordings("meeting.wav")
+    seen: list[str] = []
+    with BlockingClient(api_url) as client:
+        task_id = client.submit(Path(file), SubmitOptions(lane="batch"), idempotency_key="once")
+        assert client.submit(Path(file), SubmitOptions(lane="batch"), idempotency_key="once") == (
+            task_id
+        )
+        done = client.wait(task_id, on_progress=lambda state, share: seen.append(state))
+        assert (done["lane"], seen[-1]) == ("batch", "completed")
+        assert client.transcript(task_id).text == "the words of meeting.wav"
+        client.delete(task_id)
+        with pytest.raises(ClientError, match="no task"):
+            client.result(task_id)
+        with pytest.raises(ClientError, match="not on the public internet"):
+            client.submit_url("http://127.0.0.1/inward.wav")
