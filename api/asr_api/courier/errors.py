@@ -9,7 +9,7 @@ PermanentTaskError
 └── FetchTooSlow                        fetch_timeout      not whole within the time allowed
 TransientTaskError
 ├── FetchUnavailable                    fetch_unavailable  no connection, 5xx, 408, 429, cut off
-└── FetchSilent                         fetch_timeout      the server fell silent
+└── FetchSilent                         fetch_silent       the server fell silent
 """
 
 from __future__ import annotations
@@ -50,4 +50,4 @@ class FetchUnavailable(TransientTaskError):
 class FetchSilent(TransientTaskError):
     """The server fell silent."""
 
-    code = "fetch_timeout"
+    code = "fetch_silent"
