@@ -145,18 +145,20 @@ def _as_json(key: ApiKey) -> dict[str, Any]:
 
 
 def _print_table(keys: list[ApiKey]) -> None:
+    from rich.box import SIMPLE
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     console = Console()
     if not keys:
         console.print("no keys; `asr keys create NAME` makes one")
         return
-    table = Table("id", "name", "tenant", "scopes", "created", "expires", "last used")
+    whole = Column("id", no_wrap=True, min_width=36)  # `asr keys revoke` needs all of it
+    table = Table(whole, "name", "tenant", "scopes", "expires", "last used", box=SIMPLE)
     for key in keys:
-        times = (key.created_at, key.expires_at, key.last_used_at)
-        table.add_row(key.id, Text(key.name), key.tenant, _scopes(key), *map(utc, times))
+        days = (utc(moment).partition("T")[0] for moment in (key.expires_at, key.last_used_at))
+        table.add_row(key.id, Text(key.name), key.tenant, _scopes(key), *days)
     console.print(table)
 
 
