@@ -2,10 +2,10 @@
 
     python scripts/contract.py [--examples 400] [--seed 1] [--path REGEX]
 
-Starts a Redis, a worker and two APIs, one that asks for keys and one that does not, and runs
-schemathesis with all its checks over their OpenAPI document: without a key where none is needed,
-without one where one is, and with one. What a schema cannot say is expected: made-up bytes are no
-audio, and a recording that is not there has no transcript in any format.
+Starts Redis, a worker, a courier and two APIs, one that asks for keys and one that does not, and
+runs schemathesis with all its checks over their OpenAPI document: without a key where none is
+needed, without one where one is, and with one. What a schema cannot say is expected: made-up bytes
+are no audio, and a recording that is not there has no transcript in any format.
 """
 
 from __future__ import annotations
@@ -71,8 +71,12 @@ def main() -> None:
             "ASR_LOG_LEVEL": "ERROR",
             "ASR_STORE_URL": (folder / "store").as_uri(),
             "REDIS_PORT": str(redis_port),
+            "ASR_RETRY_LIMIT": "1",  # a URL that nobody serves is soon given up
+            "ASR_RETRY_BACKOFF_SECONDS": "0.1",
         }
-        start(stack, sys.executable, "-m", "asr_cli", "worker", **shared)
+        for program in ("worker", "courier"):
+            spool = str(folder / f"spool-{program}")
+            start(stack, sys.executable, "-m", "asr_cli", program, ASR_SPOOL_DIR=spool, **shared)
         urls = {}
         for auth in ("off", "keys"):
             port = free_port()
