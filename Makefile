@@ -8,10 +8,10 @@ SOURCES := core api worker operator cli scripts tests
 BUILDER := docker
 VERSION = $(shell sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
 
-.PHONY: help run test check bench big chaos soak fuzz test-cluster e2e images manifests fmt openapi clean
+.PHONY: help run test check bench big chaos soak fuzz contract test-cluster e2e images manifests fmt openapi clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## set up and start everything on this machine; ARGS="--once --port 8080" go to `asr up`
 	@scripts/set_up.sh run
@@ -53,6 +53,10 @@ soak: ## half an hour of steady load with random kills: nothing lost, memory and
 fuzz: ## damaged recordings through real programs; ARGS="--files 10000 --seed 1"
 	@scripts/set_up.sh dev
 	@PYTHONPATH=scripts exec $(BIN)/python -m fuzz $(ARGS)
+
+contract: ## thousands of made-up requests, with a key and without: no 5xx, no undocumented reply
+	@scripts/set_up.sh dev
+	@exec $(BIN)/python scripts/contract.py $(ARGS)
 
 e2e: ## the chart on a kind cluster of its own, from images to uninstall; KEEP=1 leaves it behind
 	@scripts/set_up.sh run
