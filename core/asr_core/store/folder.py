@@ -179,7 +179,10 @@ def _make_folders(folder: Path) -> None:
     missing = [folder, *folder.parents]
     missing = missing[: next(at for at, one in enumerate(missing) if one.is_dir())]
     for one in reversed(missing):
-        one.mkdir(exist_ok=True)
+        with suppress(
+            FileExistsError
+        ):  # `Path.mkdir(exist_ok=True)` raises it where one goes again
+            os.mkdir(one)
         _sync_folder(one.parent)
 
 

@@ -138,8 +138,13 @@ async def test_a_retry_over_http_at_the_same_time_never_queues_a_task_without_au
             await asyncio.sleep(delay_seconds)
             return (await client.post(f"/api/v1/asr/retry/{task_id}")).status_code
 
+        async def retain_later(delay_seconds: float) -> None:
+            await asyncio.sleep(delay_seconds)
+            await retain(max_recordings=0)
+
         delays = [chance.uniform(0, 0.012) for _ in tasks]
-        _, *statuses = await asyncio.gather(retain(max_recordings=0), *map(retry, tasks, delays))
+        head_start = chance.choice((0.0, 0.006, 0.03))
+        _, *statuses = await asyncio.gather(retain_later(head_start), *map(retry, tasks, delays))
         for task_id, status in zip(tasks, statuses, strict=True):
             seen.add(status)
             task = (await client.get(f"/api/v1/asr/result/{task_id}")).json()
