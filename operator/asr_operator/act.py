@@ -63,7 +63,8 @@ class Actor:
     async def scale(self, look: Look, plan: Plan) -> None:
         """Writes deletion costs where pods will go, then the replicas.
 
-        Raises `ClusterUnavailable` (409 where another writer was quicker), or `LeaseLost`.
+        Raises `LeaseLost`, or `ClusterUnavailable`: 409 where another writer was quicker and wrote
+        another number.
         """
         if plan.replicas < look.target.replicas:
             await self._write_costs(look, plan)
@@ -78,6 +79,8 @@ class Actor:
                     raise
             # Most changes of a Deployment are of its status: those do not matter here.
             seen = await self._cluster.target(target.namespace, target.name)
+            if seen is not None and seen.replicas == plan.replicas:
+                return  # what was wanted, whoever wrote it
             if seen is None or seen.replicas != target.replicas:
                 raise ClusterUnavailable(
                     f"Deployment {target.name!r} was scaled by another writer meanwhile",

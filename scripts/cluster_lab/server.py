@@ -126,7 +126,8 @@ class FakeCluster(kmock.KubernetesEmulator):
         group, version, kind = RESOURCES[plural]
         thing = copy.deepcopy(body)
         meta = thing.setdefault("metadata", {})
-        meta.setdefault("name", meta.pop("generateName", "") + uuid.uuid4().hex[:5])
+        if prefix := meta.pop("generateName", ""):
+            meta.setdefault("name", self._free_name(plural, namespace, prefix))
         if (plural, namespace, meta["name"]) in self.store:
             raise Refused(409, "AlreadyExists", f"{plural} {meta['name']!r} already exists")
         api = f"{group}/{version}" if group else version
@@ -139,6 +140,13 @@ class FakeCluster(kmock.KubernetesEmulator):
         if plural == "workerpools":
             thing = defaulted(thing, self._pool_schema)
         return self.write(plural, thing, kind="ADDED")
+
+    def _free_name(self, plural: str, namespace: str, prefix: str) -> str:
+        """As an API server makes one: a name that is taken is not an error, but tried again."""
+        while True:
+            name = prefix + uuid.uuid4().hex[:5]
+            if (plural, namespace, name) not in self.store:
+                return name
 
     async def _announce(self) -> None:
         while self._news:

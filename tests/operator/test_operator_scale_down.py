@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
+from asr_core.errors import ClusterUnavailable
 from asr_core.queue import BacklogReader, RedisConnection
 from asr_core.settings import OperatorSettings
 from asr_operator import kube
@@ -23,7 +24,7 @@ from asr_operator.metrics import OperatorMetrics
 from asr_operator.pool_loop import PoolLoop
 from asr_operator.pool_queue import PoolQueue
 from cluster_lab import Scene
-from cluster_lab.objects import Refused
+from cluster_lab.objects import Refused, merged
 from cluster_lab.server import Asked
 from cluster_lab.worker_process import WorkerProcess
 
@@ -190,6 +191,34 @@ async def test_a_scale_down_that_is_taken_back_uncordons_at_once(stage: Stage) -
     assert not any(each.cordoned for each in await stage.reader.workers())
     assert (await scene.condition("Conflict"))[0] == "False"
     assert await scene.replicas() == 3
+
+
+@pytest.mark.parametrize(("theirs", "is_ours"), [(1, True), (2, False)])
+async def test_another_writer_in_the_last_moment_stops_only_another_number(
+    stage: Stage, theirs: int, is_ours: bool
+) -> None:
+    """The Deployment changes between the look and the write."""
+    scene, fake = stage.scene, stage.scene.fake
+    if fake is None:
+        pytest.skip("a real API server is not made to wait")
+
+    def scaled_first(asked: Asked) -> None:
+        if asked.resource == "deployments/scale" and fake.refuse is scaled_first:
+            fake.refuse = lambda _: None
+            seen = fake.store["deployments", scene.namespace, "asr-worker"]
+            fake.write("deployments", merged(seen, {"spec": {"replicas": theirs}}))
+
+    await scene.deployment(3)
+    await scene.pool()
+    await stage.settle(3)
+    await scene.pause_at(1)
+    fake.refuse = scaled_first
+    if is_ours:
+        await stage.loop.tick()
+    else:
+        with pytest.raises(ClusterUnavailable, match="another writer"):
+            await stage.loop.tick()
+    assert await scene.replicas() == theirs
 
 
 async def test_a_worker_that_claims_in_the_last_moment_is_not_taken(stage: Stage) -> None:
