@@ -17,59 +17,24 @@ import json
 import os
 import platform
 import random
-import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sentencepiece.sentencepiece_model_pb2 as pieces_format
 import torch
-from omegaconf import OmegaConf
 
+from asr_cli.bench.random_models import write_model
 from asr_core.settings import Precision
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.funasr_models import find_model
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 
 SAMPLE_RATE = 16_000
-TOKENS = 25_055
-FULL_SIZE = {
-    "output_size": 512, "attention_heads": 4, "linear_units": 2048, "num_blocks": 50,
-    "tp_blocks": 20,
-}  # fmt: skip
 Arrays = list[Any]
-
-
-def full_size_model(folder: Path) -> None:
-    """Random weights in the published architecture, as a folder that FunASR loads."""
-    embedded = Path(str(package_files("asr_worker"))) / "embedded"
-    for name in ("am.mvn", "configuration.json"):
-        shutil.copy(embedded / name, folder)
-    proto = pieces_format.ModelProto()
-    proto.ParseFromString((embedded / "bpe.model").read_bytes())
-    for number in range(len(proto.pieces), TOKENS):
-        proto.pieces.add(piece=f"▁word{number}", score=-100.0)
-    (folder / "bpe.model").write_bytes(proto.SerializeToString())
-    config = OmegaConf.load(embedded / "config.yaml")
-    config.encoder_conf.update(FULL_SIZE)
-    OmegaConf.save(config, folder / "config.yaml")
-    from funasr.models.sense_voice.model import SenseVoiceSmall
-
-    torch.manual_seed(0)
-    model = SenseVoiceSmall(
-        encoder=config.encoder,
-        encoder_conf=OmegaConf.to_container(config.encoder_conf),
-        ctc_conf=OmegaConf.to_container(config.ctc_conf),
-        input_size=560,
-        vocab_size=TOKENS,
-        **OmegaConf.to_container(config.model_conf),
-    )
-    torch.save(model.state_dict(), folder / "model.pt")
 
 
 def recordings(count: int, seconds: float, seed: int) -> Arrays:
@@ -175,7 +140,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        full_size_model(Path(name))
+        write_model(Path(name), "SenseVoiceSmall")
         found = measure(arguments, Path(name))
     show(found)
     if arguments.json:

@@ -95,6 +95,10 @@ find_chromium() {
 if [ "$want" = dev ] && ! find_chromium; then
   apt_install chromium || say "there is no Chromium: the tests of the pages will be skipped"
 fi
+# The chart's alerts and dashboards are tested with the real thing; without it they are skipped.
+if [ "$want" = dev ] && ! command -v promtool >/dev/null; then
+  apt_install prometheus || say "there is no Prometheus: the tests of rules and dashboards will be skipped"
+fi
 # A test runs the very curl lines that `asr up` prints.
 if [ "$want" = dev ] && ! command -v curl >/dev/null; then
   apt_install curl || die "curl must be on PATH for the tests"

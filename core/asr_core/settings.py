@@ -200,9 +200,9 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
 
     model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
     model_revision: str = ""
-    engine: Literal["auto", "sensevoice", "automodel"] = "auto"
+    engine: Literal["auto", "sensevoice", "paraformer", "automodel"] = "auto"
     precision: Precision = Field(
-        "float32", description="`float32`, `bfloat16` or `int8`; engine `sensevoice` only"
+        "float32", description="`float32`, `bfloat16` or `int8`; not for engine `automodel`"
     )
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
     pool: str = DEFAULT_POOL

@@ -14,6 +14,8 @@ import pytest
 from av.audio.stream import AudioStream
 from omegaconf import OmegaConf
 
+from asr_cli.bench.random_models import Architecture, Shape, write_model
+
 FloatArray = npt.NDArray[np.float32]
 EMBEDDED = Path(__file__).parents[3] / "worker" / "asr_worker" / "embedded"
 RICH_PIECES = [
@@ -37,6 +39,9 @@ ENCODER: dict[str, Any] = {
     "sanm_shfit": 0,
     "selfattention_layer_type": "sanm",
 }
+SMALL_PARAFORMER = Shape(
+    size=64, linear_units=128, blocks=3, decoder_blocks=3, tokens=76
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -100,6 +105,22 @@ def random_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "ctc_conf": {"dropout_rate": 0.0, "ctc_type": "builtin", "reduce": True},
     }  # fmt: skip
     OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def paraformer_folder(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Architecture], Path]:
+    """The folder of a Paraformer of the named architecture, with random weights."""
+    made: dict[str, Path] = {}
+
+    def folder(architecture: Architecture) -> Path:
+        if architecture not in made:
+            folder = tmp_path_factory.mktemp(architecture)
+            made[architecture] = write_model(folder, architecture, SMALL_PARAFORMER)
+        return made[architecture]
+
     return folder
 
 

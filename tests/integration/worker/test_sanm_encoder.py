@@ -41,7 +41,8 @@ def test_every_frame_is_that_of_funasr_whatever_shares_the_batch(encoder: Any, l
             encoder(segment[None].clone(), torch.tensor([len(segment)]))[0][0]
             for segment in segments
         ]
-        together = SanmEncoder(encoder).run(segments, laid)
+        padded = torch.nn.utils.rnn.pad_sequence(segments, batch_first=True)
+        together = laid.valid(SanmEncoder(encoder)(padded, laid))
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
 
 
@@ -72,5 +73,5 @@ def test_a_precision_is_refused_where_the_engine_has_none() -> None:
     settings = WorkerSettings(
         _env_file=None, engine="automodel", precision="bfloat16", use_gpu=False
     )
-    with pytest.raises(ModelNotLoaded, match="engine sensevoice only"):
+    with pytest.raises(ModelNotLoaded, match="sensevoice and paraformer only"):
         load_engine(settings)

@@ -59,7 +59,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """Which engine this is: `sensevoice` or `automodel`."""
+        """Which engine this is: `sensevoice`, `paraformer` or `automodel`."""
 
     @property
     def model_id(self) -> str:

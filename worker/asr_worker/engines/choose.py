@@ -2,41 +2,62 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from asr_core.settings import WorkerSettings
-from asr_worker.engines import sensevoice
+from asr_worker.engines import paraformer, sensevoice
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import Engine, ModelNotLoaded
-from asr_worker.engines.funasr_models import find_model, pick_device
+from asr_worker.engines.funasr_models import ModelFolder, find_model, pick_device
+from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
+
+# What each batching engine can run; `auto` leaves to AutoModel what only AutoModel does whole:
+# the hotwords of SeacoParaformer, punctuation.
+_RUNS: Final = {
+    "sensevoice": frozenset({sensevoice.ARCHITECTURE}),
+    "paraformer": paraformer.ARCHITECTURES,
+}
+_AUTO: Final = {
+    sensevoice.ARCHITECTURE: "sensevoice",
+    "Paraformer": "paraformer",
+    "BiCifParaformer": "paraformer",
+}
 
 
 def load_engine(settings: WorkerSettings) -> Engine:
-    """Find the model, choose its engine, load it and warm it up. Raises ModelNotLoaded.
-
-    `auto` takes the batching engine for SenseVoiceSmall and AutoModel for everything else, and
-    for SenseVoiceSmall with a punctuation model, which only AutoModel runs.
-    """
+    """Find the model, choose its engine, load it and warm it up. Raises ModelNotLoaded."""
     device = pick_device(settings.use_gpu)
     folder = find_model(settings.model, settings.model_revision)
-    fits = folder.architecture == sensevoice.ARCHITECTURE
-    if settings.engine == "sensevoice" and not fits:
-        raise ModelNotLoaded(
-            f"engine sensevoice serves {sensevoice.ARCHITECTURE}, and {settings.model!r} is "
-            f"{folder.architecture}: use engine auto or automodel"
-        )
-    if settings.engine == "sensevoice" and settings.punc_model:
-        raise ModelNotLoaded("a punctuation model needs engine auto or automodel")
-    engine: Engine
-    if fits and settings.engine != "automodel" and not settings.punc_model:
-        engine = SenseVoiceEngine(
-            folder, device, settings.cpu_threads, precision=settings.precision
-        )
-    else:
-        if settings.precision != "float32":
-            raise ModelNotLoaded(f"precision {settings.precision} is for engine sensevoice only")
-        engine = AutoModelEngine(
-            folder, device, settings.cpu_threads, punc_model=settings.punc_model
-        )
+    engine = _engine(_name(settings, folder), settings, folder, device)
     engine.load()
     engine.warm_up()
     return engine
+
+
+def _name(settings: WorkerSettings, folder: ModelFolder) -> str:
+    wanted = settings.engine
+    if wanted == "auto":
+        return "automodel" if settings.punc_model else _AUTO.get(folder.architecture, "automodel")
+    runs = _RUNS.get(wanted)
+    if runs is not None and folder.architecture not in runs:
+        raise ModelNotLoaded(
+            f"engine {wanted} serves {', '.join(sorted(runs))}, and {settings.model!r} is "
+            f"{folder.architecture}: use engine auto or automodel"
+        )
+    if runs is not None and settings.punc_model:
+        raise ModelNotLoaded("a punctuation model needs engine auto or automodel")
+    return wanted
+
+
+def _engine(name: str, settings: WorkerSettings, folder: ModelFolder, device: str) -> Engine:
+    threads, precision = settings.cpu_threads, settings.precision
+    if name == "sensevoice":
+        return SenseVoiceEngine(folder, device, threads, precision=precision)
+    if name == "paraformer":
+        return ParaformerEngine(folder, device, threads, precision=precision)
+    if precision != "float32":
+        raise ModelNotLoaded(
+            f"precision {precision} is for the engines sensevoice and paraformer only"
+        )
+    return AutoModelEngine(folder, device, threads, punc_model=settings.punc_model)

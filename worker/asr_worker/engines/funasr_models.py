@@ -57,6 +57,24 @@ def find_model(model: str, revision: str = "") -> ModelFolder:
     return ModelFolder(model, path, architecture)
 
 
+def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, dict[str, Any]]:
+    """A model ready to infer, and what FunASR built beside it: `frontend`, `tokenizer`.
+
+    Raises ModelNotLoaded.
+    """
+    with quiet():
+        from funasr import AutoModel
+
+        try:
+            model, parts = AutoModel.build_model(
+                model=str(folder.path), device=device, ncpu=threads, **SAFE_OPTIONS
+            )
+        except Exception as error:
+            raise ModelNotLoaded(f"model {folder.model_id!r} cannot be loaded: {error}") from error
+    assert_device(model, device)
+    return model.eval(), parts
+
+
 def pick_device(use_gpu: bool | None) -> str:
     """`cuda:0` or `cpu`. None takes a GPU if there is one, True requires it, False never does."""
     present = use_gpu is not False and torch.cuda.is_available()

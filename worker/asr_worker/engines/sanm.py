@@ -1,8 +1,9 @@
-"""SenseVoice's encoder for inference: FunASR's weights, with less work around them.
+"""The SANM encoder of SenseVoice and Paraformer for inference: FunASR's weights, less work around.
 
-The same arithmetic as `funasr.models.sense_voice.model.SenseVoiceEncoderSmall`, of whose 70 blocks
-this makes two passes over memory fewer each: no mask is multiplied in where nothing is masked, and
-the residual of a memory block is one more weight of its filter.
+The same arithmetic as `funasr.models.sense_voice.model.SenseVoiceEncoderSmall` and
+`funasr.models.sanm.encoder.SANMEncoder`, of whose blocks this makes two passes over memory fewer
+each: no mask is multiplied in where nothing is masked, and the residual of a memory block is one
+more weight of its filter.
 
 On a CPU the segments lie end to end (`EndToEnd`): no padding is computed, and each attends to
 itself alone. On other devices they lie side by side, padded and masked (`SideBySide`): there few
@@ -13,24 +14,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 import torch.nn.functional as F
 
 from asr_worker.engines.base import ModelNotLoaded
 
+NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
+
 
 class Layout(Protocol):
-    """How the segments of a batch lie in a tensor whose last axis holds one frame."""
+    """How the segments of a batch lie in a tensor whose last axis holds one frame, or one token."""
 
-    def lay(self, segments: Sequence[torch.Tensor]) -> torch.Tensor:
-        """One tensor of all segments, each of shape (frames, size)."""
+    def lay(self, padded: torch.Tensor) -> torch.Tensor:
+        """All segments as this layout wants them, out of (batch, most frames, size)."""
 
-    def mix(
-        self, queries_keys_values: torch.Tensor, heads: int, taps: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Attention's context, and what the filter `taps` (size, 1, width) remembers of values."""
+    def padded(self, laid: torch.Tensor) -> torch.Tensor:
+        """The reverse, with zeros behind the shorter ones."""
+
+    def attend(
+        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: Any
+    ) -> torch.Tensor:
+        """Each segment's context, of the frames that the same layout class laid as `memory`."""
+
+    def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+        """Each of `size` channels through its own filter `taps` (size, 1, width) along frames."""
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
         """The frames of all segments end to end, without padding: (frames, size)."""
@@ -40,53 +49,78 @@ class EndToEnd:
     """(all frames, size)."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
-        self._spans = list(pairwise(accumulate(lengths, initial=0)))
+        self.spans = list(pairwise(accumulate(lengths, initial=0)))
 
-    def lay(self, segments: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.cat(list(segments))
+    def lay(self, padded: torch.Tensor) -> torch.Tensor:
+        parts = zip(padded, self.spans, strict=True)
+        return torch.cat([row[: end - begin] for row, (begin, end) in parts])
 
-    def mix(
-        self, queries_keys_values: torch.Tensor, heads: int, taps: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        frames, size = len(queries_keys_values), queries_keys_values.shape[1] // 3
-        contexts = queries_keys_values.new_empty(frames, size)
-        memories = queries_keys_values.new_empty(frames, size)
-        for begin, end in self._spans:
-            part = queries_keys_values[begin:end]
-            query, key, value = part.view(end - begin, 3, heads, -1).permute(1, 2, 0, 3)
+    def padded(self, laid: torch.Tensor) -> torch.Tensor:
+        parts = [laid[begin:end] for begin, end in self.spans]
+        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+
+    def attend(
+        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: EndToEnd
+    ) -> torch.Tensor:
+        size = queries.shape[1]
+        contexts = queries.new_empty(len(queries), size)
+        for (begin, end), (first, last) in zip(self.spans, memory.spans, strict=True):
+            if begin == end:  # no token was heard in this segment
+                continue
+            query = queries[begin:end].reshape(end - begin, heads, -1).transpose(0, 1)
+            key, value = (
+                keys_values[first:last].reshape(last - first, 2, heads, -1).permute(1, 2, 0, 3)
+            )
             context = F.scaled_dot_product_attention(query[None], key[None], value[None])[0]
             contexts[begin:end] = context.transpose(0, 1).reshape(end - begin, size)
-            memories[begin:end] = _filtered(part[None, :, 2 * size :], taps)[0]
-        return contexts, memories
+        return contexts
+
+    def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+        memories = values.new_empty(values.shape)
+        for begin, end in self.spans:
+            if end > begin:
+                memories[begin:end] = _filtered(values[None, begin:end], taps)[0]
+        return memories
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
         return laid
 
 
 class SideBySide:
-    """(batch, most frames, size), zeros behind the shorter ones."""
+    """(batch, most frames, size); what stands behind the shorter ones is never looked at."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
         ends = torch.tensor(lengths, device=device)
-        self._valid = torch.arange(max(lengths), device=device) < ends[:, None]
+        self.is_frame = torch.arange(max(lengths), device=device) < ends[:, None]
 
-    def lay(self, segments: Sequence[torch.Tensor]) -> torch.Tensor:
-        return torch.nn.utils.rnn.pad_sequence(list(segments), batch_first=True)
+    def lay(self, padded: torch.Tensor) -> torch.Tensor:
+        return padded
 
-    def mix(
-        self, queries_keys_values: torch.Tensor, heads: int, taps: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        batch, frames, triple = queries_keys_values.shape
-        shape = (batch, frames, 3, heads, triple // 3 // heads)
-        query, key, value = queries_keys_values.view(shape).permute(2, 0, 3, 1, 4)
+    def padded(self, laid: torch.Tensor) -> torch.Tensor:
+        return laid * self.is_frame[..., None]
+
+    def attend(
+        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: SideBySide
+    ) -> torch.Tensor:
+        batch, frames, size = queries.shape
+        query = queries.reshape(batch, frames, heads, -1).transpose(1, 2)
+        shape = (batch, keys_values.shape[1], 2, heads, size // heads)
+        key, value = keys_values.reshape(shape).permute(2, 0, 3, 1, 4)
         context = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=self._valid[:, None, None]
+            query, key, value, attn_mask=memory.is_frame[:, None, None]
         )
-        values = queries_keys_values[..., 2 * (triple // 3) :] * self._valid[..., None]
-        return context.transpose(1, 2).reshape(batch, frames, -1), _filtered(values, taps)
+        return context.transpose(1, 2).reshape(batch, frames, size)
+
+    def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+        return _filtered(values * self.is_frame[..., None], taps)
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
-        return laid[self._valid]
+        return laid[self.is_frame]
+
+
+def layout_on(device: torch.device, lengths: Sequence[int]) -> Layout:
+    """The layout that suits the device."""
+    return EndToEnd(lengths) if device.type == "cpu" else SideBySide(lengths, device)
 
 
 class SanmEncoder:
@@ -94,34 +128,37 @@ class SanmEncoder:
 
     def __init__(self, encoder: Any) -> None:
         """Raises ModelNotLoaded for a variant that no published model is of."""
+        if type(encoder.embed).__name__ != "SinusoidalPositionEncoder":
+            raise ModelNotLoaded(NO_SUCH_VARIANT)
         self._scale = encoder.output_size() ** 0.5
-        self._with_positions = encoder.embed
+        self._positions = encoder.embed
+        self._table = torch.empty(0, 0)
         first = (*encoder.encoders0, *encoder.encoders)
-        self._stages = (
-            ([_Block(layer) for layer in first], encoder.after_norm),
-            ([_Block(layer) for layer in encoder.tp_encoders], encoder.tp_norm),
-        )
+        self._stages = [([_Block(layer) for layer in first], encoder.after_norm)]
+        if hasattr(encoder, "tp_encoders"):  # SenseVoice has a second stack
+            self._stages.append(([_Block(layer) for layer in encoder.tp_encoders], encoder.tp_norm))
 
-    def __call__(self, segments: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Encodes segments of shape (frames, features); all their frames (frames, size).
+    def __call__(self, features: torch.Tensor, layout: Layout) -> torch.Tensor:
+        """Encodes features (batch, most frames, size), as `layout` lays them.
 
-        Positions are added in the precision of `segments`, and the rest is computed in that of the
+        Positions are added in the precision of `features`, and the rest is computed in that of the
         weights: sines of positions beyond 256 do not survive bfloat16.
         """
-        lengths = [len(segment) for segment in segments]
-        device = segments[0].device
-        layout: Layout = EndToEnd(lengths) if device.type == "cpu" else SideBySide(lengths, device)
-        return self.run(segments, layout)
-
-    def run(self, segments: Sequence[torch.Tensor], layout: Layout) -> torch.Tensor:
-        """As `__call__`, in a layout of the caller's choice."""
-        placed = [self._with_positions(each[None] * self._scale)[0] for each in segments]
+        placed = (features * self._scale).add_(self._at(features))
         laid = layout.lay(placed).to(self._stages[0][1].weight.dtype)
         for blocks, norm in self._stages:
             for block in blocks:
                 laid = block(laid, layout)
-            laid = _normal(laid, norm)
-        return layout.valid(laid)
+            laid = normal(laid, norm)
+        return laid
+
+    def _at(self, features: torch.Tensor) -> torch.Tensor:
+        """The encoding of as many positions; the longest table so far is kept."""
+        frames, size = features.shape[1:]
+        if len(self._table) < frames:
+            positions = torch.arange(1, frames + 1, device=features.device)[None]
+            self._table = self._positions.encode(positions, size, features.dtype)[0]
+        return self._table[:frames]
 
 
 class _Block:
@@ -131,27 +168,35 @@ class _Block:
         attention, feed_forward = layer.self_attn, layer.feed_forward
         left, right = attention.pad_fn.padding
         if left != right or layer.concat_after or not layer.normalize_before:
-            raise ModelNotLoaded("this variant of SenseVoice needs ASR_ENGINE=automodel")
+            raise ModelNotLoaded(NO_SUCH_VARIANT)
         self._heads = int(attention.h)
         self._before_attention, self._before_feed_forward = layer.norm1, layer.norm2
         self._project, self._out = attention.linear_q_k_v, attention.linear_out
         self._widen, self._narrow = feed_forward.w_1, feed_forward.w_2
         self._has_residual = layer.in_size == layer.size
-        taps = attention.fsmn_block.weight.detach().clone()
-        taps[:, :, left] += 1  # what `forward_fsmn` adds: its own input
-        self._taps = taps
+        self._taps = with_residual(attention.fsmn_block)
 
     def __call__(self, frames: torch.Tensor, layout: Layout) -> torch.Tensor:
-        projected = self._project(_normal(frames, self._before_attention))
-        context, memory = layout.mix(projected, self._heads, self._taps)
-        mixed = self._out(context).add_(memory)
+        projected = self._project(normal(frames, self._before_attention))
+        queries, keys_values = projected.tensor_split([projected.shape[-1] // 3], dim=-1)
+        context = layout.attend(queries, keys_values, self._heads, layout)
+        values = keys_values[..., keys_values.shape[-1] // 2 :]
+        mixed = self._out(context).add_(layout.remember(values, self._taps))
         if self._has_residual:
             mixed.add_(frames)
-        wide = self._widen(_normal(mixed, self._before_feed_forward)).relu_()
+        wide = self._widen(normal(mixed, self._before_feed_forward)).relu_()
         return mixed.add_(self._narrow(wide))
 
 
-def _normal(frames: torch.Tensor, norm: Any) -> torch.Tensor:
+def with_residual(memory_block: Any) -> torch.Tensor:
+    """The filter of a memory block and what FunASR adds to its output: its own input."""
+    taps: torch.Tensor = memory_block.weight.detach().clone()
+    taps[:, :, taps.shape[2] // 2] += 1
+    return taps
+
+
+def normal(frames: torch.Tensor, norm: Any) -> torch.Tensor:
+    """Layer normalisation by the module's weights."""
     return F.layer_norm(frames, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
 
 

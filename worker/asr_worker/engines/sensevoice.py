@@ -19,17 +19,11 @@ import torch
 
 from asr_core.errors import EngineFailed
 from asr_core.settings import Precision
-from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
+from asr_worker.engines.base import Feature, SegmentAudio, SegmentText
 from asr_worker.engines.features import FeatureExtractor
-from asr_worker.engines.funasr_models import (
-    SAFE_OPTIONS,
-    ModelFolder,
-    assert_device,
-    quiet,
-    thread_count,
-)
+from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.precision import lowered
-from asr_worker.engines.sanm import SanmEncoder
+from asr_worker.engines.sanm import SanmEncoder, layout_on
 from asr_worker.engines.tags import is_tag, parse_tags
 from asr_worker.engines.words import TimedToken, group_words
 from asr_worker.pcm import SAMPLE_RATE
@@ -71,27 +65,13 @@ class SenseVoiceEngine:
 
     def load(self) -> None:
         """Build the model from its folder. Raises ModelNotLoaded."""
-        with quiet():
-            from funasr import AutoModel
-
-            try:
-                model, parts = AutoModel.build_model(
-                    model=str(self._folder.path),
-                    device=self.device,
-                    ncpu=self._threads,
-                    **SAFE_OPTIONS,
-                )
-            except Exception as error:
-                raise ModelNotLoaded(
-                    f"model {self.model_id!r} cannot be loaded: {error}"
-                ) from error
-        assert_device(model, self.device)
+        model, parts = build_model(self._folder, self.device, self._threads)
         self._features = FeatureExtractor(parts["frontend"], self.device)
         self._tokenizer = parts["tokenizer"]
         self._languages: dict[str, int] = model.lid_dict
         self.languages = frozenset(self._languages) - _NO_LANGUAGES
         self._styles: dict[str, int] = model.textnorm_dict
-        self._model = lowered(model.eval(), self._precision, self.device)
+        self._model = lowered(model, self._precision, self.device)
         self._encoder = SanmEncoder(self._model.encoder)
 
     def warm_up(self) -> None:
@@ -127,12 +107,10 @@ class SenseVoiceEngine:
             device=self.device,
         )
         asked = self._model.embed(queries).to(features.dtype)
-        frames = (lengths + QUERY_FRAMES).tolist()
-        segments = [
-            torch.cat([query, feature[: count - QUERY_FRAMES]])
-            for query, feature, count in zip(asked, features, frames, strict=True)
-        ]
-        return self._encoder(segments), frames
+        frames: list[int] = (lengths + QUERY_FRAMES).tolist()
+        layout = layout_on(features.device, frames)
+        encoded = self._encoder(torch.cat([asked, features], dim=1), layout)
+        return layout.valid(encoded), frames
 
     def _best_path(
         self, encoded: torch.Tensor

@@ -1,0 +1,74 @@
+"""Paraformer's decoder for inference: FunASR's weights on batches, in the layout of the encoder.
+
+All tokens of a segment at once, each looking at its neighbours (a filter) and at the segment's
+frames (attention). Source: `funasr.models.paraformer.decoder.ParaformerSANMDecoder`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.sanm import NO_SUCH_VARIANT, Layout, normal, with_residual
+
+
+class SanmDecoder:
+    """A loaded decoder's own modules in the order in which inference needs them."""
+
+    def __init__(self, decoder: Any) -> None:
+        """Raises ModelNotLoaded for a variant that no published model is of."""
+        layers = (*decoder.decoders, *(decoder.decoders2 or ()), *decoder.decoders3)
+        self._layers = [_Layer(layer) for layer in layers]
+        self._after, self._out = decoder.after_norm, decoder.output_layer
+
+    def __call__(
+        self, tokens: torch.Tensor, layout: Layout, frames: torch.Tensor, memory: Layout
+    ) -> torch.Tensor:
+        """Scores of the vocabulary for every token, as `layout` lays them.
+
+        `tokens` (batch, most tokens, size) are the predictor's embeddings; `frames` is what the
+        encoder made, laid by `memory`.
+        """
+        laid = layout.lay(tokens).to(self._after.weight.dtype)
+        for layer in self._layers:
+            laid = layer(laid, layout, frames, memory)
+        scores: torch.Tensor = self._out(normal(laid, self._after))
+        return scores
+
+
+class _Layer:
+    """One `DecoderLayerSANM`; without attention or memory where the model has none."""
+
+    def __init__(self, layer: Any) -> None:
+        forward = layer.feed_forward
+        if layer.concat_after or not layer.normalize_before:
+            raise ModelNotLoaded(NO_SUCH_VARIANT)
+        self._before_forward, self._inside_forward = layer.norm1, forward.norm
+        self._widen, self._narrow = forward.w_1, forward.w_2
+        self._taps: torch.Tensor | None = None
+        if layer.self_attn is not None:
+            left, right = layer.self_attn.pad_fn.padding
+            if left != right:
+                raise ModelNotLoaded(NO_SUCH_VARIANT)
+            self._before_memory = layer.norm2
+            self._taps = with_residual(layer.self_attn.fsmn_block)
+        self._attention = layer.src_attn
+        if self._attention is not None:
+            self._before_attention = layer.norm3
+
+    def __call__(
+        self, tokens: torch.Tensor, layout: Layout, frames: torch.Tensor, memory: Layout
+    ) -> torch.Tensor:
+        wide = self._widen(normal(tokens, self._before_forward)).relu_()
+        mixed: torch.Tensor = self._narrow(normal(wide, self._inside_forward))
+        if self._taps is not None:
+            mixed = tokens + layout.remember(normal(mixed, self._before_memory), self._taps)
+        if self._attention is not None:
+            queries = self._attention.linear_q(normal(mixed, self._before_attention))
+            context = layout.attend(
+                queries, self._attention.linear_k_v(frames), int(self._attention.h), memory
+            )
+            mixed = mixed + self._attention.linear_out(context)
+        return mixed
