@@ -34,9 +34,9 @@ check: ## lint, formatting, types, import rules, tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: ## measure this machine; ARGS go to the benchmark
+bench: ## measure this machine beside FunASR's own code; ARGS="engine --lengths messages" go to `asr bench`
 	@scripts/set_up.sh run
-	@exec $(BIN)/python scripts/bench.py $(ARGS)
+	@exec $(BIN)/asr bench $(or $(ARGS),all)
 
 big: ## memory under a 2 GB upload and a 10-hour recording; some minutes, 7 GB of room in TMPDIR
 	@scripts/set_up.sh run

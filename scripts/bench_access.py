@@ -20,8 +20,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
-from bench import free_port
 
+from asr_cli.ports import free_port
 from asr_core.access import Scope
 from asr_core.queue import KeyRing, RedisConnection
 from asr_core.settings import RedisSettings
@@ -90,11 +90,11 @@ async def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        redis_port = free_port()
+        redis_port = free_port("127.0.0.1", 0)
         start(stack, "redis-server", "--port", str(redis_port), "--save", "", "--dir", str(folder))
         urls = {}
         for name, settings in APIS.items():
-            port = free_port()
+            port = free_port("127.0.0.1", 0)
             urls[name] = f"http://127.0.0.1:{port}"
             spool = str(folder / f"spool-{port}")
             start(

@@ -18,9 +18,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import free_port
 from bench_access import start, until_ready
 
+from asr_cli.ports import free_port
 from asr_core.access import Scope
 from asr_core.queue import KeyRing, RedisConnection
 from asr_core.settings import RedisSettings
@@ -64,7 +64,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        redis_port = free_port()
+        redis_port = free_port("127.0.0.1", 0)
         start(stack, "redis-server", "--port", str(redis_port), "--save", "", "--dir", str(folder))
         (folder / "expected.toml").write_text(EXPECTED)
         shared = {
@@ -79,7 +79,7 @@ def main() -> None:
             start(stack, sys.executable, "-m", "asr_cli", program, ASR_SPOOL_DIR=spool, **shared)
         urls = {}
         for auth in ("off", "keys"):
-            port = free_port()
+            port = free_port("127.0.0.1", 0)
             urls[auth] = f"http://127.0.0.1:{port}"
             start(
                 *(stack, sys.executable, "-m", "asr_cli", "api", "--port", str(port)),

@@ -22,6 +22,7 @@ from asr_cli import (
     up,
     usage,
 )
+from asr_cli.bench import command as bench
 
 
 class _Group(TyperGroup):
@@ -69,6 +70,7 @@ app.command(epilog=usage.EXAMPLES)(usage.usage)
 app.command(epilog=reconcile.EXAMPLES)(reconcile.reconcile)
 app.command(epilog=retention.EXAMPLES)(retention.retention)
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -21,7 +21,9 @@ from av.audio.frame import AudioFrame
 
 from asr_core.containers import SAMPLE_RATES_HZ, SERVED_DECODERS, open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
+from asr_worker import plain_wav
 from asr_worker.pcm import SAMPLE_RATE, Channels, FloatArray, PcmFile, PcmWriter
+from asr_worker.plain_wav import PlainWav
 
 BLOCK_SAMPLES: Final = 192_000
 READ_BYTES: Final = 256 * 1024
@@ -66,6 +68,10 @@ class AudioDecoder:
         """
         opened = _open(self._source)
         try:
+            if plain := plain_wav.find(opened):
+                frames = self._plain_frames(plain, opened)
+                yield from self._limited(_resampled(frames, self._lanes))
+                return
             with av.open(
                 opened,
                 mode="r",
@@ -89,6 +95,12 @@ class AudioDecoder:
         finally:
             if opened is not self._source:
                 opened.close()
+
+    def _plain_frames(self, plain: PlainWav, file: BinaryIO) -> Iterator[FloatFrame]:
+        self._check(plain.rate, plain.channels)
+        self.codec = plain_wav.CODEC
+        for samples in plain.blocks(file):
+            yield FloatFrame(samples, plain.rate)
 
     def _frames(self, container: av.container.InputContainer) -> Iterator[FloatFrame]:
         stream = container.streams.audio[0]
@@ -134,6 +146,10 @@ class AudioDecoder:
 
     def _checked(self, frame: AudioFrame) -> FloatFrame:
         rate, count = frame.sample_rate, frame.layout.nb_channels
+        self._check(rate, count)
+        return FloatFrame(_to_float(frame, count), rate)
+
+    def _check(self, rate: int, count: int) -> None:
         if rate not in SAMPLE_RATES_HZ:
             raise UnreadableAudio(f"a sample rate of {rate} Hz is not served")
         if count > self._limits.max_channels:
@@ -141,7 +157,6 @@ class AudioDecoder:
             raise UnreadableAudio(f"{count} channels, and at most {limit} are served")
         self.source_rate = self.source_rate or rate
         self.source_channels = self.source_channels or count
-        return FloatFrame(_to_float(frame, count), rate)
 
     def _lanes(self, samples: FloatArray) -> FloatArray:
         """Mix down, or bring a stream that changes its layout to the layout it began with."""

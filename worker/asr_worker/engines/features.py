@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
+from asr_worker.engines.transfer import to_device
 from asr_worker.pcm import SAMPLE_RATE, FloatArray
 
 # Fewer samples than this give no frame at all; they are padded with silence.
@@ -62,7 +63,7 @@ class FeatureExtractor:
         signal = np.zeros(starts[-1] * self._shift + self._length, np.float32)
         for part, start in zip(parts, starts, strict=False):
             signal[start * self._shift :][: len(part)] = part
-        bands = self._mel_bands(torch.from_numpy(signal).to(self._device).mul_(self._scale))
+        bands = self._mel_bands(to_device(torch.from_numpy(signal), self._device).mul_(self._scale))
         counts = [(len(part) - self._length) // self._shift + 1 for part in parts]
         return self._stacked(bands, torch.tensor(starts[:-1]), torch.tensor(counts))
 
@@ -121,13 +122,13 @@ class FeatureExtractor:
         steps = torch.arange(int(lengths.max()))
         offsets = steps[:, None] * self._stride + torch.arange(self._stack) - (self._stack - 1) // 2
         inside = torch.minimum(offsets.clamp_(min=0), counts[:, None, None] - 1)
-        rows = (inside + starts[:, None, None]).to(self._device)
+        rows = to_device(inside + starts[:, None, None], self._device)
         stacked = bands[rows].flatten(2)
         if self._cmvn is not None:
             size = stacked.shape[2]
             stacked.add_(self._cmvn[0, :size]).mul_(self._cmvn[1, :size])
         padding = steps >= lengths[:, None]
-        return stacked.masked_fill_(padding[:, :, None].to(self._device), 0.0), lengths
+        return stacked.masked_fill_(to_device(padding[:, :, None], self._device), 0.0), lengths
 
 
 def _window(name: str, length: int) -> torch.Tensor:

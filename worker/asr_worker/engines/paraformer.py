@@ -25,6 +25,8 @@ from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_co
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import NO_SUCH_VARIANT, SanmEncoder, layout_on
 from asr_worker.engines.sanm_decoder import SanmDecoder
+from asr_worker.engines.stage_times import StageTimes
+from asr_worker.engines.transfer import to_device
 from asr_worker.engines.words import timed_words
 from asr_worker.pcm import SAMPLE_RATE
 
@@ -53,6 +55,7 @@ class ParaformerEngine:
         self._folder = folder
         self._threads = thread_count(cpu_threads)
         self._precision: Precision = precision
+        self.times = StageTimes(device)
         self._decoder: SanmDecoder | None = None
 
     def load(self) -> None:
@@ -80,21 +83,31 @@ class ParaformerEngine:
         if not batch:
             return []
         with torch.inference_mode():
-            features, lengths = self._features([segment.pcm for segment in batch])
-            memory = layout_on(features.device, lengths.tolist())
-            frames = self._encoder(features, memory)
-            hidden, lengths = memory.padded(frames), lengths.to(features.device)
-            embeddings, counts = self._predictor(hidden, lengths)
-            amounts: list[int] = counts.tolist()
-            if not any(amounts):
-                return [SegmentText("") for _ in batch]
-            layout = layout_on(features.device, amounts)
-            scores = self._decoder(embeddings, layout, frames, memory)
-            best = layout.valid(scores).argmax(-1).cpu()
-            fine = None
-            if self._predictor.tells_times and "timestamps" in self.supports:
-                fine = self._predictor.fine_weights(hidden, lengths, counts)
-        return self._texts([part.tolist() for part in best.split(amounts)], fine)
+            with self.times.stage("features"):
+                features, lengths = self._features([segment.pcm for segment in batch])
+            with self.times.stage("model"):
+                ids, fine = self._compute(self._decoder, features, lengths)
+        with self.times.stage("text"):
+            return self._texts(ids, fine)
+
+    def _compute(
+        self, decoder: SanmDecoder, features: torch.Tensor, lengths: torch.Tensor
+    ) -> tuple[list[list[int]], FineWeights | None]:
+        """Tokens of each segment, and the weights that say when they are spoken."""
+        memory = layout_on(features.device, lengths.tolist())
+        frames = self._encoder(features, memory)
+        hidden, lengths = memory.padded(frames), to_device(lengths, features.device)
+        embeddings, counts = self._predictor(hidden, lengths)
+        amounts: list[int] = counts.tolist()
+        if not any(amounts):
+            return [[] for _ in amounts], None
+        layout = layout_on(features.device, amounts)
+        scores = decoder(embeddings, layout, frames, memory)
+        best = layout.valid(scores).argmax(-1).cpu().split(amounts)
+        fine = None
+        if self._predictor.tells_times:
+            fine = self._predictor.fine_weights(hidden, lengths, counts)
+        return [each.tolist() for each in best], fine
 
     def _texts(self, ids: list[list[int]], fine: FineWeights | None) -> list[SegmentText]:
         if fine is None:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.transfer import to_device
 
 NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
 
@@ -90,8 +91,10 @@ class SideBySide:
     """(batch, most frames, size); what stands behind the shorter ones is never looked at."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
-        ends = torch.tensor(lengths, device=device)
-        self.is_frame = torch.arange(max(lengths), device=device) < ends[:, None]
+        is_frame = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        self.is_frame = to_device(is_frame, device)
+        # Found here, since the device would have to be waited for to tell how many there are.
+        self._frames = to_device(is_frame.flatten().nonzero().squeeze(1), device)
 
     def lay(self, padded: torch.Tensor) -> torch.Tensor:
         return padded
@@ -115,7 +118,7 @@ class SideBySide:
         return _filtered(values * self.is_frame[..., None], taps)
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
-        return laid[self.is_frame]
+        return laid.flatten(0, 1).index_select(0, self._frames)
 
 
 def layout_on(device: torch.device, lengths: Sequence[int]) -> Layout:

@@ -24,7 +24,9 @@ from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import SanmEncoder, layout_on
+from asr_worker.engines.stage_times import StageTimes
 from asr_worker.engines.tags import is_tag, parse_tags
+from asr_worker.engines.transfer import to_device
 from asr_worker.engines.words import TimedToken, group_words
 from asr_worker.pcm import SAMPLE_RATE
 
@@ -61,6 +63,7 @@ class SenseVoiceEngine:
         self._threads = thread_count(cpu_threads)
         self._precision: Precision = precision
         self.languages: frozenset[str] = frozenset()
+        self.times = StageTimes(device)
         self._model: Any = None
 
     def load(self) -> None:
@@ -86,10 +89,13 @@ class SenseVoiceEngine:
         if not batch:
             return []
         with torch.inference_mode():
-            features, lengths = self._features([segment.pcm for segment in batch])
-            encoded, frames = self._encode(features, lengths, batch)
-            ids, confidences = self._best_path(encoded)
-        return [self._text(*path) for path in _split(ids, confidences, frames)]
+            with self.times.stage("features"):
+                features, lengths = self._features([segment.pcm for segment in batch])
+            with self.times.stage("model"):
+                encoded, frames = self._encode(features, lengths, batch)
+                ids, confidences = self._best_path(encoded)
+        with self.times.stage("text"):
+            return [self._text(*path) for path in _split(ids, confidences, frames)]
 
     def _encode(
         self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
@@ -103,10 +109,9 @@ class SenseVoiceEngine:
                     self._styles["withitn" if segment.use_itn else "woitn"],
                 ]
                 for segment in batch
-            ],
-            device=self.device,
+            ]
         )
-        asked = self._model.embed(queries).to(features.dtype)
+        asked = self._model.embed(to_device(queries, self.device)).to(features.dtype)
         frames: list[int] = (lengths + QUERY_FRAMES).tolist()
         layout = layout_on(features.device, frames)
         encoded = self._encoder(torch.cat([asked, features], dim=1), layout)

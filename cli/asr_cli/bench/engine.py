@@ -1,0 +1,185 @@
+"""The engine beside FunASR's own: the same samples, weights and threads, in one process.
+
+Rounds alternate between the contenders, since these machines are noisy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from asr_cli.bench.audio import SAMPLE_RATE, as_floats, recordings
+from asr_cli.bench.lengths import drawn
+from asr_cli.bench.random_models import Architecture, write_model
+from asr_cli.bench.report import Finding, Series
+from asr_core.settings import Precision, WorkerSettings
+
+# Full size, random weights; and the embedded model with its real ones.
+MODELS: Final[dict[str, Architecture]] = {
+    "sensevoice": "SenseVoiceSmall",
+    "paraformer": "BiCifParaformer",
+}
+Run = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class EngineOrder:
+    """What to measure. `model` is a name of MODELS, `embedded`, or a folder."""
+
+    model: str
+    files: int
+    lengths: str
+    rounds: int
+    threads: int
+    batch_seconds: float
+    use_gpu: bool | None
+    seed: int
+
+
+def measure(order: EngineOrder) -> Finding:
+    """Audio-seconds per second of each contender in each round."""
+    import torch
+
+    from asr_worker.engines.funasr_models import pick_device
+
+    device = pick_device(order.use_gpu)
+    arrays = [
+        as_floats(each)
+        for each in recordings(drawn(order.lengths, order.files, order.seed), order.seed)
+    ]
+    audio_seconds = sum(map(len, arrays)) / SAMPLE_RATE
+    with model_folder(order.model) as folder:
+        contenders = dict(_contenders(order, folder, device, arrays))
+        torch.set_num_threads(order.threads)
+        series = [Series(name) for name in contenders]
+        for run in contenders.values():
+            run()
+        for _ in range(order.rounds):
+            for each in series:
+                started = time.perf_counter()
+                contenders[each.name]()
+                each.rounds.append(audio_seconds / (time.perf_counter() - started))
+        details = _stages(order, folder, device, arrays)
+    return Finding(
+        title=f"Engine, {order.model}",
+        command=f"asr bench engine --model {order.model} --lengths {order.lengths}",
+        conditions={
+            "files": len(arrays), "seconds of audio": round(audio_seconds),
+            "lengths": order.lengths, "threads": order.threads, "device": device,
+        },
+        unit="times real time",
+        series=series,
+        details=details,
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def model_folder(model: str) -> Iterator[str]:
+    """A name that workers take: `embedded`, or a folder, made for the time where need be."""
+    if model not in MODELS:
+        yield model
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield str(write_model(Path(name), MODELS[model]))
+
+
+def _contenders(
+    order: EngineOrder, folder: str, device: str, arrays: list[Any]
+) -> Iterator[tuple[str, Run]]:
+    """FunASR's plain loop comes last: ratios are to the last one."""
+    import torch
+
+    precisions: list[Precision] = ["float32"]
+    if device != "cpu":
+        precisions.append("bfloat16")
+    elif torch.cpu._is_vnni_supported():
+        precisions.append("int8")
+    for precision in precisions:
+        engine = load(order, folder, precision)
+        yield f"this engine, {precision}", _ours(engine, arrays, order.batch_seconds)
+    yield "AutoModel, batches of 16", automodel(folder, device, order.threads, arrays, batch=16)
+    yield "AutoModel, a loop", automodel(folder, device, order.threads, arrays, batch=1)
+
+
+def load(order: EngineOrder, folder: str, precision: Precision) -> Any:
+    from asr_worker.engines.choose import load_engine
+
+    settings = WorkerSettings(
+        _env_file=None,
+        model=folder,
+        precision=precision,
+        use_gpu=order.use_gpu,
+        cpu_threads=order.threads,
+    )
+    return load_engine(settings)
+
+
+def _ours(engine: Any, arrays: list[Any], batch_seconds: float) -> Run:
+    """Batches as the worker plans them."""
+    batches = list(_batches(arrays, batch_seconds))
+
+    def run() -> None:
+        for batch in batches:
+            engine.transcribe(batch)
+
+    return run
+
+
+def _batches(arrays: list[Any], batch_seconds: float) -> Iterator[list[Any]]:
+    from asr_worker.batching import BatchRules, PendingSegment, plan_batches
+    from asr_worker.engines.base import SegmentAudio
+
+    most = 30 * SAMPLE_RATE
+    segments = [
+        SegmentAudio(array[start : start + most])
+        for array in arrays
+        for start in range(0, len(array), most)
+    ]
+    pending = [
+        PendingSegment(str(number), str(number), segment.seconds, number)
+        for number, segment in enumerate(segments)
+    ]
+    for batch in plan_batches(pending, BatchRules(seconds=batch_seconds)):
+        yield [segments[int(each.key)] for each in batch.segments]
+
+
+def automodel(folder: str, device: str, threads: int, arrays: list[Any], *, batch: int) -> Run:
+    """FunASR as its documentation calls it: one file after another, or batches of its own."""
+    from asr_worker.engines.funasr_models import find_model
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        from funasr import AutoModel
+
+        model = AutoModel(
+            model=str(find_model(folder).path), device=device, ncpu=threads, disable_update=True,
+            disable_pbar=True, disable_log=True,
+        )  # fmt: skip
+
+    def run() -> None:
+        for first in range(0, len(arrays), batch):
+            part = arrays[first : first + batch]
+            model.generate(
+                input=part if batch > 1 else part[0], batch_size=batch, cache={}, language="auto"
+            )
+
+    return run
+
+
+def _stages(order: EngineOrder, folder: str, device: str, arrays: list[Any]) -> dict[str, Any]:
+    """Where this engine's time goes, and how fast the model alone would be."""
+    engine = load(order, folder, "float32" if device == "cpu" else "bfloat16")
+    run = _ours(engine, arrays, order.batch_seconds)
+    run()
+    engine.times.seconds.clear()
+    engine.times.is_exact = True
+    run()
+    spent = dict(engine.times.seconds)
+    whole, audio = sum(spent.values()), sum(map(len, arrays)) / SAMPLE_RATE
+    shares = {f"share of {stage}": f"{seconds / whole:.1%}" for stage, seconds in spent.items()}
+    return {**shares, "model alone, times real time": f"{audio / spent['model']:.1f}"}

@@ -1,0 +1,118 @@
+"""A platform for a measurement: Redis that writes each change to disk, a folder store, programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from asr_cli.ports import free_port
+from asr_cli.redis_server import find_server, server_arguments
+from asr_core.errors import AsrError
+from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.store import Store
+
+HOST = "127.0.0.1"
+
+
+class ProgramEnded(AsrError):
+    """A program that the measurement needs has ended: its last words."""
+
+
+class BenchPlatform:
+    """Programs started here end with the `with` block; what they say goes to files."""
+
+    def __init__(
+        self, *, threads: int, model: str = "embedded", use_gpu: bool | None = None
+    ) -> None:
+        self._stack = ExitStack()
+        self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self.redis_port, self.api_port, self.metrics_port = (free_port(HOST, 0) for _ in range(3))
+        self.url = f"http://{HOST}:{self.api_port}"
+        self.redis_settings = RedisSettings(_env_file=None, REDIS_PORT=self.redis_port)
+        self.queue_settings = QueueSettings(_env_file=None)
+        store_url = (self.folder / "store").as_uri()
+        self.store = Store.open(store_url)
+        self.environment = {
+            **os.environ,
+            "REDIS_HOST": HOST,
+            "REDIS_PORT": str(self.redis_port),
+            "ASR_STORE_URL": store_url,
+            "ASR_SPOOL_DIR": str(self.folder / "spool"),
+            "ASR_LOG_LEVEL": "ERROR",
+            "ASR_CPU_THREADS": str(threads),
+            "OMP_NUM_THREADS": str(threads),
+            "ASR_MODEL": model,
+        }
+        if use_gpu is not None:
+            self.environment["ASR_USE_GPU"] = str(use_gpu).lower()
+        self._programs: dict[subprocess.Popen[bytes], Path] = {}
+
+    def __enter__(self) -> BenchPlatform:
+        redis = server_arguments(find_server(), port=self.redis_port, directory=self.folder)
+        self._stack.enter_context(self.running(*redis))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @contextmanager
+    def running(self, *command: str, **environment: str) -> Iterator[None]:
+        """A program for the length of the block."""
+        log = self.folder / f"{len(list(self.folder.glob('*.log')))}.log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                command, env={**self.environment, **environment}, stdout=file, stderr=file
+            )
+        self._programs[process] = log
+        try:
+            yield
+        finally:
+            del self._programs[process]
+            process.terminate()
+            process.wait(60)
+
+    def api(self) -> AbstractContextManager[None]:
+        """The API, as a block."""
+        return self.running(sys.executable, "-m", "asr_cli", "api", "--port", str(self.api_port))
+
+    def worker(self) -> AbstractContextManager[None]:
+        """One worker, as a block; it tells its metrics on `metrics_port`."""
+        return self.running(
+            *(sys.executable, "-m", "asr_worker"), ASR_METRICS_PORT=str(self.metrics_port)
+        )
+
+    def check(self) -> None:
+        """Raises ProgramEnded if one has."""
+        for process, log in self._programs.items():
+            if process.poll() is not None:
+                said = log.read_text(errors="replace")[-2000:]
+                raise ProgramEnded(f"{process.args!r} ended with {process.returncode}: {said}")
+
+    async def until_ready(self) -> None:
+        """Until the API answers."""
+        async with httpx.AsyncClient() as client:
+            while True:
+                self.check()
+                try:
+                    if (await client.get(f"{self.url}/readyz")).is_success:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.1)
+
+    async def engine_seconds(self) -> float:
+        """Seconds that the worker's engine has worked, as its own metrics say."""
+        async with httpx.AsyncClient() as client:
+            reply = await client.get(f"http://{HOST}:{self.metrics_port}/metrics")
+        for line in reply.text.splitlines():
+            if line.startswith('asr_stage_duration_seconds_sum{stage="engine"}'):
+                return float(line.rpartition(" ")[2])
+        return 0.0
