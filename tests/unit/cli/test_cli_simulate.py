@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +15,13 @@ from asr_cli.main import app
 def invoke(*arguments: str) -> tuple[int, str]:
     shown = CliRunner().invoke(app, ["simulate", *arguments], env={"COLUMNS": "200"})
     return shown.exit_code, shown.output
+
+
+def invoke_json(*arguments: str) -> Any:
+    """What a program reads: standard output alone, whatever is logged to the other one."""
+    shown = CliRunner().invoke(app, ["simulate", *arguments, "--json"])
+    assert shown.exit_code == 0, shown.output
+    return json.loads(shown.stdout)
 
 
 @pytest.fixture
@@ -35,9 +43,7 @@ def test_a_table_of_every_policy_and_what_to_think_of_it(own_trace: Path) -> Non
 
 def test_the_same_as_json(own_trace: Path) -> None:
     policies = ("--policy", "asr-platform", "--policy", "static")
-    code, shown = invoke(str(own_trace), "--json", *policies, "--target", "120", "--startup", "45")
-    assert code == 0, shown
-    (data,) = json.loads(shown)
+    (data,) = invoke_json(str(own_trace), *policies, "--target", "120", "--startup", "45")
     assert [each["policy"] for each in data["policies"]] == ["asr-platform", "static"]
     assert (data["target_seconds"], data["model"]["startup_seconds"]) == (120.0, 45.0)
 
@@ -53,9 +59,7 @@ def test_a_picture_is_written(own_trace: Path, tmp_path: Path) -> None:
 def test_a_generated_trace_can_be_kept_and_replayed(tmp_path: Path) -> None:
     kept = tmp_path / "burst.csv"
     assert invoke("burst", "--write-trace", str(kept))[0] == 0
-    code, shown = invoke(str(kept), "--policy", "asr-platform", "--outage", "600:60", "--json")
-    assert code == 0, shown
-    (data,) = json.loads(shown)
+    (data,) = invoke_json(str(kept), "--policy", "asr-platform", "--outage", "600:60")
     assert data["faults"]["outages"] == [[600.0, 660.0]]
     assert data["policies"][0]["unfinished"] == 0
 
