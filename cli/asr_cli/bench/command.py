@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asr_cli.bench.report import Finding
 
 app = typer.Typer(
-    help="Measure this machine: engine, worker, service, decoding, queue.",
+    help="Measure this machine: engine, worker, service, decoding, queue; and whether it lasts.",
     no_args_is_help=True,
     epilog="Examples: `asr bench engine`, `asr bench worker --model embedded --files 200`, "
     "`asr bench service --connections 16`, `asr bench all --json figures.json`",
@@ -131,6 +131,25 @@ def queue(
     from asr_cli.bench.queue import measure
 
     _tell([asyncio.run(measure(tasks, rounds))], json_path, None)
+
+
+@app.command()
+def soak(
+    model: _Model = "embedded",
+    batches: Annotated[int, typer.Option(min=10, help="One after the other.")] = 1000,
+    threads: _Threads = 0,
+    gpu: _UseGpu = None,
+    json_path: _Json = None,
+) -> None:
+    """Whether the engine's thousandth batch is as fast as its tenth, and memory stays flat."""
+    from asr_cli.bench.engine import EngineOrder
+    from asr_cli.bench.soak import measure
+    from asr_worker.capacity import batch_seconds_on
+    from asr_worker.engines.funasr_models import pick_device
+
+    budget = batch_seconds_on(pick_device(gpu), None)
+    order = EngineOrder(model, batches, "messages", 1, _of(threads), budget, gpu, 1)
+    _tell([measure(order, batches)], json_path, None)
 
 
 @app.command("all")

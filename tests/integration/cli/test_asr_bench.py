@@ -41,9 +41,10 @@ def test_a_worker_is_measured_from_store_to_result_beside_a_loop(tmp_path: Path)
     [
         (("decode", "--seconds", "3", "--rounds", "1"), {"wav, 16 kHz", "opus, 48 kHz"}),
         (("queue", "--tasks", "100", "--rounds", "1"), {"submit", "claim and finish"}),
+        (("soak", "--batches", "10", "--cpu"), {"up to batch 2", "up to batch 10"}),
     ],
 )
-def test_decoding_and_the_queue_are_measured_alone(
+def test_what_stands_alone_is_measured_alone(
     tmp_path: Path, words: tuple[str, ...], names: set[str]
 ) -> None:
     (found,) = bench(tmp_path, *words)
