@@ -52,6 +52,8 @@ class PlainWav:
 
 def find(file: BinaryIO) -> PlainWav | None:
     """None where FFmpeg has to look. The file is at its beginning before and after."""
+    if not file.seekable():  # a pipe
+        return None
     try:
         return _find(file)
     except struct.error:

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 
-from asr_cli.ports import free_port
+from asr_cli.ports import free_port, port_is_free
 from asr_cli.redis_server import find_server, server_arguments
 from asr_core.errors import AsrError
 from asr_core.settings import QueueSettings, RedisSettings
@@ -58,6 +59,9 @@ class BenchPlatform:
     def __enter__(self) -> BenchPlatform:
         redis = server_arguments(find_server(), port=self.redis_port, directory=self.folder)
         self._stack.enter_context(self.running(*redis))
+        while port_is_free(HOST, self.redis_port):  # not listening yet
+            self.check()
+            time.sleep(0.05)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -132,7 +132,7 @@ def test_a_lower_precision_runs_and_says_nearly_the_same(
     batch = [SegmentAudio(pcm) for pcm in recordings[:12]]
     exact, near = engine.transcribe(batch), lower.transcribe(batch)
     counts = [(len(a.text), len(b.text)) for a, b in zip(exact, near, strict=True)]
-    assert all(abs(one - other) <= max(5, one * 0.25) for one, other in counts), counts
+    assert all(abs(one - other) <= max(5, one * 0.35) for one, other in counts), counts
 
 
 @pytest.mark.parametrize(
