@@ -55,7 +55,8 @@ def measure(order: EngineOrder) -> Finding:
     ]
     audio_seconds = sum(map(len, arrays)) / SAMPLE_RATE
     with model_folder(order.model) as folder:
-        contenders = dict(_contenders(order, folder, device, arrays))
+        engines = _engines(order, folder, device)
+        contenders = dict(_contenders(order, engines, folder, device, arrays))
         torch.set_num_threads(order.threads)
         series = [Series(name) for name in contenders]
         for run in contenders.values():
@@ -65,7 +66,7 @@ def measure(order: EngineOrder) -> Finding:
                 started = time.perf_counter()
                 contenders[each.name]()
                 each.rounds.append(audio_seconds / (time.perf_counter() - started))
-        details = _stages(order, folder, device, arrays)
+        details = _stages(list(engines.values())[-1], order.batch_seconds, arrays)
     return Finding(
         title=f"Engine, {order.model}",
         command=f"asr bench engine --model {order.model} --lengths {order.lengths}",
@@ -89,19 +90,25 @@ def model_folder(model: str) -> Iterator[str]:
         yield str(write_model(Path(name), MODELS[model]))
 
 
-def _contenders(
-    order: EngineOrder, folder: str, device: str, arrays: list[Any]
-) -> Iterator[tuple[str, Run]]:
-    """FunASR's plain loop comes last: ratios are to the last one."""
+def _engines(order: EngineOrder, folder: str, device: str) -> dict[Precision, Any]:
+    """In each precision that model and device have."""
     import torch
 
-    precisions: list[Precision] = ["float32"]
+    engines: dict[Precision, Any] = {"float32": load(order, folder, "float32")}
+    if engines["float32"].name == "automodel":
+        return engines
     if device != "cpu":
-        precisions.append("bfloat16")
+        engines["bfloat16"] = load(order, folder, "bfloat16")
     elif torch.cpu._is_vnni_supported():
-        precisions.append("int8")
-    for precision in precisions:
-        engine = load(order, folder, precision)
+        engines["int8"] = load(order, folder, "int8")
+    return engines
+
+
+def _contenders(
+    order: EngineOrder, engines: dict[Precision, Any], folder: str, device: str, arrays: list[Any]
+) -> Iterator[tuple[str, Run]]:
+    """FunASR's plain loop comes last: ratios are to the last one."""
+    for precision, engine in engines.items():
         yield f"this engine, {precision}", _ours(engine, arrays, order.batch_seconds)
     yield "AutoModel, batches of 16", automodel(folder, device, order.threads, arrays, batch=16)
     yield "AutoModel, a loop", automodel(folder, device, order.threads, arrays, batch=1)
@@ -171,14 +178,13 @@ def automodel(folder: str, device: str, threads: int, arrays: list[Any], *, batc
     return run
 
 
-def _stages(order: EngineOrder, folder: str, device: str, arrays: list[Any]) -> dict[str, Any]:
-    """Where this engine's time goes, and how fast the model alone would be."""
-    engine = load(order, folder, "float32" if device == "cpu" else "bfloat16")
-    run = _ours(engine, arrays, order.batch_seconds)
-    run()
+def _stages(engine: Any, batch_seconds: float, arrays: list[Any]) -> dict[str, Any]:
+    """Where the engine's time goes, and how fast the model alone would be."""
+    if engine.name == "automodel":
+        return {}  # FunASR does it all in one call
     engine.times.seconds.clear()
     engine.times.is_exact = True
-    run()
+    _ours(engine, arrays, batch_seconds)()
     spent = dict(engine.times.seconds)
     whole, audio = sum(spent.values()), sum(map(len, arrays)) / SAMPLE_RATE
     shares = {f"share of {stage}": f"{seconds / whole:.1%}" for stage, seconds in spent.items()}

@@ -7,12 +7,13 @@ and records each result. Both have the same files, weights and threads; rounds a
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import uuid_utils
@@ -110,23 +111,23 @@ async def _stored(platform: BenchPlatform, samples: Any) -> NewTask:
 
 def _loop_in_a_process(order: WorkerOrder, folder: str, platform: BenchPlatform) -> float:
     """In a process of its own, as the worker is."""
-    words = [folder, order.files, order.lengths, order.threads, order.seed]
-    command = [sys.executable, "-m", "asr_cli.bench.worker", *map(str, words)]
+    command = [sys.executable, "-m", "asr_cli.bench.worker", json.dumps([folder, asdict(order)])]
     done = subprocess.run(
         command, env=platform.environment, stdout=subprocess.PIPE, check=True, text=True
     )
     return float(done.stdout.split()[-1])
 
 
-def _loop_seconds(folder: str, count: int, lengths: str, threads: int, seed: int) -> float:
+def _loop_seconds(folder: str, order: WorkerOrder) -> float:
     import torch
 
     from asr_worker.engines.funasr_models import pick_device
 
-    arrays = [as_floats(each) for each in recordings(drawn(lengths, count, seed), seed)]
-    torch.set_num_threads(threads)
-    device = pick_device(None)
-    run = automodel(folder, device, threads, arrays, batch=1)
+    seconds = drawn(order.lengths, order.files, order.seed)
+    arrays = [as_floats(each) for each in recordings(seconds, order.seed)]
+    torch.set_num_threads(order.threads)
+    device = pick_device(order.use_gpu)  # the worker's
+    run = automodel(folder, device, order.threads, arrays, batch=1)
     run()  # the first pass pays for what is made once
     started = time.perf_counter()
     run()
@@ -134,5 +135,5 @@ def _loop_seconds(folder: str, count: int, lengths: str, threads: int, seed: int
 
 
 if __name__ == "__main__":
-    _folder, _count, _lengths, _threads, _seed = sys.argv[1:]
-    print(_loop_seconds(_folder, int(_count), _lengths, int(_threads), int(_seed)))
+    _folder, _order = json.loads(sys.argv[1])
+    print(_loop_seconds(_folder, WorkerOrder(**_order)))
