@@ -118,6 +118,19 @@ def test_silence_and_a_blink_are_answered(engine: ParaformerEngine) -> None:
     assert engine.transcribe([]) == []
 
 
+def test_where_no_times_can_be_told_the_text_is_told_without_them(
+    paraformer_folder: Callable[[str], Path],
+) -> None:
+    """FunASR's own code raises there, which must not cost a whole batch its texts."""
+    engine = ParaformerEngine(find_model(str(paraformer_folder("BiCifParaformer"))), "cpu", 1)
+    engine.load()
+    silent = np.zeros(30, np.float32)
+    ids = [20, 21, 22]
+    said = engine._timed_text(ids, silent, silent)
+    assert (said.text, said.words) == (engine._text(ids).text, ())
+    assert said.text
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "int8"])
 def test_a_lower_precision_runs_and_says_nearly_the_same(
     folder: Path,

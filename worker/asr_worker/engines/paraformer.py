@@ -137,8 +137,11 @@ class ParaformerEngine:
             return SegmentText("")
         # It divides the weights in place where it finds other peaks than tokens.
         fine = torch.from_numpy(weights.copy()), torch.from_numpy(sums.copy())
-        _, times = ts_prediction_lfr6_standard(*fine, list(tokens))
-        text, times, words = sentence_postprocess(tokens, times)
+        try:
+            _, times = ts_prediction_lfr6_standard(*fine, list(tokens))
+            text, times, words = sentence_postprocess(tokens, times)
+        except IndexError:  # fewer times than tokens: a text without times is better than none
+            return self._text(ids)
         return SegmentText(text, words=timed_words(text, words, times))
 
     def _tokens(self, ids: list[int]) -> list[str]:
