@@ -13,87 +13,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import numpy as np
 import torch
 
-from asr_core.errors import EngineFailed
-from asr_core.settings import Precision
 from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
+from asr_worker.engines.batch_engine import BatchEngine
 from asr_worker.engines.cif import CifPredictor, FineWeights, peaks
-from asr_worker.engines.features import FeatureExtractor
-from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import NO_SUCH_VARIANT, SanmEncoder, layout_on
 from asr_worker.engines.sanm_decoder import SanmDecoder
-from asr_worker.engines.stage_times import StageTimes
 from asr_worker.engines.transfer import to_device
 from asr_worker.engines.words import timed_words
-from asr_worker.pcm import SAMPLE_RATE
 
 ARCHITECTURES: Final = frozenset({"Paraformer", "BiCifParaformer", "SeacoParaformer"})
 
 
-class ParaformerEngine:
+_TIMES: Final[frozenset[Feature]] = frozenset({"timestamps"})
+# Tokens of each segment, and the weights that say when they are spoken.
+_Tokens = tuple[list[list[int]], FineWeights | None]
+
+
+class ParaformerEngine(BatchEngine):
     """The `paraformer` engine. One thread owns it."""
 
     name: Final = "paraformer"
-    languages: Final[frozenset[str]] = frozenset()
 
-    def __init__(
-        self,
-        folder: ModelFolder,
-        device: str,
-        cpu_threads: int | None = None,
-        *,
-        precision: Precision = "float32",
-    ) -> None:
-        self.model_id = folder.model_id
-        self.device = device
-        self.supports: frozenset[Feature] = frozenset(
-            {"timestamps"} if folder.architecture != "Paraformer" else ()
-        )
-        self._folder = folder
-        self._threads = thread_count(cpu_threads)
-        self._precision: Precision = precision
-        self.times = StageTimes(device)
-        self._decoder: SanmDecoder | None = None
+    @property
+    def supports(self) -> frozenset[Feature]:
+        """Only a finer predictor says when words are spoken."""
+        return frozenset() if self._folder.architecture == "Paraformer" else _TIMES
 
-    def load(self) -> None:
-        """Build the model from its folder. Raises ModelNotLoaded."""
-        model, parts = build_model(self._folder, self.device, self._threads)
+    def _take(self, model: Any, parts: dict[str, Any]) -> None:
         if model.normalize is not None or parts.get("decoding_ctc_weight"):
             raise ModelNotLoaded(NO_SUCH_VARIANT)
-        self._features = FeatureExtractor(parts["frontend"], self.device)
-        self._tokenizer = parts["tokenizer"]
         self._left_out = {model.sos, model.eos, model.blank_id}
         self._predictor = CifPredictor(model.predictor)
         self._encoder = SanmEncoder(lowered(model.encoder, self._precision, self.device))
         self._decoder = SanmDecoder(lowered(model.decoder, self._precision, self.device))
 
-    def warm_up(self) -> None:
-        """One short and one long batch, the shapes that work will have."""
-        noise = np.random.default_rng(0).normal(0, 1e-2, 30 * SAMPLE_RATE).astype(np.float32)
-        for seconds, count in ((1, 1), (30, 2)):
-            self.transcribe([SegmentAudio(noise[: seconds * SAMPLE_RATE])] * count)
-
-    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
-        """One text for each segment, in order."""
-        if self._decoder is None:
-            raise EngineFailed("the engine was asked to transcribe before it was loaded")
-        if not batch:
-            return []
-        with torch.inference_mode():
-            with self.times.stage("features"):
-                features, lengths = self._features([segment.pcm for segment in batch])
-            with self.times.stage("model"):
-                ids, fine = self._compute(self._decoder, features, lengths)
-        with self.times.stage("text"):
-            return self._texts(ids, fine)
-
     def _compute(
-        self, decoder: SanmDecoder, features: torch.Tensor, lengths: torch.Tensor
-    ) -> tuple[list[list[int]], FineWeights | None]:
-        """Tokens of each segment, and the weights that say when they are spoken."""
+        self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
+    ) -> _Tokens:
         memory = layout_on(features.device, lengths.tolist())
         frames = self._encoder(features, memory)
         hidden, lengths = memory.padded(frames), to_device(lengths, features.device)
@@ -102,14 +61,15 @@ class ParaformerEngine:
         if not any(amounts):
             return [[] for _ in amounts], None
         layout = layout_on(features.device, amounts)
-        scores = decoder(embeddings, layout, frames, memory)
+        scores = self._decoder(embeddings, layout, frames, memory)
         best = layout.valid(scores).argmax(-1).cpu().split(amounts)
         fine = None
         if self._predictor.tells_times:
             fine = self._predictor.fine_weights(hidden, lengths, counts)
         return [each.tolist() for each in best], fine
 
-    def _texts(self, ids: list[list[int]], fine: FineWeights | None) -> list[SegmentText]:
+    def _texts(self, computed: _Tokens) -> list[SegmentText]:
+        ids, fine = computed
         if fine is None:
             return [self._text(each) for each in ids]
         sums = peaks(fine)

@@ -17,18 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr_core.errors import EngineFailed
-from asr_core.settings import Precision
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText
-from asr_worker.engines.features import FeatureExtractor
-from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
+from asr_worker.engines.batch_engine import BatchEngine
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import SanmEncoder, layout_on
-from asr_worker.engines.stage_times import StageTimes
 from asr_worker.engines.tags import is_tag, parse_tags
 from asr_worker.engines.transfer import to_device
 from asr_worker.engines.words import TimedToken, group_words
-from asr_worker.pcm import SAMPLE_RATE
 
 ARCHITECTURE: Final = "SenseVoiceSmall"
 # Four query frames go before the audio: language, event, emotion, text normalisation.
@@ -39,9 +34,11 @@ _NO_LANGUAGES: Final = frozenset({"auto", "nospeech"})
 HEAD_FRAMES: Final = 4096
 # FunASR's alignment puts a token half a frame before its index.
 HALF_FRAME: Final = 0.5
+# Best token and its probability of every frame, all segments end to end; the frames of each.
+_Paths = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], list[int]]
 
 
-class SenseVoiceEngine:
+class SenseVoiceEngine(BatchEngine):
     """The `sensevoice` engine. One thread owns it."""
 
     name: Final = "sensevoice"
@@ -49,53 +46,21 @@ class SenseVoiceEngine:
         {"language", "itn", "timestamps", "emotion", "events"}
     )
 
-    def __init__(
-        self,
-        folder: ModelFolder,
-        device: str,
-        cpu_threads: int | None = None,
-        *,
-        precision: Precision = "float32",
-    ) -> None:
-        self.model_id = folder.model_id
-        self.device = device
-        self._folder = folder
-        self._threads = thread_count(cpu_threads)
-        self._precision: Precision = precision
-        self.languages: frozenset[str] = frozenset()
-        self.times = StageTimes(device)
-        self._model: Any = None
-
-    def load(self) -> None:
-        """Build the model from its folder. Raises ModelNotLoaded."""
-        model, parts = build_model(self._folder, self.device, self._threads)
-        self._features = FeatureExtractor(parts["frontend"], self.device)
-        self._tokenizer = parts["tokenizer"]
-        self._languages: dict[str, int] = model.lid_dict
-        self.languages = frozenset(self._languages) - _NO_LANGUAGES
+    def _take(self, model: Any, parts: dict[str, Any]) -> None:
+        self._language_ids: dict[str, int] = model.lid_dict
+        self.languages = frozenset(self._language_ids) - _NO_LANGUAGES
         self._styles: dict[str, int] = model.textnorm_dict
         self._model = lowered(model, self._precision, self.device)
         self._encoder = SanmEncoder(self._model.encoder)
 
-    def warm_up(self) -> None:
-        """One short and one long batch, the shapes that work will have."""
-        for seconds, count in ((1, 1), (30, 2)):
-            self.transcribe([SegmentAudio(np.zeros(seconds * SAMPLE_RATE, np.float32))] * count)
+    def _compute(
+        self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
+    ) -> _Paths:
+        encoded, frames = self._encode(features, lengths, batch)
+        return *self._best_path(encoded), frames
 
-    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
-        """One text for each segment, in order."""
-        if self._model is None:
-            raise EngineFailed("the engine was asked to transcribe before it was loaded")
-        if not batch:
-            return []
-        with torch.inference_mode():
-            with self.times.stage("features"):
-                features, lengths = self._features([segment.pcm for segment in batch])
-            with self.times.stage("model"):
-                encoded, frames = self._encode(features, lengths, batch)
-                ids, confidences = self._best_path(encoded)
-        with self.times.stage("text"):
-            return [self._text(*path) for path in _split(ids, confidences, frames)]
+    def _texts(self, computed: _Paths) -> list[SegmentText]:
+        return [self._text(*path) for path in _split(*computed)]
 
     def _encode(
         self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
@@ -104,7 +69,7 @@ class SenseVoiceEngine:
         queries = torch.tensor(
             [
                 [
-                    self._languages.get(segment.language, self._languages["auto"]),
+                    self._language_ids.get(segment.language, self._language_ids["auto"]),
                     *EVENT_EMOTION_QUERIES,
                     self._styles["withitn" if segment.use_itn else "woitn"],
                 ]
@@ -149,7 +114,7 @@ class SenseVoiceEngine:
         The best path is the alignment: of all paths that collapse to these tokens it is the most
         probable one, so FunASR's forced alignment of its own output finds the same.
         """
-        step = self._features.frame_seconds
+        step = self._frame_seconds
         last = max(frames - QUERY_FRAMES - HALF_FRAME, 0.0) * step
         tokens = []
         for token, start, end, confidence in runs:

@@ -1,0 +1,85 @@
+"""What the engines that run a model's own modules on whole batches have in common.
+
+A batch goes through three stages: `features` for all segments at once, the `model`, and `text`,
+which needs the device no more.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from asr_core.errors import EngineFailed
+from asr_core.settings import Precision
+from asr_worker.engines.base import SegmentAudio, SegmentText
+from asr_worker.engines.features import FeatureExtractor
+from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
+from asr_worker.engines.stage_times import StageTimes
+from asr_worker.pcm import SAMPLE_RATE
+
+
+class BatchEngine(ABC):
+    """One model on one device. One thread owns it."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        device: str,
+        cpu_threads: int | None = None,
+        *,
+        precision: Precision = "float32",
+    ) -> None:
+        self.model_id = folder.model_id
+        self.device = device
+        self.languages: frozenset[str] = frozenset()
+        self.times = StageTimes(device)
+        self._folder = folder
+        self._threads = thread_count(cpu_threads)
+        self._precision: Precision = precision
+        self._features: FeatureExtractor | None = None
+
+    def load(self) -> None:
+        """Build the model from its folder. Raises ModelNotLoaded."""
+        model, parts = build_model(self._folder, self.device, self._threads)
+        self._tokenizer = parts["tokenizer"]
+        self._take(model, parts)
+        self._features = FeatureExtractor(parts["frontend"], self.device)
+        self._frame_seconds = self._features.frame_seconds
+
+    def warm_up(self) -> None:
+        """One short and one long batch, the shapes that work will have."""
+        noise = np.random.default_rng(0).normal(0, 1e-2, 30 * SAMPLE_RATE).astype(np.float32)
+        for seconds, count in ((1, 1), (30, 2)):
+            self.transcribe([SegmentAudio(noise[: seconds * SAMPLE_RATE])] * count)
+
+    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+        """One text for each segment, in order."""
+        if self._features is None:
+            raise EngineFailed("the engine was asked to transcribe before it was loaded")
+        if not batch:
+            return []
+        with torch.inference_mode():
+            with self.times.stage("features"):
+                features, lengths = self._features([segment.pcm for segment in batch])
+            with self.times.stage("model"):
+                computed = self._compute(features, lengths, batch)
+        with self.times.stage("text"):
+            return self._texts(computed)
+
+    @abstractmethod
+    def _take(self, model: Any, parts: dict[str, Any]) -> None:
+        """Keeps what inference needs of a loaded model. Raises ModelNotLoaded."""
+
+    @abstractmethod
+    def _compute(
+        self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
+    ) -> Any:
+        """What the model finds in features (batch, frames, size), on the processor."""
+
+    @abstractmethod
+    def _texts(self, computed: Any) -> list[SegmentText]:
+        """The texts of it, in order."""
