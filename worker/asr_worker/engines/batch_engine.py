@@ -25,6 +25,8 @@ from asr_worker.pcm import SAMPLE_RATE
 class BatchEngine(ABC):
     """One model on one device. One thread owns it."""
 
+    _warm_up_level = 0.0  # of its noise; silence
+
     def __init__(
         self,
         folder: ModelFolder,
@@ -52,9 +54,11 @@ class BatchEngine(ABC):
 
     def warm_up(self) -> None:
         """One short and one long batch, the shapes that work will have."""
-        noise = np.random.default_rng(0).normal(0, 1e-2, 30 * SAMPLE_RATE).astype(np.float32)
+        noise = np.random.default_rng(0).normal(0, self._warm_up_level, 30 * SAMPLE_RATE)
         for seconds, count in ((1, 1), (30, 2)):
-            self.transcribe([SegmentAudio(noise[: seconds * SAMPLE_RATE])] * count)
+            self.transcribe(
+                [SegmentAudio(noise[: seconds * SAMPLE_RATE].astype(np.float32))] * count
+            )
 
     def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
         """One text for each segment, in order."""

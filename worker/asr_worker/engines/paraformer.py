@@ -36,6 +36,7 @@ class ParaformerEngine(BatchEngine):
     """The `paraformer` engine. One thread owns it."""
 
     name: Final = "paraformer"
+    _warm_up_level = 0.01  # silence has no tokens, and would leave the decoder cold
 
     @property
     def supports(self) -> frozenset[Feature]:
