@@ -97,9 +97,13 @@ class Queue:
 
     async def crash(self, consumer: Consumer, *, in_hand: int = 0) -> list[Claim]:
         """The holder of every lease is gone: another worker reaps once the leases have run out."""
-        await self.trusted()
-        await asyncio.sleep(self.settings.lease_seconds + 0.02)
-        return await self.reap(consumer, in_hand=in_hand)
+        while True:
+            await self.trusted()
+            await asyncio.sleep(self.settings.lease_seconds + 0.02)
+            claims = await self.reap(consumer, in_hand=in_hand)
+            # A machine that stood still for seconds is a silence, after which nothing is judged.
+            if claims or (await self.backlog()).trusted:
+                return claims
 
     async def backlog(self) -> Backlog:
         return await self.reader.read()

@@ -34,7 +34,7 @@ async def test_a_worker_whose_engine_or_event_loop_hangs_ends_and_another_takes_
     task = await platform.producer.get(task_id)
     # More than one where a busy machine keeps a healthy worker from renewing such a short lease.
     assert task.crashes >= 1
-    assert await platform.results(task_id) == [task.result]
+    assert await platform.swept_results(task_id) == [task.result]
 
 
 @pytest.mark.parametrize("fault", ["hang", "die"])

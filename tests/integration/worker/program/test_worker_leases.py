@@ -52,7 +52,7 @@ async def test_the_task_of_a_killed_worker_is_done_by_another_within_forty_secon
         assert len(list((platform.folder / "work").iterdir())) <= 2
     task = await platform.producer.get(task_id)
     assert (task.attempt, task.crashes) == (2, 1)
-    assert await platform.results(task_id) == [task.result]
+    assert await platform.swept_results(task_id) == [task.result]
 
 
 async def test_a_worker_that_was_stopped_past_its_lease_changes_nothing_when_it_goes_on(
@@ -73,7 +73,7 @@ async def test_a_worker_that_was_stopped_past_its_lease_changes_nothing_when_it_
     assert await asyncio.to_thread(first.wait, 30) == 0
     task = await platform.producer.get(task_id)
     assert task.attempt == 2
-    assert await platform.results(task_id) == [task.result]
+    assert await platform.swept_results(task_id) == [task.result]
     assert await platform.done(task_id) == result
 
 
@@ -126,7 +126,7 @@ async def test_a_redis_that_is_killed_and_comes_back_costs_no_task(
         await platform.done(short)
         await platform.done(task_id)
     task = await platform.producer.get(task_id)
-    assert await platform.results(task_id) == [task.result]
+    assert await platform.swept_results(task_id) == [task.result]
     assert task.transient_failures == 0
 
 

@@ -146,7 +146,7 @@ async def test_a_worker_that_was_cut_off_for_a_moment_goes_on_with_what_is_still
         proxy.cut()
         await platform.done(task_id)
     task = await platform.producer.get(task_id)
-    assert await platform.results(task_id) == [task.result]
+    assert await platform.swept_results(task_id) == [task.result]
 
 
 async def _listening(platform: Any, count: int) -> None:
