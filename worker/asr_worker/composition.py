@@ -19,7 +19,7 @@ from asr_worker.decode_pool import DecodePool
 from asr_worker.engine_thread import EngineThread
 from asr_worker.engines.base import Engine
 from asr_worker.engines.gpu import gpu_use
-from asr_worker.feed import Feed, Transcribe
+from asr_worker.feed import Begin, Feed
 from asr_worker.hand import Hand
 from asr_worker.heartbeat import Heartbeat
 from asr_worker.lease_watch import LeaseWatch
@@ -39,12 +39,21 @@ _MOST_DECODERS = 8
 
 @dataclass(frozen=True)
 class LoadedEngine:
-    """The engine with the thread that owns it; `transcribe` bears running out of memory."""
+    """The engine with the thread that owns it, and the one that reads its texts.
+
+    `begin` is the engine's, and bears running out of memory.
+    """
 
     engine: Engine
     thread: EngineThread
-    transcribe: Transcribe
+    reader: EngineThread
+    begin: Begin
     startup_seconds: float
+
+    def busy_since(self) -> float | None:
+        """Since when a batch computes, or is waited for."""
+        since = (self.thread.busy_since, self.reader.busy_since)
+        return min((moment for moment in since if moment is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def compose(around: Surroundings) -> Parts:
     )
     watchdog = Watchdog(
         deadline_seconds=settings.progress_deadline_seconds,
-        busy_since=lambda: loaded.thread.busy_since,
+        busy_since=loaded.busy_since,
     )
     partials = Partials(around.consumer)
     pipeline = _pipeline(around, hand, keeper, throughput, partials)
@@ -146,9 +155,10 @@ def _pipeline(
     stages = Stages(metrics, keeper)
     store = StoreAccess(Store.open(settings.store_url))
     feed = Feed(
-        loaded.transcribe,
+        loaded.begin,
         loaded.engine.warm_up,
         loaded.thread,
+        loaded.reader,
         BatchRules(seconds=batch_seconds_on(loaded.engine.device, settings.batch_size)),
         metrics=metrics,
         throughput=throughput,

@@ -1,6 +1,7 @@
-"""The one thread that owns the model: it is loaded, warmed up and run there and nowhere else.
+"""Threads for what cannot be interrupted: one owns the model, another reads texts.
 
-A daemon thread, because a running batch cannot be interrupted and must not keep the process alive.
+The model is loaded, warmed up and run on its own thread and nowhere else. Daemon threads, because a
+running batch must not keep the process alive.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ Result = TypeVar("Result")
 class EngineThread:
     """Runs calls one after the other on one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "engine") -> None:
         self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
         self._calls = queue.SimpleQueue()
         self.busy_since: float | None = None
-        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     async def call(self, function: Callable[[], Result]) -> Result:

@@ -1,13 +1,14 @@
 """Feeds the engine: segments of all tasks in hand go in, batches run, texts come back to them.
 
-One batch runs and one more is prepared while it does. Nothing else calls `transcribe`.
+While a batch runs, the next one is prepared and the texts of the one before are read. A GPU has two
+batches to work on, so that it does not wait for us between them. Nothing else calls the engine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,14 +21,15 @@ from asr_worker.assemble import PlacedText
 from asr_worker.batching import Batch, BatchRules
 from asr_worker.capacity import GATHER_SECONDS, Throughput, worth_gathering
 from asr_worker.engine_thread import EngineThread
-from asr_worker.engines.base import SegmentAudio, SegmentText
+from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
 from asr_worker.hand import Stage, TaskInHand
 from asr_worker.partials import Partials
 from asr_worker.recording import Recording
 from asr_worker.stages import Stages
 from asr_worker.waiting_segments import WaitingSegment, WaitingSegments
 
-Transcribe = Callable[[Sequence[SegmentAudio]], list[SegmentText]]
+Begin = Callable[[Sequence[SegmentAudio]], Texts]
+MOST_RUNS = 2
 _log = get_logger(__name__)
 
 
@@ -56,18 +58,27 @@ class Prepared:
         return frozenset(segment.task for segment in self.segments)
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A batch under way: `computed` once the engine is free again, `task` ends with its texts."""
+
+    task: asyncio.Task[None]
+    computed: asyncio.Event
+
+
 class Feed:
     """`transcribe` is called for every task in hand, `run` is the loop that serves them.
 
-    `engine` and `warm_up` are only ever called on `thread`; `more_coming` says whether tasks are
-    about to bring segments.
+    `begin` and `warm_up` are only ever called on `thread`, and what `begin` returns on `reader`;
+    `more_coming` says whether tasks are about to bring segments.
     """
 
     def __init__(
         self,
-        engine: Transcribe,
+        begin: Begin,
         warm_up: Callable[[], None],
         thread: EngineThread,
+        reader: EngineThread,
         rules: BatchRules,
         *,
         metrics: Metrics,
@@ -76,9 +87,10 @@ class Feed:
         partials: Partials,
         more_coming: Callable[[], bool],
     ) -> None:
-        self._engine = engine
+        self._begin = begin
         self._warm_up = warm_up
         self._thread = thread
+        self._reader = reader
         self._rules = rules
         self._metrics = metrics
         self._throughput = throughput
@@ -89,6 +101,8 @@ class Feed:
         self._answers: dict[TaskInHand, _Answer] = {}
         self._news = asyncio.Event()
         self._stepped_back = False
+        self._under_way = 0
+        self._read_at = 0.0
 
     async def transcribe(self, task: TaskInHand, recording: Recording) -> list[PlacedText]:
         """The texts of all segments of a recording, in no promised order.
@@ -110,47 +124,50 @@ class Feed:
 
     async def run(self) -> None:
         """Runs batches for ever. Raises EngineBroken."""
-        running: asyncio.Task[None] | None = None
+        runs: deque[_Run] = deque()
         try:
             while True:
-                prepared = await self._prepare(running)
-                if running is not None:
-                    await running
-                if prepared is not None and self._must_step_back(prepared):
-                    self._waiting.put_back(prepared.segments)
-                    prepared = await self._take()
-                running = None
-                if prepared is not None:
-                    running = asyncio.create_task(self._run_batch(prepared))
+                prepared = await self._prepare(runs)
+                if runs:
+                    await runs[-1].computed.wait()
+                while len(runs) >= MOST_RUNS:
+                    await runs.popleft().task
+                if not self._must_step_back(prepared):
+                    runs.append(self._start(prepared))
+                    continue
+                self._waiting.put_back(prepared.segments)
+                if other := await self._take():
+                    runs.append(self._start(other))
         finally:
-            if running is not None:
-                running.cancel()
+            for run in runs:
+                run.task.cancel()
                 with suppress(asyncio.CancelledError, EngineBroken):
-                    await running
+                    await run.task
 
-    async def _prepare(self, running: asyncio.Task[None] | None) -> Prepared | None:
-        """A full batch while the engine is busy; whatever waits once it is idle."""
+    async def _prepare(self, runs: deque[_Run]) -> Prepared:
+        """A full batch while others are under way; whatever waits once there is none."""
         while True:
             self._news.clear()
-            idle = running is None or running.done()
-            if idle and self._waiting:
+            while runs and runs[0].task.done():
+                runs.popleft().task.result()
+            if self._waiting and not runs:
                 await self._gather()
-            if self._waiting and (idle or self._waiting.seconds >= self._rules.seconds):
+            if self._waiting and (not runs or self._waiting.seconds >= self._rules.seconds):
                 if prepared := await self._take():
                     return prepared
                 continue
-            if running is not None and running.done():
-                return None
-            await self._news_or(running)
+            await self._news.wait()
 
-    async def _news_or(self, running: asyncio.Task[None] | None) -> None:
-        news = asyncio.ensure_future(self._news.wait())
-        try:
-            await asyncio.wait(
-                [news, running] if running else [news], return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            news.cancel()
+    def _start(self, prepared: Prepared) -> _Run:
+        computed = asyncio.Event()
+
+        def engine_is_free() -> None:
+            computed.set()
+            self._news.set()
+
+        task = asyncio.create_task(self._run_batch(prepared, engine_is_free))
+        task.add_done_callback(lambda _: engine_is_free())
+        return _Run(task, computed)
 
     async def _gather(self) -> None:
         """Lets a batch fill up for a blink."""
@@ -188,13 +205,13 @@ class Feed:
         kept, audio = zip(*good, strict=True)
         return Prepared(batch, kept, audio)
 
-    async def _run_batch(self, prepared: Prepared) -> None:
+    async def _run_batch(self, prepared: Prepared, engine_is_free: Callable[[], None]) -> None:
         for task in prepared.tasks:
             if task.stage is Stage.BATCH_WAIT:
                 self._stages.enter(task, Stage.ENGINE)
         self._metrics.batch_fill_ratio.observe(1 - prepared.batch.padding_share)
         try:
-            texts = await self._timed(prepared.audio)
+            texts = await self._timed(prepared.audio, engine_is_free)
         except Exception as error:
             _log.warning(
                 "batch failed",
@@ -206,19 +223,29 @@ class Feed:
         else:
             self._deliver(prepared.segments, texts)
 
-    async def _timed(self, audio: Sequence[SegmentAudio]) -> list[SegmentText]:
-        self._metrics.worker_busy.set(1)
+    async def _timed(
+        self, audio: Sequence[SegmentAudio], computed: Callable[[], None] = lambda: None
+    ) -> list[SegmentText]:
         started = time.monotonic()
+        self._count_under_way(1)
         try:
-            texts = await self._thread.call(lambda: self._engine(audio))
+            read = await self._thread.call(lambda: self._begin(audio))
+            computed()
+            texts = await self._reader.call(read)
         finally:
-            self._metrics.worker_busy.set(0)
+            self._count_under_way(-1)
         if len(texts) != len(audio):
             raise EngineFailed(f"{len(texts)} texts came back for {len(audio)} segments")
-        seconds = time.monotonic() - started
+        # The engine may have begun while it was still busy with the batch before.
+        now = time.monotonic()
+        seconds, self._read_at = now - max(started, self._read_at), now
         self._stages.observe(Stage.ENGINE, seconds)
         self._throughput.add(sum(segment.seconds for segment in audio), seconds)
         return texts
+
+    def _count_under_way(self, change: int) -> None:
+        self._under_way += change
+        self._metrics.worker_busy.set(min(self._under_way, 1))
 
     async def _isolate(self, prepared: Prepared, error: Exception) -> None:
         """Runs each task's segments by themselves: the culprit fails, its mates complete."""

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from asr_worker.composition import LoadedEngine, Parts, Surroundings, compose, d
 from asr_worker.decode_pool import DecodePool
 from asr_worker.drain import LAST_WORD_SECONDS, drain
 from asr_worker.engine_thread import EngineThread
-from asr_worker.engines.base import SegmentText
+from asr_worker.engines.base import SegmentAudio, Texts
 from asr_worker.feed import EngineBroken
 from asr_worker.pod_server import PodServer
 from asr_worker.work_folder import WorkFolder
@@ -79,15 +79,17 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
 
     def load() -> LoadedEngine:
         from asr_worker.engines.choose import load_engine
-        from asr_worker.engines.memory import BatchBudget, transcribe_within_memory
+        from asr_worker.engines.memory import BatchBudget, begin_within_memory
 
         engine = load_engine(settings)
         budget = BatchBudget(batch_seconds_on(engine.device, settings.batch_size))
 
-        def transcribe(batch: Any) -> list[SegmentText]:
-            return transcribe_within_memory(engine, batch, budget)
+        def begin(batch: Sequence[SegmentAudio]) -> Texts:
+            return begin_within_memory(engine, batch, budget)
 
-        return LoadedEngine(engine, thread, transcribe, time.monotonic() - started)
+        return LoadedEngine(
+            engine, thread, EngineThread("texts"), begin, time.monotonic() - started
+        )
 
     loaded = await thread.call(load)
     _log.info(
@@ -109,6 +111,7 @@ async def _surroundings(
 ) -> Surroundings:
     """Everything that must be closed again; `stack` does."""
     stack.callback(loaded.thread.stop)
+    stack.callback(loaded.reader.stop)
     metrics = Metrics(CollectorRegistry())
     connection = RedisConnection(settings, retries=0)
     stack.push_async_callback(connection.close)

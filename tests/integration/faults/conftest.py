@@ -40,11 +40,11 @@ app()
 WORKER = """
 import os, pathlib, time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-pace, transcribe = pathlib.Path(os.environ["PACE_FILE"]), SenseVoiceEngine.transcribe
+pace, begin = pathlib.Path(os.environ["PACE_FILE"]), SenseVoiceEngine.begin
 def at_its_pace(self, batch):
     time.sleep(float(pace.read_text()))
-    return transcribe(self, batch)
-SenseVoiceEngine.transcribe = at_its_pace
+    return begin(self, batch)
+SenseVoiceEngine.begin = at_its_pace
 from asr_worker.main import leave, main
 leave(main())
 """

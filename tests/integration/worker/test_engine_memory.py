@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_worker.engines.base import Feature, SegmentAudio, SegmentText
-from asr_worker.engines.memory import BatchBudget, padded_seconds, transcribe_within_memory
+from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts
+from asr_worker.engines.memory import BatchBudget, begin_within_memory, padded_seconds
 
 
 class SmallEngine:
@@ -31,11 +31,11 @@ class SmallEngine:
 
     def warm_up(self) -> None: ...
 
-    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
         self.attempts.append(padded_seconds(batch))
         if self.attempts[-1] > self.fits:
             raise self.error("out of memory")
-        return [SegmentText(f"{segment.seconds:g}") for segment in batch]
+        return lambda: [SegmentText(f"{segment.seconds:g}") for segment in batch]
 
 
 def _batch(*seconds: float) -> list[SegmentAudio]:
@@ -49,7 +49,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_text_is_lost(
     engine = SmallEngine(10, error)
     lengths = (4.0, 1.0, 4.5, 2.0, 0.5, 3.0, 4.0)
     budget = BatchBudget(500)
-    said = transcribe_within_memory(engine, _batch(*lengths), budget)
+    said = begin_within_memory(engine, _batch(*lengths), budget)()
     assert [part.text for part in said] == [f"{length:g}" for length in lengths]
     assert budget.seconds < 31.5
 
@@ -57,23 +57,23 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_text_is_lost(
 def test_the_smaller_budget_is_remembered() -> None:
     engine = SmallEngine(10, torch.cuda.OutOfMemoryError)
     budget = BatchBudget(500)
-    transcribe_within_memory(engine, _batch(*[4.0] * 4), budget)
+    begin_within_memory(engine, _batch(*[4.0] * 4), budget)
     assert budget.seconds == 8
     engine.attempts.clear()
-    transcribe_within_memory(engine, _batch(*[4.0] * 4), budget)
+    begin_within_memory(engine, _batch(*[4.0] * 4), budget)
     assert engine.attempts == [8, 8]
 
 
 def test_a_single_segment_that_does_not_fit_is_an_engine_failure() -> None:
     engine = SmallEngine(1, torch.cuda.OutOfMemoryError)
     with pytest.raises(EngineFailed, match=r"2\.0 s does not fit"):
-        transcribe_within_memory(engine, _batch(2.0), BatchBudget(500))
+        begin_within_memory(engine, _batch(2.0), BatchBudget(500))
 
 
 def test_other_errors_are_not_hidden() -> None:
     class Broken(SmallEngine):
-        def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+        def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        transcribe_within_memory(Broken(1, MemoryError), _batch(1, 1), BatchBudget(500))
+        begin_within_memory(Broken(1, MemoryError), _batch(1, 1), BatchBudget(500))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
+from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText, Texts
 from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
     ModelFolder,
@@ -92,6 +92,11 @@ class AutoModelEngine:
         """One second of faint noise: some models return early on silence."""
         noise = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
         self.transcribe([SegmentAudio(noise)])
+
+    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+        """All of it on this thread: FunASR gives texts and no less."""
+        texts = self.transcribe(batch)
+        return lambda: texts
 
     def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
         """One text for each segment, in order; a segment the model lost gives an empty one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
@@ -54,6 +54,10 @@ class SegmentText:
     words: tuple[Word, ...] = ()
 
 
+# Gives the texts of a batch, in order. Any thread may call it, once.
+Texts = Callable[[], list[SegmentText]]
+
+
 class Engine(Protocol):
     """A loaded or loadable model. One thread owns it."""
 
@@ -83,5 +87,8 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Run once, so that the first task does not pay for lazy initialisation."""
 
-    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
-        """One text for each segment, in order. Results do not depend on what shares the batch."""
+    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+        """Compute a batch, or have a GPU begin to; reading the texts is left to what it returns.
+
+        One text for each segment. Results do not depend on what shares the batch.
+        """

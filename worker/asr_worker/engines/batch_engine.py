@@ -1,13 +1,14 @@
 """What the engines that run a model's own modules on whole batches have in common.
 
 A batch goes through three stages: `features` for all segments at once, the `model`, and `text`,
-which needs the device no more.
+which needs the device no more, so that the next batch need not wait for it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 
 from asr_core.errors import EngineFailed
 from asr_core.settings import Precision
-from asr_worker.engines.base import SegmentAudio, SegmentText
+from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
 from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.stage_times import StageTimes
@@ -62,15 +63,22 @@ class BatchEngine(ABC):
 
     def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
         """One text for each segment, in order."""
+        return self.begin(batch)()
+
+    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+        """The model's part on this thread; reading the texts is left to what it returns."""
         if self._features is None:
             raise EngineFailed("the engine was asked to transcribe before it was loaded")
         if not batch:
-            return []
+            return list
         with torch.inference_mode():
             with self.times.stage("features"):
                 features, lengths = self._features([segment.pcm for segment in batch])
             with self.times.stage("model"):
                 computed = self._compute(features, lengths, batch)
+        return partial(self._read, computed)
+
+    def _read(self, computed: Any) -> list[SegmentText]:
         with self.times.stage("text"):
             return self._texts(computed)
 
@@ -82,7 +90,7 @@ class BatchEngine(ABC):
     def _compute(
         self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
     ) -> Any:
-        """What the model finds in features (batch, frames, size), on the processor."""
+        """What the model finds in features (batch, frames, size), on its way to the processor."""
 
     @abstractmethod
     def _texts(self, computed: Any) -> list[SegmentText]:

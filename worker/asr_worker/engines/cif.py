@@ -22,6 +22,7 @@ import torch.nn.functional as F
 
 from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.sanm import NO_SUCH_VARIANT
+from asr_worker.engines.transfer import HostCopy, to_device
 
 KNOWN: Final = frozenset({"CifPredictorV2", "CifPredictorV3"})
 # FunASR's `cif_wo_hidden` of the finer weights fires a little below 1.
@@ -30,12 +31,12 @@ PEAK: Final = np.float32(1.0 - 1e-4)
 
 @dataclass(frozen=True)
 class FineWeights:
-    """Weights of each segment's frames, `upsample_times` as fine: (batch, fine frames) on the CPU.
+    """Weights of each segment's frames, `upsample_times` as fine: float32 (batch, fine frames).
 
     They say when each token is spoken; `counts` are the fine frames of each segment.
     """
 
-    weights: npt.NDArray[np.float32]
+    weights: HostCopy
     counts: tuple[int, ...]
 
 
@@ -71,17 +72,17 @@ class CifPredictor:
     def fine_weights(
         self, hidden: torch.Tensor, lengths: torch.Tensor, counts: torch.Tensor
     ) -> FineWeights:
-        """When tokens are spoken, at `upsample_times` the frame rate."""
+        """When tokens are spoken, at `upsample_times` the frame rate; `lengths` on the CPU."""
         modules, times = self._modules, self._modules.upsample_times
         source = self._context(hidden) if modules.use_cif1_cnn else hidden.float().transpose(1, 2)
         fine = modules.upsample_cnn(source).transpose(1, 2)
         if modules.upsample_type == "cnn_blstm":
-            fine = _each_to_its_end(modules.blstm, fine, lengths.cpu() * times)
+            fine = _each_to_its_end(modules.blstm, fine, lengths * times)
         scored = torch.sigmoid(modules.cif_output2(fine)).squeeze(-1)
         weights = F.relu(scored * modules.smooth_factor2 - modules.noise_threshold2)
-        weights = weights * _is_frame(weights, lengths * times)
+        weights = weights * _is_frame(weights, to_device(lengths * times, weights.device))
         weights = weights * (counts / weights.sum(-1))[:, None]
-        return FineWeights(weights.cpu().numpy(), tuple((lengths * times).tolist()))
+        return FineWeights(HostCopy(weights), tuple((lengths * times).tolist()))
 
     def _context(self, hidden: torch.Tensor) -> torch.Tensor:
         """(batch, size, most frames)."""
@@ -100,15 +101,15 @@ class CifPredictor:
         )
 
 
-def peaks(fine: FineWeights) -> npt.NDArray[np.float32]:
+def peaks(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """What FunASR's `cif_wo_hidden` gives of the fine weights: the running sum before each reset.
 
     In its order of float32 additions, since a peak more or less moves every time behind it.
     """
-    sums = np.empty_like(fine.weights)
-    running = np.zeros(len(fine.weights), np.float32)
-    for frame in range(fine.weights.shape[1]):
-        running += fine.weights[:, frame]
+    sums = np.empty_like(weights)
+    running = np.zeros(len(weights), np.float32)
+    for frame in range(weights.shape[1]):
+        running += weights[:, frame]
         sums[:, frame] = running
         running[running >= PEAK] -= PEAK
     return sums

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_worker.engines.base import Engine, SegmentAudio, SegmentText
+from asr_worker.engines.base import Engine, SegmentAudio, SegmentText, Texts
 
 
 class BatchBudget:
@@ -21,17 +21,17 @@ class BatchBudget:
         self.seconds = min(self.seconds, seconds)
 
 
-def transcribe_within_memory(
+def begin_within_memory(
     engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget
-) -> list[SegmentText]:
-    """Transcribe a batch, in parts where it does not fit; results in the batch's order.
+) -> Texts:
+    """Begin a batch, in parts where it does not fit; the texts come in the batch's order.
 
     Raises EngineFailed when a single segment does not fit.
     """
     if len(batch) > 1 and padded_seconds(batch) > budget.seconds:
         return _in_halves(engine, batch, budget)
     try:
-        return engine.transcribe(batch)
+        return engine.begin(batch)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
@@ -49,17 +49,22 @@ def padded_seconds(batch: Sequence[SegmentAudio]) -> float:
     return max(segment.seconds for segment in batch) * len(batch)
 
 
-def _in_halves(
-    engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget
-) -> list[SegmentText]:
+def _in_halves(engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget) -> Texts:
     """Halve by length, so that the shorter half is padded to its own longest segment only."""
     order = sorted(range(len(batch)), key=lambda index: batch[index].seconds)
     middle = len(order) // 2
-    texts: dict[int, SegmentText] = {}
-    for half in (order[:middle], order[middle:]):
-        said = transcribe_within_memory(engine, [batch[index] for index in half], budget)
-        texts.update(zip(half, said, strict=True))
-    return [texts[index] for index in range(len(batch))]
+    halves = [order[:middle], order[middle:]]
+    begun = [
+        begin_within_memory(engine, [batch[index] for index in half], budget) for half in halves
+    ]
+
+    def texts() -> list[SegmentText]:
+        said: dict[int, SegmentText] = {}
+        for half, read in zip(halves, begun, strict=True):
+            said.update(zip(half, read(), strict=True))
+        return [said[index] for index in range(len(batch))]
+
+    return texts
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -11,8 +11,10 @@ Sources: `funasr.models.paraformer.model.Paraformer.inference`,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
@@ -21,15 +23,22 @@ from asr_worker.engines.cif import CifPredictor, FineWeights, peaks
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import NO_SUCH_VARIANT, SanmEncoder, layout_on
 from asr_worker.engines.sanm_decoder import SanmDecoder
-from asr_worker.engines.transfer import to_device
+from asr_worker.engines.transfer import HostCopy, to_device
 from asr_worker.engines.words import timed_words
 
 ARCHITECTURES: Final = frozenset({"Paraformer", "BiCifParaformer", "SeacoParaformer"})
 
 
 _TIMES: Final[frozenset[Feature]] = frozenset({"timestamps"})
-# Tokens of each segment, and the weights that say when they are spoken.
-_Tokens = tuple[list[list[int]], FineWeights | None]
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """Tokens of all segments end to end, how many are whose, and what says when they are spoken."""
+
+    ids: HostCopy
+    counts: list[int]
+    fine: FineWeights | None
 
 
 class ParaformerEngine(BatchEngine):
@@ -56,27 +65,29 @@ class ParaformerEngine(BatchEngine):
     ) -> _Tokens:
         memory = layout_on(features.device, lengths.tolist())
         frames = self._encoder(features, memory)
-        hidden, lengths = memory.padded(frames), to_device(lengths, features.device)
-        embeddings, counts = self._predictor(hidden, lengths)
+        hidden = memory.padded(frames)
+        embeddings, counts = self._predictor(hidden, to_device(lengths, features.device))
         amounts: list[int] = counts.tolist()
         if not any(amounts):
-            return [[] for _ in amounts], None
+            return _Tokens(HostCopy(counts[:0]), amounts, None)
         layout = layout_on(features.device, amounts)
         scores = self._decoder(embeddings, layout, frames, memory)
-        best = layout.valid(scores).argmax(-1).cpu().split(amounts)
+        best = HostCopy(layout.valid(scores).argmax(-1))
         fine = None
         if self._predictor.tells_times:
             fine = self._predictor.fine_weights(hidden, lengths, counts)
-        return [each.tolist() for each in best], fine
+        return _Tokens(best, amounts, fine)
 
     def _texts(self, computed: _Tokens) -> list[SegmentText]:
-        ids, fine = computed
-        if fine is None:
+        bounds = np.cumsum(computed.counts)[:-1]
+        ids = [each.tolist() for each in np.split(computed.ids.numpy(), bounds)]
+        if computed.fine is None:
             return [self._text(each) for each in ids]
-        sums = peaks(fine)
+        weights = computed.fine.weights.numpy()
+        sums = peaks(weights)
         return [
-            self._timed_text(each, fine.weights[row, :count], sums[row, :count])
-            for row, (each, count) in enumerate(zip(ids, fine.counts, strict=True))
+            self._timed_text(each, weights[row, :count], sums[row, :count])
+            for row, (each, count) in enumerate(zip(ids, computed.fine.counts, strict=True))
         ]
 
     def _text(self, ids: list[int]) -> SegmentText:

@@ -22,7 +22,7 @@ from asr_worker.engines.batch_engine import BatchEngine
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import SanmEncoder, layout_on
 from asr_worker.engines.tags import is_tag, parse_tags
-from asr_worker.engines.transfer import to_device
+from asr_worker.engines.transfer import HostCopy, to_device
 from asr_worker.engines.words import TimedToken, group_words
 
 ARCHITECTURE: Final = "SenseVoiceSmall"
@@ -35,7 +35,7 @@ HEAD_FRAMES: Final = 4096
 # FunASR's alignment puts a token half a frame before its index.
 HALF_FRAME: Final = 0.5
 # Best token and its probability of every frame, all segments end to end; the frames of each.
-_Paths = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], list[int]]
+_Paths = tuple[HostCopy, HostCopy, list[int]]
 
 
 class SenseVoiceEngine(BatchEngine):
@@ -60,7 +60,8 @@ class SenseVoiceEngine(BatchEngine):
         return *self._best_path(encoded), frames
 
     def _texts(self, computed: _Paths) -> list[SegmentText]:
-        return [self._text(*path) for path in _split(*computed)]
+        ids, confidences, frames = computed
+        return [self._text(*path) for path in _split(ids.numpy(), confidences.numpy(), frames)]
 
     def _encode(
         self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
@@ -82,9 +83,7 @@ class SenseVoiceEngine(BatchEngine):
         encoded = self._encoder(torch.cat([asked, features], dim=1), layout)
         return layout.valid(encoded), frames
 
-    def _best_path(
-        self, encoded: torch.Tensor
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    def _best_path(self, encoded: torch.Tensor) -> tuple[HostCopy, HostCopy]:
         """Best token of each frame and its probability."""
         ids, confidences = [], []
         for part in encoded.split(HEAD_FRAMES):
@@ -92,7 +91,7 @@ class SenseVoiceEngine(BatchEngine):
             best, index = logits.max(dim=-1)
             ids.append(index)
             confidences.append((best - logits.logsumexp(dim=-1)).exp())
-        return torch.cat(ids).cpu().numpy(), torch.cat(confidences).cpu().numpy()
+        return HostCopy(torch.cat(ids)), HostCopy(torch.cat(confidences))
 
     def _text(
         self, path: npt.NDArray[np.int64], confidences: npt.NDArray[np.float32]

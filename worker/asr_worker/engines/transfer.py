@@ -1,16 +1,39 @@
-"""Tensors to the device without waiting for it."""
+"""Tensors to the device and back without waiting for it.
+
+torch keeps pinned memory until the copies from and to it are done. A copy from or to pageable
+memory would wait for everything before it.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy.typing as npt
 import torch
 
 
 def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
-    """The tensor on `device`. To a GPU it is copied from pinned memory, behind what runs there.
-
-    torch keeps the pinned memory until the copy is done. A copy from pageable memory would wait for
-    the batch before.
-    """
+    """The tensor on `device`; to a GPU it is copied behind what runs there."""
     if torch.device(device).type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
+
+
+class HostCopy:
+    """A tensor on its way to the processor, behind what computes it."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._copied: torch.cuda.Event | None = None
+        self._host = tensor
+        if tensor.is_cuda:
+            self._host = torch.empty_like(tensor, device="cpu", pin_memory=True)
+            self._host.copy_(tensor, non_blocking=True)
+            self._copied = torch.cuda.Event(blocking=True)  # who waits does not spin
+            self._copied.record(torch.cuda.current_stream(tensor.device))
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """Waits until it has arrived, on any thread."""
+        if self._copied is not None:
+            self._copied.synchronize()
+        values: npt.NDArray[Any] = self._host.numpy()
+        return values

@@ -34,11 +34,11 @@ import time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.main import leave, main
 
-transcribe = SenseVoiceEngine.transcribe
+begin = SenseVoiceEngine.begin
 def slowly(self, batch):
     time.sleep(0.3)
-    return transcribe(self, batch)
-SenseVoiceEngine.transcribe = slowly
+    return begin(self, batch)
+SenseVoiceEngine.begin = slowly
 leave(main())
 """
 _LISTENS = "0A"

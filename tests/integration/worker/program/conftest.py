@@ -25,11 +25,13 @@ import uuid_utils
 from pydantic import AliasChoices
 
 from asr_core.queue import BacklogReader, Producer, RedisConnection, TaskWatcher
+from asr_core.queue.sweeping import Sweeping
 from asr_core.result import Transcript
 from asr_core.settings import QueueSettings, RedisSettings, WorkerSettings
 from asr_core.store import Store
+from asr_core.sweep import Sweep
 from asr_core.task import NewTask, State, Task, TaskOptions, audio_path, results_prefix
-from asr_worker.engines.base import SegmentAudio, SegmentText
+from asr_worker.engines.base import SegmentAudio, Texts
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.runtime import run_worker
 
@@ -41,11 +43,11 @@ import time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.main import leave, main
 
-transcribe = SenseVoiceEngine.transcribe
+begin = SenseVoiceEngine.begin
 def slowly(self, batch):
     time.sleep(0.5)
-    return transcribe(self, batch)
-SenseVoiceEngine.transcribe = slowly
+    return begin(self, batch)
+SenseVoiceEngine.begin = slowly
 leave(main())
 """
 TOY_WORKER = Path(__file__).with_name("toy_worker.py")
@@ -232,6 +234,13 @@ class Platform:
         """What lies in the store for a task."""
         return sorted([item.path async for item in self.store.list(results_prefix(task_id))])
 
+    async def swept_results(self, task_id: str) -> list[str]:
+        """The same after a sweep: a worker that lost a task in mid-write may leave an orphan."""
+        sweep = Sweep(Sweeping(self.connection), self.store)
+        await sweep.mark(adopt=True)
+        await sweep.run(min_age_seconds=0.0)
+        return await self.results(task_id)
+
 
 @pytest.fixture(scope="session")
 def demo(embedded_folder: Path) -> FloatArray:
@@ -325,12 +334,12 @@ class EngineSpy:
 def engine_spy(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSpy]:
     spy = EngineSpy()
     spy.released.set()
-    transcribe = SenseVoiceEngine.transcribe
+    begin = SenseVoiceEngine.begin
 
-    def watched(self: SenseVoiceEngine, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+    def watched(self: SenseVoiceEngine, batch: Sequence[SegmentAudio]) -> Texts:
         spy.see(batch)
-        return transcribe(self, batch)
+        return begin(self, batch)
 
-    monkeypatch.setattr(SenseVoiceEngine, "transcribe", watched)
+    monkeypatch.setattr(SenseVoiceEngine, "begin", watched)
     yield spy
     spy.released.set()

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from asr_worker import audio, recycling, supervisor
-from asr_worker.engines.base import SegmentText
+from asr_worker.engines.base import SegmentText, Texts
 from asr_worker.feed import Feed
 
 FAULTS: dict[str, str] = json.loads(os.environ.get("TOY_FAULTS", "{}"))
@@ -49,12 +49,12 @@ class ToyEngine:
     def warm_up(self) -> None:
         pass
 
-    def transcribe(self, batch: Any) -> list[SegmentText]:
+    def begin(self, batch: Any) -> Texts:
         levels = [f"{np.abs(segment.pcm).max():.1f}" for segment in batch]
         time.sleep(BATCH_SECONDS)
         for fault in {FAULTS[level] for level in levels if level in FAULTS}:
             commit(fault)
-        return [SegmentText(f"level {level}") for level in levels]
+        return lambda: [SegmentText(f"level {level}") for level in levels]
 
 
 def commit(fault: str) -> None:
