@@ -15,7 +15,8 @@ from asr_core.errors import InvalidOption
 from asr_core.task import DEFAULT_POOL, Lane, TaskOptions
 
 FILE_FIELDS = ("audio", "file")
-TEXT_FIELDS = ("pool", "lane", "language", "itn", "hotwords", "channels", "webhook")
+TEXT_FIELDS = ("pool", "lane", "language", "itn", "hotwords", "speakers", "channels", "webhook")
+_SWITCHES = ("itn", "speakers")
 
 _BOOLEANS = {
     "true": True,
@@ -49,6 +50,8 @@ class SubmitOptions:
             "lane": self.lane.value,
             "options": self.task.model_dump(mode="json"),
         }
+        if not self.task.speakers:  # as releases that did not know it said
+            del said["options"]["speakers"]
         if self.webhook:
             said["webhook"] = self.webhook
         text = audio_sha256 + json.dumps(said, sort_keys=True, separators=(",", ":"))
@@ -103,15 +106,18 @@ def _lane(lane: str) -> Lane:
         raise InvalidOption(f"Unknown lane {lane!r}; there are: {lanes}.", param="lane") from None
 
 
+def _boolean(name: str, text: str) -> bool:
+    value = _BOOLEANS.get(text.lower())
+    if value is None:
+        raise InvalidOption(f"Field {name!r} is {text!r}; it must be true or false.", param=name)
+    return value
+
+
 def _task_options(single: dict[str, str], hotwords: list[str]) -> TaskOptions:
     values: dict[str, Any] = dict(single)
-    if "itn" in values:
-        itn = _BOOLEANS.get(single["itn"].lower())
-        if itn is None:
-            raise InvalidOption(
-                f"Field 'itn' is {single['itn']!r}; it must be true or false.", param="itn"
-            )
-        values["itn"] = itn
+    for name in _SWITCHES:
+        if name in single:
+            values[name] = _boolean(name, single[name])
     values["hotwords"] = tuple(dict.fromkeys(hotwords))
     try:
         return TaskOptions(**values)

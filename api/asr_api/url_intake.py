@@ -36,6 +36,7 @@ class UrlSubmit(BaseModel):
     language: str = Field("auto", description="`auto` or an ISO 639 code")
     itn: bool = Field(False, strict=True, description="digits and punctuation in the text")
     hotwords: list[str] = Field([], description="words to favour")
+    speakers: bool = Field(False, strict=True, description="tell apart who speaks")
     channels: str = Field("mix", json_schema_extra={"enum": ["mix", "split"]})
     webhook: str = Field(
         "", max_length=URL_MAX_CHARACTERS, description="a URL that is told when the task has ended"
@@ -47,7 +48,7 @@ class UrlSubmit(BaseModel):
         return [*told, *(("hotwords", word) for word in self.hotwords)]
 
 
-_TEXTS = ("pool", "lane", "language", "itn", "channels", "webhook")
+_TEXTS = ("pool", "lane", "language", "itn", "speakers", "channels", "webhook")
 
 
 def is_json(request: Request) -> bool:

@@ -52,6 +52,7 @@ class SubmitOptions:
     language: str | None = None
     channels: str | None = None
     itn: bool | None = None
+    speakers: bool | None = None
     hotwords: tuple[str, ...] = ()
     webhook: str | None = None
 
@@ -64,15 +65,16 @@ class SubmitOptions:
             "channels": self.channels,
             "webhook": self.webhook,
         }
-        fields["itn"] = None if self.itn is None else str(self.itn).lower()
+        switches = {"itn": self.itn, "speakers": self.speakers}
+        fields |= {name: str(on).lower() for name, on in switches.items() if on is not None}
         fields["hotwords"] = ",".join(self.hotwords) or None
         return {name: value for name, value in fields.items() if value is not None}
 
     def body(self) -> dict[str, Any]:
         """The fields beside the URL of a recording that the server fetches."""
         fields: dict[str, Any] = {**self.form()}
-        if self.itn is not None:
-            fields["itn"] = self.itn
+        switches = {"itn": self.itn, "speakers": self.speakers}
+        fields |= {name: on for name, on in switches.items() if on is not None}
         if self.hotwords:
             fields["hotwords"] = list(self.hotwords)
         return fields

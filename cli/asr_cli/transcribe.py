@@ -58,6 +58,9 @@ def transcribe(
         ChannelsName, typer.Option(help="Mix channels down, or transcribe them apart.")
     ] = ChannelsName.MIX,
     itn: Annotated[bool, typer.Option("--itn/--no-itn", help="Write numbers as digits.")] = False,
+    speakers: Annotated[
+        bool, typer.Option("--speakers/--no-speakers", help="Tell apart who speaks.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Files under way at once.")] = 8,
     patience: Annotated[
         float, typer.Option(min=0, help="Seconds to keep asking a server that is busy or away.")
@@ -70,7 +73,13 @@ def transcribe(
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
-    options = SubmitOptions(lane=lane.value, language=language, channels=channels.value, itn=itn)
+    options = SubmitOptions(
+        lane=lane.value,
+        language=language,
+        channels=channels.value,
+        itn=itn,
+        speakers=speakers or None,
+    )
     client = AsrClient(server, api_key=api_key, patience_seconds=patience)
     failures = asyncio.run(_run(files, client, format, output_dir, options, concurrency))
     if failures:

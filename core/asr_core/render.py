@@ -40,10 +40,10 @@ class ResultFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CueLine:
-    """One speaker's words in a cue; `channel` is None for a mono mix."""
+    """One voice's words in a cue; `voice` is empty where nobody was told apart."""
 
     text: str
-    channel: int | None
+    voice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +70,36 @@ def render(transcript: Transcript, form: ResultFormat) -> str:
 
 
 def to_text(transcript: Transcript) -> str:
-    """Render the plain text; with channels, one line for each turn of a channel."""
-    if all(segment.channel is None for segment in transcript.segments):
+    """Render the plain text; with channels or speakers, one line for each turn."""
+    if not any(voice_of(segment) for segment in transcript.segments):
         text = transcript.text.strip()
         return f"{text}\n" if text else ""
     spoken = [one for one in _in_order(transcript.segments) if one.text.strip()]
-    turns = groupby(spoken, key=lambda segment: segment.channel)
     return "".join(
-        f"{_prefix(channel)}{' '.join(_one_line(one.text) for one in turn)}\n"
-        for channel, turn in turns
+        f"{_prefix(voice)}{' '.join(_one_line(one.text) for one in turn)}\n"
+        for voice, turn in groupby(spoken, key=voice_of)
     )
+
+
+def voice_of(segment: TranscriptSegment) -> str:
+    """Whose words these are: `channel 0`, `speaker A`, both, or nothing."""
+    channel = "" if segment.channel is None else f"channel {segment.channel}"
+    speaker = "" if segment.speaker is None else f"speaker {segment.speaker}"
+    return ", ".join(filter(None, (channel, speaker)))
 
 
 def to_srt(transcript: Transcript) -> str:
     """Render SubRip."""
     return "".join(
         f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
-        + "".join(f"{_prefix(one.channel)}{_ARROW.sub('->', one.text)}\n" for one in cue.lines)
+        + "".join(f"{_prefix(one.voice)}{_ARROW.sub('->', one.text)}\n" for one in cue.lines)
         + "\n"
         for number, cue in enumerate(cues(transcript), start=1)
     )
 
 
 def to_vtt(transcript: Transcript) -> str:
-    """Render WebVTT; a channel is a voice."""
+    """Render WebVTT; a channel or a speaker is a voice."""
     return "WEBVTT\n\n" + "".join(
         f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
         + "".join(f"{_voiced(one)}\n" for one in cue.lines)
@@ -136,11 +142,11 @@ def _segment_cues(segment: TranscriptSegment) -> Iterator[Cue]:
     start_ms = _ms(segment.start_seconds)
     end_ms = max(_ms(segment.end_seconds), start_ms + 1)
     if _columns(text) <= CUE_COLUMNS and end_ms - start_ms <= CUE_MS:
-        yield Cue(start_ms, end_ms, (CueLine(text, segment.channel),))
+        yield Cue(start_ms, end_ms, (CueLine(text, voice_of(segment)),))
         return
     pieces = _word_pieces(segment, text) or _even_pieces(text, start_ms, end_ms)
     for group in _groups(short for piece in pieces for short in _shortened(piece)):
-        line = CueLine("".join(piece.text for piece in group).strip(), segment.channel)
+        line = CueLine("".join(piece.text for piece in group).strip(), voice_of(segment))
         yield Cue(group[0].start_ms, max(group[-1].end_ms, group[0].start_ms + 1), (line,))
 
 
@@ -231,13 +237,15 @@ def _in_order(segments: Iterable[TranscriptSegment]) -> list[TranscriptSegment]:
     return sorted(segments, key=lambda segment: segment.start_seconds)
 
 
-def _prefix(channel: int | None) -> str:
-    return "" if channel is None else f"[channel {channel}] "
+def _prefix(voice: str) -> str:
+    return f"[{voice}] " if voice else ""
 
 
 def _voiced(line: CueLine) -> str:
     text = "".join(_VTT_ESCAPES.get(one, one) for one in line.text)
-    return text if line.channel is None else f"<v Channel {line.channel}>{text}</v>"
+    if not line.voice:
+        return text
+    return f"<v {line.voice[0].upper()}{line.voice[1:]}>{text}</v>"
 
 
 def _ms(seconds: float) -> int:

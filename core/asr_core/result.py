@@ -19,12 +19,16 @@ class TranscriptWord(_Frozen):
 
 
 class TranscriptSegment(_Frozen):
-    """A stretch between two quiet points, in one channel; `channel` is None for a mono mix."""
+    """A stretch between two quiet points, in one channel; `channel` is None for a mono mix.
+
+    `speaker` is `A` for whoever speaks first, `B` for the next; None where nobody was told apart.
+    """
 
     start_seconds: float
     end_seconds: float
     text: str
     channel: int | None = None
+    speaker: str | None = None
     language: str | None = None
     emotion: str | None = None
     events: tuple[str, ...] = ()

@@ -205,6 +205,12 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
         "float32", description="`float32`, `bfloat16` or `int8`; not for engine `automodel`"
     )
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
+    vad_model: str = Field(
+        "", description="FunASR voice activity model, engine `automodel` only: what is heard"
+    )
+    speaker_model: str = Field(
+        "", description="FunASR's CAM++, for callers who ask who speaks; with any engine"
+    )
     pool: str = DEFAULT_POOL
     use_gpu: bool | None = Field(
         None, description="unset: if there is one; true: required; false: never"

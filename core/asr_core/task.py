@@ -49,6 +49,7 @@ class TaskOptions(BaseModel):
     )
     itn: bool = Field(False, description="inverse text normalisation: digits and punctuation")
     hotwords: tuple[str, ...] = Field((), max_length=100, description="words to favour")
+    speakers: bool = Field(False, description="tell apart who speaks")
     channels: Literal["mix", "split"] = Field(
         "mix", description="mix down, or transcribe channels apart"
     )

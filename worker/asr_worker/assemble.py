@@ -6,23 +6,15 @@ Pure: what the engine said about each span goes in, the result model comes out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
 from asr_core.task import TaskOptions
-from asr_worker.engines.base import Engine, Feature, SegmentText, Word
+from asr_worker.engines.base import Engine, Feature, Word
 from asr_worker.engines.words import joins_without_space
+from asr_worker.placed_text import PlacedText
 from asr_worker.segments import Span
-
-
-@dataclass(frozen=True)
-class PlacedText:
-    """What was said in a span; `channel` is None for a mono mix. Word times count from the span."""
-
-    span: Span
-    channel: int | None
-    said: SegmentText
+from asr_worker.speakers import parted, turns_of
 
 
 def assemble(
@@ -37,7 +29,7 @@ def assemble(
         text=join_texts([part.said.text for part in spoken]),
         language=_language(spoken),
         duration_seconds=round(duration_seconds, 3),
-        segments=tuple(_segment(part) for part in spoken),
+        segments=tuple(_segments(spoken)),
         model=engine.model_id,
         engine=engine.name,
         device=engine.device,
@@ -51,6 +43,7 @@ def _ignored(options: TaskOptions, engine: Engine) -> tuple[str, ...]:
         "language": options.language != "auto",
         "itn": options.itn,
         "hotwords": bool(options.hotwords),
+        "speakers": options.speakers,
     }
     ignored = [name for name, wanted in asked.items() if wanted and name not in engine.supports]
     unknown = engine.languages and options.language not in engine.languages
@@ -72,12 +65,26 @@ def glue(before: str, text: str) -> str:
     return "" if not before or joins_without_space(before[-1], text[0]) else " "
 
 
-def _segment(part: PlacedText) -> TranscriptSegment:
+def _segments(spoken: Sequence[PlacedText]) -> Iterator[TranscriptSegment]:
+    """As they were spoken, and where speakers were told apart, one for each turn."""
+    turns = turns_of(spoken)
+    for part in spoken:
+        for piece, speaker in parted(part, turns):
+            yield _segment(piece, None if speaker is None else speaker_name(speaker))
+
+
+def speaker_name(speaker: int) -> str:
+    """`A` for the first to speak, `B` for the second."""
+    return chr(ord("A") + speaker)
+
+
+def _segment(part: PlacedText, speaker: str | None) -> TranscriptSegment:
     return TranscriptSegment(
         start_seconds=round(part.span.start_seconds, 3),
         end_seconds=round(part.span.end_seconds, 3),
         text=part.said.text,
         channel=part.channel,
+        speaker=speaker,
         language=part.said.language,
         emotion=part.said.emotion,
         events=part.said.events,

@@ -17,13 +17,13 @@ from asr_core.errors import EngineFailed
 from asr_core.logs import get_logger
 from asr_core.metrics import Metrics
 from asr_core.task import Lane
-from asr_worker.assemble import PlacedText
 from asr_worker.batching import Batch, BatchRules
 from asr_worker.capacity import GATHER_SECONDS, Throughput, worth_gathering
 from asr_worker.engine_thread import EngineThread
 from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
 from asr_worker.hand import Stage, TaskInHand
 from asr_worker.partials import Partials
+from asr_worker.placed_text import PlacedText
 from asr_worker.recording import Recording
 from asr_worker.stages import Stages
 from asr_worker.waiting_segments import WaitingSegment, WaitingSegments

@@ -38,6 +38,7 @@ class Recording:
             language=self.options.language,
             use_itn=self.options.itn,
             hotwords=self.options.hotwords,
+            speakers=self.options.speakers,
         )
 
 

@@ -13,7 +13,10 @@ from asr_api.services import Services
 from asr_core.queue import ServedModel, list_models
 from asr_core.task import DEFAULT_POOL
 
-ALIASES = ("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe")
+ALIASES = (
+    *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"),
+    "gpt-4o-transcribe-diarize",
+)
 OWNER = "asr-platform"
 
 

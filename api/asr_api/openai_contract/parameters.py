@@ -27,8 +27,8 @@ _SINGLE = (
 _REFUSED: Mapping[str, str] = {
     "include": "no log probabilities are given",
     "languages": "name one with `language`, or none",
-    "known_speaker_names": "speakers are not told apart",
-    "known_speaker_references": "speakers are not told apart",
+    "known_speaker_names": "speakers are told apart and not recognised",
+    "known_speaker_references": "speakers are told apart and not recognised",
 }
 TEXT_FIELDS = (
     *_SINGLE,
@@ -89,12 +89,18 @@ def read_parameters(fields: Sequence[tuple[str, str]]) -> Asked:
     prompt = [phrase.strip() for phrase in _PHRASES.split(single.get("prompt", ""))]
     hotwords = dict.fromkeys([*values["keywords"], *(phrase for phrase in prompt if phrase)])
     hotwords_from = "keywords" if values["keywords"] else "prompt"
+    response_format = _choice(
+        "response_format", single.get("response_format", "json"), ResponseFormat
+    )
+    diarized = response_format is ResponseFormat.DIARIZED_JSON
     asked = Asked(
         model=single["model"],
-        response_format=_format(single.get("response_format", "json")),
+        response_format=response_format,
         granularities=_choices("timestamp_granularities", values, Granularity),
         stream=_switch("stream", single.get("stream", "false")),
-        options=_options(single.get("language", "auto"), tuple(hotwords), hotwords_from),
+        options=_options(
+            single.get("language", "auto"), tuple(hotwords), hotwords_from, speakers=diarized
+        ),
         hotwords_from=hotwords_from,
     )
     _check_together(asked)
@@ -110,6 +116,8 @@ def check_model(asked: Asked, served: Sequence[ServedModel]) -> None:
             raise _unsupported("timestamp_granularities", f"{model.model_id!r} times no words")
         if asked.options.hotwords and "hotwords" not in model.features:
             raise _unsupported(asked.hotwords_from, f"{model.model_id!r} favours no words")
+        if asked.options.speakers and "speakers" not in model.features:
+            raise _unsupported("response_format", f"{model.model_id!r} tells no speakers apart")
         language = asked.options.language
         if language != "auto" and not _speaks(model, language):
             known = ", ".join(sorted(model.languages)) or "none"
@@ -123,6 +131,7 @@ def check_heeded(asked: Asked, ignored: Collection[str]) -> None:
     names = {
         "hotwords": asked.hotwords_from,
         "language": "language",
+        "speakers": "response_format",
         "words": "timestamp_granularities",
     }
     for option, field in names.items():
@@ -158,16 +167,6 @@ def _check_temperature(text: str) -> None:
         )
 
 
-def _format(text: str) -> ResponseFormat:
-    chosen = _choice("response_format", text, ResponseFormat)
-    if chosen is ResponseFormat.DIARIZED_JSON:
-        raise UnsupportedParameter(
-            "'response_format' diarized_json is not supported: speakers are not told apart.",
-            param="response_format",
-        )
-    return chosen
-
-
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -190,9 +189,11 @@ def _switch(name: str, text: str) -> bool:
     return value
 
 
-def _options(language: str, hotwords: tuple[str, ...], hotwords_from: str) -> TaskOptions:
+def _options(
+    language: str, hotwords: tuple[str, ...], hotwords_from: str, *, speakers: bool
+) -> TaskOptions:
     try:
-        return TaskOptions(language=language, hotwords=hotwords)
+        return TaskOptions(language=language, hotwords=hotwords, speakers=speakers)
     except ValidationError as error:
         problem: Any = error.errors()[0]
         name = "language" if problem["loc"][0] == "language" else hotwords_from

@@ -25,6 +25,8 @@ def reply_body(transcript: Transcript, asked: Asked) -> tuple[str, str]:
             return _json(body), JSON_TYPE
         case ResponseFormat.VERBOSE_JSON:
             return _json(_verbose(transcript, asked.granularities)), JSON_TYPE
+        case ResponseFormat.DIARIZED_JSON:
+            return _json(_diarized(transcript)), JSON_TYPE
         case other:
             form = ResultFormat(other.value)
             return render(transcript, form), form.media_type
@@ -60,6 +62,26 @@ def _verbose(transcript: Transcript, granularities: Collection[Granularity]) -> 
             for word in segment.words
         ]
     return body
+
+
+def _diarized(transcript: Transcript) -> dict[str, Any]:
+    return {
+        "task": "transcribe",
+        "duration": float(transcript.duration_seconds),
+        "text": transcript.text,
+        "segments": [
+            {
+                "id": f"seg_{number}",
+                "type": "transcript.text.segment",
+                "speaker": segment.speaker or "",
+                "start": segment.start_seconds,
+                "end": segment.end_seconds,
+                "text": segment.text,
+            }
+            for number, segment in enumerate(transcript.segments)
+        ],
+        "usage": usage(transcript),
+    }
 
 
 def _segment(number: int, segment: TranscriptSegment) -> dict[str, Any]:

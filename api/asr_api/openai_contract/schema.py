@@ -24,7 +24,7 @@ EXAMPLES: dict[str, Any] = {
     "text/vtt": {"example": "WEBVTT\n\n00:00:00.000 --> 00:00:01.200\nGood morning.\n"},
     "text/event-stream": {"schema": _EVENT, "example": _STREAM},
 }
-_FORMATS = [form.value for form in ResponseFormat if form is not ResponseFormat.DIARIZED_JSON]
+_FORMATS = [form.value for form in ResponseFormat]
 _WORDS = {"type": "array", "items": {"type": "string"}}
 _FORM: dict[str, Any] = {
     "type": "object",
@@ -42,7 +42,12 @@ _FORM: dict[str, Any] = {
             "description": "phrases to favour, where the model favours any",
         },
         "keywords[]": {**_WORDS, "description": "as `prompt`, one by one"},
-        "response_format": {"type": "string", "enum": _FORMATS, "default": "json"},
+        "response_format": {
+            "type": "string",
+            "enum": _FORMATS,
+            "default": "json",
+            "description": "diarized_json where the model tells speakers apart",
+        },
         "timestamp_granularities[]": {
             "type": "array",
             "items": {"type": "string", "enum": [one.value for one in Granularity]},

@@ -46,6 +46,12 @@ _FORM_SCHEMA: dict[str, Any] = {
             "type": "string",
             "description": "words to favour, separated by commas; may be repeated",
         },
+        "speakers": {
+            "type": "boolean",
+            "default": False,
+            "description": "tell apart who speaks; where the pool's workers have no speaker model "
+            "the result names it in `options_ignored`",
+        },
         "channels": {"type": "string", "enum": ["mix", "split"], "default": "mix"},
         "webhook": {
             "type": "string",

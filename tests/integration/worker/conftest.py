@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import wave
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,55 @@ def paraformer_folder(
         return made[architecture]
 
     return folder
+
+
+@dataclass(frozen=True)
+class TwoVoices:
+    """Two people who say the same, and a speaker model that has learnt these two."""
+
+    folder: Path
+    first: FloatArray
+    second: FloatArray
+
+
+@pytest.fixture(scope="session")
+def two_voices(tmp_path_factory: pytest.TempPathFactory, embedded_folder: Path) -> TwoVoices:
+    """The embedded model's recording, the same spoken faster and higher, and a CAM++ of random
+    weights whose last layer is fitted (ridge regression) to say which of the two it hears.
+    """
+    import torch
+    from funasr.models.campplus.model import CAMPPlus
+    from funasr.models.campplus.utils import extract_feature, sv_chunk
+
+    with wave.open(str(embedded_folder / "demo.wav")) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    first = samples.astype(np.float32) / 32768
+    places = np.arange(0, len(first) - 1, 1.3)
+    second = np.interp(places, np.arange(len(first)), first).astype(np.float32)
+
+    torch.manual_seed(11)
+    model = CAMPPlus().eval()
+    dense, pooled, sides = model.xvector.dense, [], []
+    seeing = dense.register_forward_pre_hook(lambda _, given: pooled.append(given[0]))
+    for side, voice in ((1.0, first), (-1.0, second)):
+        windows = [torch.from_numpy(each[2]) for each in sv_chunk([[0.0, 0.0, voice]])]
+        with torch.no_grad():
+            model(extract_feature(windows)[0])
+        sides += [side] * len(windows)
+    seeing.remove()
+    heard = torch.cat(pooled)
+    mean, spread = heard.mean(0), heard.std(0) + 1e-6
+    known = (heard - mean) / spread
+    penalty = 0.1 * len(known) * torch.eye(len(known))
+    direction = known.T @ torch.linalg.solve(known @ known.T + penalty, torch.tensor(sides))
+    with torch.no_grad():
+        dense.linear.weight.zero_()
+        dense.linear.weight[0, :, 0] = direction / spread
+        dense.nonlinear.batchnorm.running_mean[0] = (direction / spread) @ mean
+    folder = tmp_path_factory.mktemp("two-voices")
+    torch.save(model.state_dict(), folder / "model.pt")
+    OmegaConf.save(OmegaConf.create({"model": "CAMPPlus"}), folder / "config.yaml")
+    return TwoVoices(folder, first, second)
 
 
 @pytest.fixture(scope="session")

@@ -66,6 +66,17 @@ def test_a_model_must_do_all_that_is_asked_of_it_before_it_runs() -> None:
     check_heeded(asked, ("itn",))
 
 
+def test_speakers_are_asked_of_models_that_tell_them_apart() -> None:
+    asked = read_parameters([MODEL, ("response_format", "diarized_json")])
+    assert asked.options.speakers
+    check_model(asked, [ServedModel("able", frozenset({"speakers"}), frozenset())])
+    with pytest.raises(UnsupportedParameter, match="tells no speakers apart") as caught:
+        check_model(asked, [ServedModel("blunt", frozenset(), frozenset())])
+    assert caught.value.param == "response_format"
+    with pytest.raises(UnsupportedParameter):
+        check_heeded(asked, ("speakers",))
+
+
 def test_a_segment_has_every_field_of_the_contract() -> None:
     word = TranscriptWord(text="good", start_seconds=1.5, end_seconds=2.0, confidence=0.5)
     segment = TranscriptSegment(start_seconds=1.5, end_seconds=2, text="good", words=(word,))

@@ -16,6 +16,7 @@ def test_without_fields_the_defaults_hold():
         "language": "auto",
         "itn": False,
         "hotwords": (),
+        "speakers": False,
         "channels": "mix",
     }
 
@@ -42,6 +43,7 @@ def test_a_switch_may_be_written_in_several_ways(text, value):
         ("pool", "other"),
         ("lane", "urgent"),
         ("itn", "2"),
+        ("speakers", "two"),
         ("language", "english"),
         ("channels", "both"),
         ("hotwords", ",".join(f"word{i}" for i in range(101))),

@@ -181,11 +181,24 @@ def test_a_channel_is_a_prefix_in_srt_and_a_voice_in_vtt() -> None:
     assert "\n<v Channel 1>Hello.</v>\n" in to_vtt(whole)
 
 
+def test_speakers_are_named_beside_channels_or_alone() -> None:
+    both = segment(0, 1, "Hi.", channel=0).model_copy(update={"speaker": "A"})
+    alone = segment(1, 2, "Hello.").model_copy(update={"speaker": "B"})
+    whole = transcript(both, alone)
+    assert to_text(whole) == "[channel 0, speaker A] Hi.\n[speaker B] Hello.\n"
+    assert "<v Channel 0, speaker A>Hi.</v>" in to_vtt(whole)
+    assert "<v Speaker B>Hello.</v>" in to_vtt(whole)
+    assert "\n[speaker B] Hello.\n" in to_srt(whole)
+
+
 def test_channels_that_begin_together_share_a_cue() -> None:
     whole = transcript(segment(0, 3, "Hi.", channel=0), segment(0.1, 2, "Hello.", channel=1))
     [cue] = cues(whole)
     assert (cue.start_ms, cue.end_ms) == (0, 3000)
-    assert [(one.text, one.channel) for one in cue.lines] == [("Hi.", 0), ("Hello.", 1)]
+    assert [(one.text, one.voice) for one in cue.lines] == [
+        ("Hi.", "channel 0"),
+        ("Hello.", "channel 1"),
+    ]
 
 
 def test_a_cue_ends_where_the_next_one_begins() -> None:

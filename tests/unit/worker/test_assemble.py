@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asr_core.task import TaskOptions
-from asr_worker.assemble import PlacedText, assemble, join_texts
-from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Word
+from asr_worker.assemble import assemble, join_texts
+from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts, Word
+from asr_worker.placed_text import PlacedText
 from asr_worker.segments import Span
 
 
@@ -23,8 +24,8 @@ class NamedEngine:
 
     def warm_up(self) -> None: ...
 
-    def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
-        return [SegmentText("") for _ in batch]
+    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+        return lambda: [SegmentText("") for _ in batch]
 
 
 def _placed(start: float, end: float, said: SegmentText, channel: int | None = None) -> PlacedText:

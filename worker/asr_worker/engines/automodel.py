@@ -54,14 +54,17 @@ class AutoModelEngine:
         cpu_threads: int | None = None,
         *,
         punc_model: str = "",
+        vad_model: str = "",
     ) -> None:
-        """`punc_model` is a punctuation model that FunASR runs on every text."""
+        """As FunASR composes them: `vad_model` finds what is heard of a segment, `punc_model`
+        punctuates every text.
+        """
         self.model_id = folder.model_id
         self.device = device
         self.supports = FEATURES.get(folder.architecture, frozenset())
         self.languages: frozenset[str] = frozenset()
         self._folder = folder
-        self._punc_model = punc_model
+        self._helpers = {"punc": punc_model, "vad": vad_model}
         self._threads = thread_count(cpu_threads)
         self._auto: Any = None
         self._takes_batches = True
@@ -69,9 +72,9 @@ class AutoModelEngine:
     def load(self) -> None:
         """Build the model from its folder. Raises ModelNotLoaded."""
         options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads}
-        if self._punc_model:
-            options["punc_model"] = self._punc_model
-            options["punc_kwargs"] = dict(SAFE_OPTIONS)
+        for kind, model in self._helpers.items():
+            if model:
+                options |= {f"{kind}_model": model, f"{kind}_kwargs": dict(SAFE_OPTIONS)}
         with quiet():
             from funasr import AutoModel
 

@@ -9,7 +9,9 @@ from typing import ClassVar, Literal, Protocol
 from asr_core.errors import AsrError
 from asr_worker.pcm import SAMPLE_RATE, FloatArray
 
-Feature = Literal["language", "itn", "hotwords", "timestamps", "emotion", "events"]
+Feature = Literal[
+    "language", "itn", "hotwords", "timestamps", "emotion", "events", "speakers"
+]  # fmt: skip
 
 
 class ModelNotLoaded(AsrError):
@@ -27,6 +29,7 @@ class SegmentAudio:
     language: str = "auto"
     use_itn: bool = False
     hotwords: tuple[str, ...] = ()
+    speakers: bool = False
 
     @property
     def seconds(self) -> float:
@@ -43,6 +46,18 @@ class Word:
     confidence: float | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """How a stretch of a segment sounds: embeddings (size,) of one speaker lie close together.
+
+    Seconds count from the start of its segment.
+    """
+
+    start_seconds: float
+    end_seconds: float
+    embedding: FloatArray
+
+
 @dataclass(frozen=True)
 class SegmentText:
     """What was said in one segment; `text` carries no tags. Unknown fields are None or empty."""
@@ -52,6 +67,7 @@ class SegmentText:
     emotion: str | None = None
     events: tuple[str, ...] = ()
     words: tuple[Word, ...] = ()
+    voices: tuple[Voice, ...] = ()
 
 
 # Gives the texts of a batch, in order. Any thread may call it, once.

@@ -11,9 +11,10 @@ from asr_worker.engines.base import Engine, ModelNotLoaded
 from asr_worker.engines.funasr_models import ModelFolder, find_model, pick_device
 from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
+from asr_worker.engines.voices import VoicedEngine, VoiceModel
 
 # What each batching engine can run; `auto` leaves to AutoModel what only AutoModel does whole:
-# the hotwords of SeacoParaformer, punctuation.
+# the hotwords of SeacoParaformer, punctuation, voice activity.
 _RUNS: Final = {
     "sensevoice": frozenset({sensevoice.ARCHITECTURE}),
     "paraformer": paraformer.ARCHITECTURES,
@@ -31,6 +32,9 @@ def load_engine(settings: WorkerSettings) -> Engine:
     folder = find_model(settings.model, settings.model_revision)
     engine = _engine(_name(settings, folder), settings, folder, device)
     engine.load()
+    if settings.speaker_model:
+        speakers = find_model(settings.speaker_model)
+        engine = VoicedEngine(engine, VoiceModel(speakers, device, settings.cpu_threads))
     engine.warm_up()
     return engine
 
@@ -38,15 +42,16 @@ def load_engine(settings: WorkerSettings) -> Engine:
 def _name(settings: WorkerSettings, folder: ModelFolder) -> str:
     wanted = settings.engine
     if wanted == "auto":
-        return "automodel" if settings.punc_model else _AUTO.get(folder.architecture, "automodel")
+        composed = settings.punc_model or settings.vad_model
+        return "automodel" if composed else _AUTO.get(folder.architecture, "automodel")
     runs = _RUNS.get(wanted)
     if runs is not None and folder.architecture not in runs:
         raise ModelNotLoaded(
             f"engine {wanted} serves {', '.join(sorted(runs))}, and {settings.model!r} is "
             f"{folder.architecture}: use engine auto or automodel"
         )
-    if runs is not None and settings.punc_model:
-        raise ModelNotLoaded("a punctuation model needs engine auto or automodel")
+    if runs is not None and (settings.punc_model or settings.vad_model):
+        raise ModelNotLoaded("models for punctuation or voice activity need engine automodel")
     return wanted
 
 
@@ -60,4 +65,6 @@ def _engine(name: str, settings: WorkerSettings, folder: ModelFolder, device: st
         raise ModelNotLoaded(
             f"precision {precision} is for the engines sensevoice and paraformer only"
         )
-    return AutoModelEngine(folder, device, threads, punc_model=settings.punc_model)
+    return AutoModelEngine(
+        folder, device, threads, punc_model=settings.punc_model, vad_model=settings.vad_model
+    )

@@ -60,8 +60,10 @@ export class TranscriptView {
       { type: 'button', className: 'time', data: { at: segment.start_seconds }, 'aria-label': `Play from ${clock(segment.start_seconds)}` },
       clock(segment.start_seconds),
     );
-    const channel = manyChannels ? el('span', { className: 'channel' }, `Channel ${segment.channel + 1}`) : null;
-    return el('div', { className: 'segment' }, el('div', { className: 'aside' }, time, channel), el('p', {}, ...this.#pieces(segment)));
+    const channel = manyChannels ? `Channel ${segment.channel + 1}` : null;
+    const speaker = segment.speaker ? `Speaker ${segment.speaker}` : null;
+    const voices = [channel, speaker].map((voice) => voice && el('span', { className: 'channel' }, voice));
+    return el('div', { className: 'segment' }, el('div', { className: 'aside' }, time, ...voices), el('p', {}, ...this.#pieces(segment)));
   }
 
   /** The segment's own text, with its words found in it one after the other. */

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from openai.types.audio import TranscriptionDiarized
 
 from asr_core.queue import Callers, Claim, Consumer, Failure, Waiter
 from asr_core.result import Transcript
@@ -44,6 +45,31 @@ async def test_other_options_and_other_bytes_are_other_runs_and_another_format_i
     desk.call(file=("tone.wav", make_wav(0.5)))
     await desk.until_waiting(1, tasks=3)
     assert len(await desk.tasks()) == 3
+
+
+async def test_speakers_are_told_apart_in_diarized_json(
+    desk: Desk, claim: Callable[[Consumer], Awaitable[Claim]], transcript: Transcript
+) -> None:
+    call = desk.call(model="gpt-4o-transcribe-diarize", response_format="diarized_json")
+    await desk.until_waiting()
+    consumer = await desk.platform.consumer()
+    claimed = await claim(consumer)
+    assert claimed.task.options.speakers
+    (said,) = transcript.segments
+    segments = (
+        said.model_copy(update={"speaker": "A"}),
+        said.model_copy(update={"speaker": "B", "start_seconds": 1.0, "end_seconds": 2.5}),
+    )
+    told = transcript.model_copy(update={"segments": segments})
+    await desk.platform.complete(consumer, claimed, told)
+    reply = await call
+    assert isinstance(reply, TranscriptionDiarized)
+    assert [(one.speaker, one.start, one.end) for one in reply.segments] == [
+        ("A", 0.0, 1.0),
+        ("B", 1.0, 2.5),
+    ]
+    assert (reply.text, reply.duration, reply.usage.seconds) == ("good morning", 1.0, 1.0)
+    assert reply.segments[0].type == "transcript.text.segment"
 
 
 async def test_a_run_that_was_answered_is_not_joined_any_more(

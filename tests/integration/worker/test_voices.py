@@ -1,0 +1,147 @@
+"""Voices: as FunASR hears them, and who speaks when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr_core.settings import WorkerSettings
+from asr_core.task import TaskOptions
+from asr_worker.assemble import assemble
+from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio, SegmentText, Voice, Word
+from asr_worker.engines.choose import load_engine
+from asr_worker.engines.clustering import MOST_CLUSTERED, speakers_of
+from asr_worker.placed_text import PlacedText
+from asr_worker.segments import Span
+from asr_worker.speakers import parted, turns_of
+
+
+def _settings(**values: Any) -> WorkerSettings:
+    return WorkerSettings(_env_file=None, use_gpu=False, cpu_threads=1, **values)
+
+
+@pytest.fixture(scope="module")
+def engine(two_voices: Any) -> Engine:
+    return load_engine(_settings(speaker_model=str(two_voices.folder)))
+
+
+def test_voices_are_those_that_funasr_hears(engine: Engine, two_voices: Any) -> None:
+    from funasr import AutoModel
+    from funasr.models.campplus.utils import sv_chunk
+
+    auto = AutoModel(model=str(two_voices.folder), device="cpu", disable_update=True)
+    [said] = engine.begin([SegmentAudio(two_voices.second, speakers=True)])()
+    windows = sv_chunk([[0.0, 0.0, two_voices.second]])
+    assert [(voice.start_seconds, voice.end_seconds) for voice in said.voices] == [
+        (start, end) for start, end, _ in windows
+    ]
+    for voice, (_, _, window) in zip(said.voices, windows, strict=True):
+        [theirs] = auto.generate(window)
+        np.testing.assert_allclose(
+            voice.embedding, theirs["spk_embedding"][0].numpy(), rtol=1e-3, atol=1e-3
+        )
+
+
+def test_only_callers_who_ask_have_their_voices_heard_and_texts_stay_the_same(
+    engine: Engine, two_voices: Any
+) -> None:
+    audio = [SegmentAudio(two_voices.first, speakers=asked) for asked in (False, True, False)]
+    texts = engine.begin(audio)()
+    assert [bool(said.voices) for said in texts] == [False, True, False]
+    assert len({said.text for said in texts}) == 1
+    assert texts[0].text
+    assert "speakers" in engine.supports
+
+
+def test_what_is_no_speaker_model_is_refused(embedded_folder: Path) -> None:
+    with pytest.raises(ModelNotLoaded, match="must be CAMPPlus"):
+        load_engine(_settings(speaker_model=str(embedded_folder)))
+
+
+def _voices(*speakers: int, size: int = 16, seed: int = 5) -> list[Voice]:
+    """One window every 0.75 s; each speaker sounds nearly the same each time."""
+    noise = np.random.default_rng(seed)
+    return [
+        Voice(
+            0.75 * number,
+            0.75 * number + 1.5,
+            (np.eye(size)[speaker] + noise.normal(0, 0.02, size)).astype(np.float32),
+        )
+        for number, speaker in enumerate(speakers)
+    ]
+
+
+def _placed(
+    voices: list[Voice], words: str = "", *, start: float = 0.0, channel: int | None = None
+) -> PlacedText:
+    """A word every second."""
+    seconds = voices[-1].end_seconds
+    timed = tuple(Word(word, n + 0.1, n + 0.9) for n, word in enumerate(words.split()))
+    said = SegmentText(words or "text", words=timed, voices=tuple(voices))
+    span = Span(round(start * 16_000), round((start + seconds) * 16_000))
+    return PlacedText(span, channel, said)
+
+
+def test_a_segment_is_cut_between_two_words_where_the_speaker_changes() -> None:
+    words = " ".join(f"w{number}," for number in range(24)) + "."
+    part = _placed(_voices(*[0] * 16, *[1] * 16), words, start=100.0)
+    (first, a), (second, b) = parted(part, turns_of([part]))
+    assert (a, b) == (0, 1)
+    assert f"{first.said.text} {second.said.text}" == words
+    assert len(first.said.words) + len(second.said.words) == 24
+    assert first.span.start_seconds == 100.0
+    assert first.span.end_seconds <= second.span.start_seconds
+    assert second.span.end == part.span.end
+    # The turn is near 12.4 s; words keep their place in the recording.
+    assert second.span.start_seconds == pytest.approx(112.4, abs=1.5)
+    assert second.said.words[0].start_seconds == 0
+    last = second.span.start_seconds + second.said.words[-1].end_seconds
+    assert last == pytest.approx(123.9)
+
+
+def test_a_segment_without_words_is_its_longest_speakers() -> None:
+    part = _placed(_voices(*[0] * 10, *[1] * 20))
+    other = _placed(_voices(*[0] * 10), start=60.0)
+    turns = turns_of([part, other])
+    assert parted(part, turns) == [(part, 1)]
+    assert parted(other, turns) == [(other, 0)]
+
+
+def test_speakers_are_the_same_over_channels_and_counted_as_they_begin_to_speak() -> None:
+    late = _placed(_voices(*[3] * 15), start=30.0, channel=0)
+    early = _placed(_voices(*[7] * 15), start=0.0, channel=1)
+    again = _placed(_voices(*[3] * 15, seed=6), start=60.0, channel=1)
+    turns = turns_of([late, early, again])
+    assert [(turn.channel, turn.speaker) for turn in turns] == [(1, 0), (0, 1), (1, 1)]
+    assert [speaker for part in (late, early, again) for _, speaker in parted(part, turns)] == [
+        1, 0, 1,
+    ]  # fmt: skip
+
+
+def test_clustering_is_the_same_each_time_and_goes_on_behind_its_bound() -> None:
+    order = np.random.default_rng(1).integers(0, 3, MOST_CLUSTERED * 2 + 77)
+    voices = np.stack([voice.embedding for voice in _voices(*order.tolist())])
+    labels = speakers_of(voices)
+    assert np.array_equal(labels, speakers_of(voices))
+    for speaker in range(3):
+        assert len(np.unique(labels[order == speaker])) == 1
+    assert len(np.unique(labels)) == 3
+
+
+def test_without_a_speaker_model_the_result_says_that_speakers_were_ignored(
+    embedded_folder: Path,
+) -> None:
+    class Deaf:
+        name, model_id, device = "toy", "toy", "cpu"
+        supports: frozenset[str] = frozenset()
+        languages: frozenset[str] = frozenset()
+
+    engine: Any = Deaf()
+    options = TaskOptions(speakers=True)
+    part = PlacedText(Span(0, 16_000), None, SegmentText("hello"))
+    told = assemble([part], duration_seconds=1.0, engine=engine, options=options)
+    assert told.options_ignored == ("speakers",)
+    assert told.segments[0].speaker is None
