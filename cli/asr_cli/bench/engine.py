@@ -159,12 +159,15 @@ def _batches(arrays: list[Any], batch_seconds: float) -> Iterator[list[Any]]:
 def automodel(folder: str, device: str, threads: int, arrays: list[Any], *, batch: int) -> Run:
     """FunASR as its documentation calls it: one file after another, or batches of its own."""
     from asr_worker.engines.funasr_models import find_model
+    from asr_worker.engines.registry import import_for
 
     with contextlib.redirect_stdout(io.StringIO()):
+        path = find_model(folder).path
+        import_for(path)
         from funasr import AutoModel
 
         model = AutoModel(
-            model=str(find_model(folder).path), device=device, ncpu=threads, disable_update=True,
+            model=str(path), device=device, ncpu=threads, disable_update=True,
             disable_pbar=True, disable_log=True,
         )  # fmt: skip
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
@@ -72,8 +71,9 @@ def write_model(folder: Path, architecture: Architecture, shape: Shape | None = 
 
 def _write_sensevoice(folder: Path, shape: Shape) -> None:
     import torch
-    from funasr.models.sense_voice.model import SenseVoiceSmall
     from omegaconf import OmegaConf
+
+    from asr_worker.engines.registry import import_for
 
     embedded = Path(str(files("asr_worker"))) / "embedded"
     for name in ("am.mvn", "configuration.json"):
@@ -86,6 +86,10 @@ def _write_sensevoice(folder: Path, shape: Shape) -> None:
     (folder / "bpe.model").write_bytes(proto.SerializeToString())
     config: Any = OmegaConf.to_container(OmegaConf.load(embedded / "config.yaml"))
     config["encoder_conf"].update(**shape.encoder, tp_blocks=shape.more_blocks)
+    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    import_for(folder)
+    from funasr.models.sense_voice.model import SenseVoiceSmall
+
     model = SenseVoiceSmall(
         encoder=config["encoder"],
         encoder_conf=config["encoder_conf"],
@@ -95,17 +99,28 @@ def _write_sensevoice(folder: Path, shape: Shape) -> None:
         **config["model_conf"],
     )
     torch.save(model.state_dict(), folder / "model.pt")
-    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
 
 
 def _write_paraformer(folder: Path, architecture: Architecture, shape: Shape) -> None:
     import torch
-    from funasr.register import tables
     from omegaconf import OmegaConf
+
+    from asr_worker.engines.registry import import_for
 
     vocabulary = _vocabulary(shape.tokens or 8404)
     parts = _paraformer_parts(architecture, shape, len(vocabulary))
-    import_module(f"funasr.models.{_MODULES[architecture]}.model")  # which registers it
+    config = {
+        "model": architecture,
+        **parts,
+        "tokenizer": "CharTokenizer",
+        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
+        "frontend": "WavFrontend",
+        "frontend_conf": _FRONTEND,
+    }
+    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
+    import_for(folder)
+    from funasr.register import tables
+
     model = tables.model_classes[architecture](
         input_size=_FEATURES, vocab_size=len(vocabulary), **parts.pop("model_conf"), **parts
     )
@@ -123,15 +138,6 @@ def _write_paraformer(folder: Path, architecture: Architecture, shape: Shape) ->
         f"<Rescale> {size} {size}\n<LearnRateCoef> 0 [ {row(['0.3'] * size)} ]\n</Nnet>\n"
     )
     (folder / "tokens.json").write_text(json.dumps(vocabulary))
-    config = {
-        "model": architecture,
-        **_paraformer_parts(architecture, shape, len(vocabulary)),
-        "tokenizer": "CharTokenizer",
-        "tokenizer_conf": {"unk_symbol": "<unk>", "split_with_space": True},
-        "frontend": "WavFrontend",
-        "frontend_conf": _FRONTEND,
-    }
-    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
     named = {
         "tokenizer_conf": {"token_list": "tokens.json"},
         "frontend_conf": {"cmvn_file": "am.mvn"},
@@ -140,13 +146,6 @@ def _write_paraformer(folder: Path, architecture: Architecture, shape: Shape) ->
     (folder / "configuration.json").write_text(
         json.dumps({"framework": "pytorch", "model": {"type": "funasr"}, "file_path_metas": metas})
     )
-
-
-_MODULES: Final[Mapping[str, str]] = {
-    "Paraformer": "paraformer",
-    "BiCifParaformer": "bicif_paraformer",
-    "SeacoParaformer": "seaco_paraformer",
-}
 
 
 def _paraformer_parts(architecture: Architecture, shape: Shape, tokens: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from av.audio.stream import AudioStream
 from omegaconf import OmegaConf
 
 from asr_cli.bench.random_models import Architecture, Shape, write_model
+from asr_worker.engines.registry import import_all
 
 FloatArray = npt.NDArray[np.float32]
 EMBEDDED = Path(__file__).parents[3] / "worker" / "asr_worker" / "embedded"
@@ -44,6 +45,12 @@ ENCODER: dict[str, Any] = {
 SMALL_PARAFORMER = Shape(
     size=64, linear_units=128, blocks=3, decoder_blocks=3, tokens=76
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _all_of_funasr() -> None:
+    """What engines are compared with is FunASR as everybody imports it."""
+    import_all()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -20,9 +20,11 @@ from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
     ModelFolder,
     assert_device,
+    find_model,
     quiet,
     thread_count,
 )
+from asr_worker.engines.registry import import_for
 from asr_worker.engines.tags import parse_tags
 from asr_worker.engines.words import timed_words
 from asr_worker.pcm import SAMPLE_RATE
@@ -72,10 +74,15 @@ class AutoModelEngine:
     def load(self) -> None:
         """Build the model from its folder. Raises ModelNotLoaded."""
         options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads}
+        folders = [self._folder.path]
         for kind, model in self._helpers.items():
             if model:
-                options |= {f"{kind}_model": model, f"{kind}_kwargs": dict(SAFE_OPTIONS)}
+                folders.append(find_model(model).path)
+                options[f"{kind}_model"] = str(folders[-1])
+                options[f"{kind}_kwargs"] = dict(SAFE_OPTIONS)
         with quiet():
+            for folder in folders:
+                import_for(folder)
             from funasr import AutoModel
 
             try:

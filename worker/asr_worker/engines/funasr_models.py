@@ -19,6 +19,7 @@ import torch
 from omegaconf import OmegaConf
 
 from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.registry import import_bare, import_for
 
 EMBEDDED: Final = "embedded"
 # No look at a package index, no progress bars, no code from a model folder.
@@ -63,6 +64,7 @@ def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, di
     Raises ModelNotLoaded.
     """
     with quiet():
+        import_for(folder.path)
         from funasr import AutoModel
 
         try:
@@ -126,6 +128,7 @@ def _download(model: str, revision: str) -> Path:
     if revision:
         options["model_revision"] = revision
     with quiet():
+        import_bare()
         from funasr.download.download_model_from_hub import download_model
 
         try:
