@@ -40,6 +40,7 @@ async def test_options_and_what_the_probe_found_reach_the_task(submit, client):
         language="de",
         itn="yes",
         hotwords=["Kubernetes, Redis", "FunASR"],
+        speakers="on",
         channels="split",
     )
     task = (await client.get(reply.json()["links"]["result"])).json()
@@ -51,6 +52,7 @@ async def test_options_and_what_the_probe_found_reach_the_task(submit, client):
         "language": "de",
         "itn": True,
         "hotwords": ["Kubernetes", "Redis", "FunASR"],
+        "speakers": True,
         "channels": "split",
     }
     assert task["created_at"].endswith("Z")

@@ -69,7 +69,7 @@ class AutoModelEngine:
         self._helpers = {"punc": punc_model, "vad": vad_model}
         self._threads = thread_count(cpu_threads)
         self._auto: Any = None
-        self._takes_batches = True
+        self._takes_batches = not vad_model  # it makes batches of its own, of what it lets through
 
     def load(self) -> None:
         """Build the model from its folder. Raises ModelNotLoaded."""
@@ -142,12 +142,13 @@ class AutoModelEngine:
     def _generate(self, arrays: list[Any], options: Options) -> list[dict[str, Any]]:
         language, use_itn, hotwords = options
         arguments: dict[str, Any] = {
-            "batch_size": len(arrays),
-            "key": [_key(index) for index in range(len(arrays))],
             "language": language,
             "use_itn": use_itn,
             "output_timestamp": "timestamps" in self.supports,
         }
+        if not self._helpers["vad"]:  # with one, FunASR sets both itself, and trips over ours
+            arguments["batch_size"] = len(arrays)
+            arguments["key"] = [_key(index) for index in range(len(arrays))]
         if hotwords and "hotwords" in self.supports:
             arguments["hotword"] = " ".join(hotwords)
             arguments["hotwords"] = list(hotwords)

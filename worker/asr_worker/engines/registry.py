@@ -10,6 +10,7 @@ Source: `funasr.import_submodules`, `funasr.register`.
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 import re
 import sys
@@ -49,7 +50,12 @@ def import_all() -> None:
     import_bare()
     import funasr
 
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
     funasr.import_submodules("funasr")
+    # One of its programs sets up logging when it is imported.
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 def import_bare() -> None:
