@@ -29,7 +29,7 @@ from cluster_lab.server import Asked
 from cluster_lab.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.asyncio
-SCALE_DOWNS = int(os.environ.get("ASR_TEST_SCALE_DOWNS", "40"))
+SCALE_DOWNS = int(os.environ.get("ASR_TEST_SCALE_DOWNS", "20"))
 MOST = 8
 
 
