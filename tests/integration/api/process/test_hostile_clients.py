@@ -149,10 +149,12 @@ async def test_a_thousand_hostile_clients_are_cut_off_and_the_others_are_served(
             await asyncio.sleep(0.05)
         lines = await asyncio.gather(*(HOSTILE[kind].status_line(api.address) for kind in kinds))
     told = Counter((kind, line[9:12]) for kind, line in zip(kinds, lines, strict=True))
-    # Where the clients themselves come too slowly on a busy machine, their time is up first.
-    assert {status for _, status in told} <= {"400", "408", "413", "431"}
+    # Where a machine is so busy that they come too slowly, their time is up first, and where too
+    # many are there at once they are told to come again.
+    assert {status for _, status in told} <= {"400", "408", "413", "431", "503"}
     for kind, one in HOSTILE.items():
-        assert sum(told[kind, status] for status in {f"{one.status}", "408"}) == 100, (kind, told)
+        ends = {f"{one.status}", "408", "503"}
+        assert sum(told[kind, status] for status in ends) == 100, (kind, told)
         assert told[kind, f"{one.status}"] > 50, (kind, told)
     assert set(seen.statuses) == {200, 202}
     assert seen.slowest_seconds < 30
