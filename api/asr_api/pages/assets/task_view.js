@@ -8,6 +8,10 @@ import { TranscriptView } from './transcript.js';
 
 const FORMATS = { txt: 'text', srt: 'srt', vtt: 'vtt', json: 'json' };
 const MEDIA = { txt: 'text/plain', srt: 'application/x-subrip', vtt: 'text/vtt', json: 'application/json' };
+const IGNORED = {
+  speakers: 'tells no speakers apart', language: 'finds the language itself', itn: 'writes numbers its own way',
+  hotwords: 'favours no words',
+};
 
 export class TaskView {
   #id = null;
@@ -104,6 +108,8 @@ export class TaskView {
     byId('downloads').hidden = byId('copy').hidden = !result;
     byId('keys').hidden = !result?.segments.length;
     byId('demo').hidden = result?.model !== 'embedded';
+    const ignored = (result?.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not heed ${name}`);
+    tell('ignored', ignored.length ? `This model ${ignored.join(', ')}.` : '');
     if (result === this.#shown && result) return;
     this.#shown = result;
     if (result?.segments.some((segment) => segment.text.trim())) this.transcript.show(result);
