@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
-from asr_core.result import Transcript, TranscriptSegment
+from asr_core.result import Transcript, TranscriptSegment, word_starts
 
 CUE_COLUMNS = 84  # two lines of 42, what subtitle guidelines allow; a Chinese character takes two
 CUE_MS = 7000
@@ -179,17 +179,9 @@ def _best_cut(group: list[_Piece]) -> int:
 
 def _word_pieces(segment: TranscriptSegment, text: str) -> list[_Piece]:
     """Cut the text before each word; empty if the words do not stand in it in this order."""
-    if not segment.words:
+    starts = word_starts(text, [_one_line(word.text) for word in segment.words])
+    if not starts:
         return []
-    starts: list[int] = []
-    position = 0
-    for word in segment.words:
-        written = _one_line(word.text)
-        at = text.find(written, position)
-        if not written or at < 0:
-            return []
-        starts.append(at)
-        position = at + len(written)
     pieces: list[_Piece] = []
     earliest_ms = 0
     for word, begin, end in zip(

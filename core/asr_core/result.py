@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -46,3 +48,16 @@ class Transcript(_Frozen):
     engine: str
     device: str
     options_ignored: tuple[str, ...] = ()
+
+
+def word_starts(text: str, words: Sequence[str]) -> list[int]:
+    """Where each word begins in the text; empty if they do not stand in it in this order."""
+    starts: list[int] = []
+    position = 0
+    for word in words:
+        at = text.find(word, position) if word else -1
+        if at < 0:
+            return []
+        starts.append(at)
+        position = at + len(word)
+    return starts

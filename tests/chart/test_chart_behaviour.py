@@ -53,6 +53,8 @@ def test_each_pool_has_its_own_workers_settings_and_resource(render: Any) -> Non
     made = render(
         "--set", "pools[0].name=default,pools[1].name=large,pools[1].gpu.enabled=true"
         ",pools[1].gpu.count=2,pools[1].model.name=iic/SenseVoiceSmall,pools[1].model.revision=v2"
+        ",pools[1].model.engine=automodel,pools[1].model.punctuation=ct-punc"
+        ",pools[1].model.voiceActivity=fsmn-vad,pools[1].model.speakers=cam"
         ",pools[1].runtimeClassName=nvidia,pools[1].scaling.minReplicas=1",
     )  # fmt: skip
     small, large = (each["spec"]["template"]["spec"] for each in workers(made))
@@ -63,6 +65,9 @@ def test_each_pool_has_its_own_workers_settings_and_resource(render: Any) -> Non
     assert (told["ASR_POOL"], told["ASR_MODEL"]) == ("large", "iic/SenseVoiceSmall")
     assert (told["ASR_MODEL_REVISION"], told["ASR_USE_GPU"]) == ("v2", "true")
     assert told["ASR_POOLS"] == "default,large"
+    helpers = ("ASR_PUNC_MODEL", "ASR_VAD_MODEL", "ASR_SPEAKER_MODEL")
+    assert [told[name] for name in helpers] == ["ct-punc", "fsmn-vad", "cam"]
+    assert not environment(small["containers"][0]).keys() & set(helpers)
     assert large["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 2
     assert large["runtimeClassName"] == "nvidia"
     _, pool = made.worker_pools()

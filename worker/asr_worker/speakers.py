@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from asr_core.result import word_starts
 from asr_worker.engines.clustering import smoothed_turns
-from asr_worker.engines.words import places
 from asr_worker.pcm import SAMPLE_RATE
 from asr_worker.placed_text import PlacedText
 from asr_worker.segments import Span
@@ -44,7 +44,6 @@ def turns_of(placed: Iterable[PlacedText]) -> list[Turn]:
     )
     if not heard:
         return []
-
     windows = [(at + voice.start_seconds, at + voice.end_seconds) for at, voice in heard]
     smoothed = smoothed_turns(windows, np.stack([voice.embedding for _, voice in heard]))
     turns = [_turn(*turn) for turn in smoothed]
@@ -64,7 +63,7 @@ def parted(part: PlacedText, turns: Sequence[Turn]) -> list[tuple[PlacedText, in
     near = [turn for turn in own if turn.seconds_in(span.start_seconds, span.end_seconds) > 0]
     if len({turn.speaker for turn in near}) < 2:
         return [(part, _speaker_at(near or own, span.start_seconds))]
-    starts = places(part.said.text, [word.text for word in part.said.words])
+    starts = word_starts(part.said.text, [word.text for word in part.said.words])
     if not starts:
         return [(part, _longest(near, span))]
     speakers = [

@@ -13,7 +13,7 @@ from asr_core.task import TaskOptions
 from asr_worker.assemble import assemble
 from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio, SegmentText, Voice, Word
 from asr_worker.engines.choose import load_engine
-from asr_worker.engines.clustering import MOST_CLUSTERED, speakers_of
+from asr_worker.engines.clustering import MOST_CLUSTERED, smoothed_turns, speakers_of
 from asr_worker.placed_text import PlacedText
 from asr_worker.segments import Span
 from asr_worker.speakers import parted, turns_of
@@ -129,6 +129,12 @@ def test_clustering_is_the_same_each_time_and_goes_on_behind_its_bound() -> None
     for speaker in range(3):
         assert len(np.unique(labels[order == speaker])) == 1
     assert len(np.unique(labels)) == 3
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, float("nan")])
+def test_voices_that_tell_nothing_are_one_speaker(value: float) -> None:
+    windows = [(0.75 * number, 0.75 * number + 1.5) for number in range(30)]
+    assert smoothed_turns(windows, np.full((30, 8), value, np.float32)) == [(0.0, 23.25, 0)]
 
 
 def test_without_a_speaker_model_the_result_says_that_speakers_were_ignored(

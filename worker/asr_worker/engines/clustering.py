@@ -29,6 +29,7 @@ def smoothed_turns(
     """
     from funasr.models.campplus.utils import postprocess
 
+    embeddings = np.nan_to_num(embeddings)  # a transcript is not lost for a voice that is none
     labels = speakers_of(embeddings)
     turns = postprocess([list(window) for window in windows], None, labels, embeddings)
     return [(start, end, int(label)) for start, end, label in turns]

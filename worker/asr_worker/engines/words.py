@@ -77,19 +77,6 @@ def timed_words(
     )
 
 
-def places(text: str, words: Sequence[str]) -> list[int]:
-    """Where each word begins in the text; empty if they do not stand in it in this order."""
-    starts: list[int] = []
-    position = 0
-    for word in words:
-        at = text.find(word, position) if word else -1
-        if at < 0:
-            return []
-        starts.append(at)
-        position = at + len(word)
-    return starts
-
-
 def _continues(previous: TimedToken, token: TimedToken) -> bool:
     if token.piece.startswith(WORD_START):
         return False
