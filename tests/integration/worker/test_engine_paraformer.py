@@ -138,8 +138,6 @@ def test_a_lower_precision_runs_and_says_nearly_the_same(
     recordings: list[FloatArray],
     precision: Precision,
 ) -> None:
-    if precision == "int8" and not torch.cpu._is_vnni_supported():
-        pytest.skip("int8 needs a CPU with VNNI")
     lower = ParaformerEngine(find_model(str(folder)), "cpu", 1, precision=precision)
     lower.load()
     batch = [SegmentAudio(pcm) for pcm in recordings[:12]]

@@ -2,7 +2,7 @@
 
 int8 quantises the weights of linear layers once and their inputs anew in each call (torch's dynamic
 quantisation); the rest stays float32. An input's range is that of the whole call, so what shares a
-batch may change a rounding, and now and then a word.
+batch may change a rounding, and now and then a word. Each output has a range of its own.
 """
 
 from __future__ import annotations
@@ -28,12 +28,10 @@ def lowered(model: Any, precision: Precision, device: str) -> Any:
 def _quantised(model: Any, device: str) -> Any:
     if device != "cpu":
         raise ModelNotLoaded("int8 is for CPUs; on a GPU ASR_PRECISION is float32 or bfloat16")
-    if not torch.cpu._is_vnni_supported():
-        # Without it the kernels add up in 16 bits, which overflow.
-        raise ModelNotLoaded("int8 needs a CPU with VNNI (AVX-512 VNNI or AVX-VNNI); use float32")
-    torch.backends.quantized.engine = "onednn"
+    # FBGEMM adds up in 16 bits where there is no VNNI, and takes inputs of 7 bits, which fit.
+    torch.backends.quantized.engine = "onednn" if torch.cpu._is_vnni_supported() else "fbgemm"
     with warnings.catch_warnings():  # it is to move to another package one day
         warnings.simplefilter("ignore")
-        from torch.ao.quantization import quantize_dynamic
+        from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 
-        return quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)
+        return quantize_dynamic(model, {torch.nn.Linear: per_channel_dynamic_qconfig})

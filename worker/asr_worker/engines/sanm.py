@@ -13,7 +13,7 @@ large kernels beat many small ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 from typing import Any, Final, Protocol
 
 import torch
@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.transfer import to_device
 
+_Span = tuple[int, int]
 NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
 
 
@@ -63,28 +64,49 @@ class EndToEnd:
     def attend(
         self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: EndToEnd
     ) -> torch.Tensor:
+        """Neighbours of one length in one call."""
         size = queries.shape[1]
         contexts = queries.new_empty(len(queries), size)
-        for (begin, end), (first, last) in zip(self.spans, memory.spans, strict=True):
-            if begin == end:  # no token was heard in this segment
+        pairs = zip(self.spans, memory.spans, strict=True)
+        for (length, _), group in groupby(pairs, _lengths):
+            if not length:  # no token was heard in these segments
                 continue
-            query = queries[begin:end].reshape(end - begin, heads, -1).transpose(0, 1)
-            key, value = (
-                keys_values[first:last].reshape(last - first, 2, heads, -1).permute(1, 2, 0, 3)
-            )
-            context = F.scaled_dot_product_attention(query[None], key[None], value[None])[0]
-            contexts[begin:end] = context.transpose(0, 1).reshape(end - begin, size)
+            alike = list(group)
+            ((begin, _), (first, _)), ((_, end), (_, last)) = alike[0], alike[-1]
+            shape = (len(alike), -1, 2, heads, size // heads)
+            query = queries[begin:end].reshape(len(alike), length, heads, -1).transpose(1, 2)
+            key, value = keys_values[first:last].reshape(shape).permute(2, 0, 3, 1, 4)
+            context = F.scaled_dot_product_attention(query, key, value)
+            contexts[begin:end] = context.transpose(1, 2).reshape(end - begin, size)
         return contexts
 
     def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-        memories = values.new_empty(values.shape)
-        for begin, end in self.spans:
-            if end > begin:
-                memories[begin:end] = _filtered(values[None, begin:end], taps)[0]
-        return memories
+        """One filter over all segments, with zeros between them, so that none sees another.
+
+        Its input is an image of one row whose channels lie side by side in memory: the order in
+        which oneDNN filters some twenty times as fast, and in which linear layers leave them.
+        """
+        size, _, width = taps.shape
+        reach = width // 2
+        rows = self._rows_between(reach)
+        image = values.new_zeros(1, 1, len(values) + reach * (len(self.spans) + 1), size)
+        image[0, 0, rows] = values
+        memories = F.conv2d(image.permute(0, 3, 1, 2), taps[:, :, None], groups=size)
+        return memories[0, :, 0].t().index_select(0, rows - reach)
+
+    def _rows_between(self, reach: int) -> torch.Tensor:
+        """Where each frame stands once there are `reach` zeros around every segment."""
+        lengths = torch.tensor([end - begin for begin, end in self.spans])
+        gaps = torch.arange(1, len(lengths) + 1) * reach
+        return torch.arange(int(lengths.sum())) + gaps.repeat_interleave(lengths)
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
         return laid
+
+
+def _lengths(pair: tuple[_Span, _Span]) -> tuple[int, int]:
+    (begin, end), (first, last) = pair
+    return end - begin, last - first
 
 
 class SideBySide:
@@ -115,7 +137,9 @@ class SideBySide:
         return context.transpose(1, 2).reshape(batch, frames, size)
 
     def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-        return _filtered(values * self.is_frame[..., None], taps)
+        present = (values * self.is_frame[..., None]).transpose(1, 2)
+        size, _, width = taps.shape
+        return F.conv1d(present, taps, padding=width // 2, groups=size).transpose(1, 2)
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
         return laid.flatten(0, 1).index_select(0, self._frames)
@@ -201,11 +225,3 @@ def with_residual(memory_block: Any) -> torch.Tensor:
 def normal(frames: torch.Tensor, norm: Any) -> torch.Tensor:
     """Layer normalisation by the module's weights."""
     return F.layer_norm(frames, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
-
-
-def _filtered(values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Each of `size` channels through its own filter along the frames of (batch, frames, size)."""
-    size, _, width = taps.shape
-    return F.conv1d(values.transpose(1, 2), taps, padding=(width - 1) // 2, groups=size).transpose(
-        1, 2
-    )

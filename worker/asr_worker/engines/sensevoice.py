@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText
 from asr_worker.engines.batch_engine import BatchEngine
@@ -30,7 +31,9 @@ ARCHITECTURE: Final = "SenseVoiceSmall"
 QUERY_FRAMES: Final = 4
 EVENT_EMOTION_QUERIES: Final = (1, 2)
 _NO_LANGUAGES: Final = frozenset({"auto", "nospeech"})
-# The CTC head runs on this many frames at a time: 25,055 outputs each, 0.4 GB in all.
+# The CTC head runs on this many frames at a time, of 25,055 outputs each: what a processor's caches
+# hold, 26 MB, or 0.4 GB.
+HEAD_FRAMES_ON_CPU: Final = 256
 HEAD_FRAMES: Final = 4096
 # FunASR's alignment puts a token half a frame before its index.
 HALF_FRAME: Final = 0.5
@@ -50,6 +53,7 @@ class SenseVoiceEngine(BatchEngine):
         self._language_ids: dict[str, int] = model.lid_dict
         self.languages = frozenset(self._language_ids) - _NO_LANGUAGES
         self._styles: dict[str, int] = model.textnorm_dict
+        with_aligned_outputs(model.ctc.ctc_lo)
         self._model = lowered(model, self._precision, self.device)
         self._encoder = SanmEncoder(self._model.encoder)
 
@@ -86,7 +90,8 @@ class SenseVoiceEngine(BatchEngine):
     def _best_path(self, encoded: torch.Tensor) -> tuple[HostCopy, HostCopy]:
         """Best token of each frame and its probability."""
         ids, confidences = [], []
-        for part in encoded.split(HEAD_FRAMES):
+        most = HEAD_FRAMES_ON_CPU if encoded.device.type == "cpu" else HEAD_FRAMES
+        for part in encoded.split(most):
             logits = self._model.ctc.ctc_lo(part).float()
             best, index = logits.max(dim=-1)
             ids.append(index)
@@ -124,6 +129,17 @@ class SenseVoiceEngine(BatchEngine):
             stop = min((end - QUERY_FRAMES - HALF_FRAME) * step, last)
             tokens.append(TimedToken(token, piece, begin, max(stop, begin), confidence))
         return tokens
+
+
+def with_aligned_outputs(head: torch.nn.Linear, multiple: int = 64) -> None:
+    """Fill up the outputs of `head` to a multiple of `multiple` with some that are never the best.
+
+    25,055 float32 are no whole number of cache lines, which costs a third of a product's rate.
+    """
+    missing = -head.out_features % multiple
+    head.weight = torch.nn.Parameter(F.pad(head.weight, (0, 0, 0, missing)), False)
+    head.bias = torch.nn.Parameter(F.pad(head.bias, (0, missing), value=-torch.inf), False)
+    head.out_features += missing
 
 
 def _split(
