@@ -17,7 +17,7 @@ from asr_worker.engines.choose import load_engine
 from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import EndToEnd, SanmEncoder, SideBySide
-from asr_worker.engines.sensevoice import SenseVoiceEngine
+from asr_worker.engines.sensevoice import SenseVoiceEngine, with_aligned_outputs
 
 LENGTHS = (5, 33, 33, 1, 97, 40, 40, 40, 5)
 
@@ -56,6 +56,21 @@ def test_a_lower_precision_still_says_the_words_of_the_demo(
     said = engine.transcribe([SegmentAudio(speech), SegmentAudio(speech[: len(speech) // 2])])
     assert said[0].text == words.read_text().strip()
     assert said[0].words
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_what_fills_up_the_outputs_of_a_head_is_never_the_best_and_has_no_weight(
+    precision: Precision,
+) -> None:
+    frames, head = torch.randn(40, 32), torch.nn.Linear(32, 55)
+    with torch.inference_mode():
+        scores = head(frames)
+        with_aligned_outputs(head)
+        filled = lowered(torch.nn.Sequential(head), precision, "cpu")(frames)
+    assert filled.shape == (40, 64)
+    tolerance = 1e-6 if precision == "float32" else 0.1
+    assert torch.allclose(filled[:, :55], scores, atol=tolerance)
+    assert torch.allclose(filled.logsumexp(-1), scores.logsumexp(-1), atol=tolerance)
 
 
 def test_int8_is_refused_on_a_gpu() -> None:
