@@ -23,6 +23,8 @@ from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.transfer import to_device
 
 _Span = tuple[int, int]
+# oneDNN makes and keeps a program for every shape that it meets: let there be few.
+FILTER_ROWS: Final = 128
 NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
 
 
@@ -89,7 +91,8 @@ class EndToEnd:
         size, _, width = taps.shape
         reach = width // 2
         rows = self._rows_between(reach)
-        image = values.new_zeros(1, 1, len(values) + reach * (len(self.spans) + 1), size)
+        length = len(values) + reach * (len(self.spans) + 1)
+        image = values.new_zeros(1, 1, length + -length % FILTER_ROWS, size)
         image[0, 0, rows] = values
         memories = F.conv2d(image.permute(0, 3, 1, 2), taps[:, :, None], groups=size)
         return memories[0, :, 0].t().index_select(0, rows - reach)
