@@ -92,12 +92,14 @@ def model_folder(model: str) -> Iterator[str]:
 
 def _engines(order: EngineOrder, folder: str, device: str) -> dict[Precision, Any]:
     """In each precision that model and device have."""
+    from asr_worker.engines.precision import int8_kernels
+
     engines: dict[Precision, Any] = {"float32": load(order, folder, "float32")}
     if engines["float32"].name == "automodel":
         return engines
     if device != "cpu":
         engines["bfloat16"] = load(order, folder, "bfloat16")
-    else:
+    elif int8_kernels():
         engines["int8"] = load(order, folder, "int8")
     return engines
 

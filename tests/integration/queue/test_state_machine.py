@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pytest
@@ -18,6 +17,7 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from queue_model import Model, ended, failed, finished, opened, released, renewed, running
 
 from asr_core.errors import AudioGone
 from asr_core.queue import (
@@ -41,38 +41,9 @@ WORKERS = ("w1", "w2", "w3")
 QUEUE = QueueSettings(_env_file=None, tenant_window=2, retry_limit=2)
 
 
-@dataclass
-class Model:
-    """What must be true of one task."""
-
-    state: State = State.QUEUED
-    token: str = ""
-    owner: str = ""
-    expired: bool = False
-    result: str = ""
-    webhook: bool = False
-    discarded: bool = False
-
-    @property
-    def open(self) -> bool:
-        return not self.state.terminal
-
-
 def some(wanted: Callable[[Model], bool]) -> Callable[[Any], Any]:
     """Only where there is such a task: else most steps would do nothing."""
     return precondition(lambda machine: any(wanted(task) for task in machine.model.values()))
-
-
-def running(task: Model) -> bool:
-    return task.state is State.PROCESSING
-
-
-def ended(task: Model) -> bool:
-    return not task.open
-
-
-def opened(task: Model) -> bool:
-    return task.open
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -183,14 +154,9 @@ class QueueMachine(RuleBasedStateMachine):
     def renew(self, claim: Claim) -> None:
         """A beat: owner and token are checked, and the lease is whole again."""
         task = self.model.get(claim.task.task_id)
-        if task is None:
-            expected = Outcome.GONE
-        elif task.state is State.CANCELLED:
-            expected = Outcome.CANCELLED
-        elif task.state is State.PROCESSING and task.token == claim.token:
-            expected, task.expired = Outcome.OK, False
-        else:
-            expected = Outcome.FENCED
+        expected = renewed(task, claim.token)
+        if task and expected is Outcome.OK:
+            task.expired = False
         item = {"task_id": claim.task.task_id, "token": claim.token, "progress": "0.5"}
         reply = self.connection.call(
             "renew", consumer=claim.task.owner, lease_ms=30_000, tasks=[item]
@@ -252,23 +218,13 @@ class QueueMachine(RuleBasedStateMachine):
     def state_of(self, task_id: str) -> State:
         return State(self.raw.hget(f"asr:task:{task_id}", "state"))
 
-    def expected(self, claim: Claim) -> Outcome:
-        task = self.model.get(claim.task.task_id)
-        if task is None:
-            return Outcome.GONE
-        if task.state is State.CANCELLED:
-            return Outcome.CANCELLED
-        if task.state is State.FAILED or task.token != claim.token:
-            return Outcome.FENCED
-        return Outcome.OK
-
     @rule(claim=claims)
     def finish(self, claim: Claim) -> None:
-        expected = self.expected(claim)
+        task = self.model.get(claim.task.task_id)
+        expected = finished(task, claim.token)
         result = f"results/{claim.task.task_id}/{claim.task.attempt}.json"
         done = Finish(claim.task.task_id, claim.token, result, 0.1)
         assert self.run(self.workers["w1"].finish([done])) == [expected]
-        task = self.model.get(claim.task.task_id)
         if expected is Outcome.OK and task and task.open:
             self.completed += 1
             self.becomes(task, State.COMPLETED)
@@ -276,12 +232,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(claim=claims, permanent=st.booleans())
     def fail(self, claim: Claim, permanent: bool) -> None:
-        expected = self.expected(claim)
         task = self.model.get(claim.task.task_id)
-        if task and task.token == claim.token and task.state is State.COMPLETED:
-            expected = Outcome.FENCED
-        if task and task.token == claim.token and task.state is State.FAILED:
-            expected = Outcome.OK
+        expected = failed(task, claim.token)
         failure = Failure(claim.task.task_id, claim.token, "x", "y", permanent)
         assert self.run(self.workers["w1"].fail([failure])) == [expected]
         if expected is Outcome.OK and task and task.open:
@@ -292,10 +244,8 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(claim=claims)
     def release(self, claim: Claim) -> None:
-        expected = self.expected(claim)
         task = self.model.get(claim.task.task_id)
-        if task and expected is Outcome.OK and task.state is not State.PROCESSING:
-            expected = Outcome.FENCED
+        expected = released(task, claim.token)
         [outcome] = self.run(self.workers["w1"].release([(claim.task.task_id, claim.token)]))
         assert outcome == expected
         if task and outcome is Outcome.OK:

@@ -73,9 +73,15 @@ def test_what_fills_up_the_outputs_of_a_head_is_never_the_best_and_has_no_weight
     assert torch.allclose(filled.logsumexp(-1), scores.logsumexp(-1), atol=tolerance)
 
 
-def test_int8_is_refused_on_a_gpu() -> None:
+def test_int8_is_refused_on_a_gpu_and_where_no_library_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = torch.nn.Linear(1, 1)
     with pytest.raises(ModelNotLoaded, match="for CPUs"):
-        lowered(torch.nn.Linear(1, 1), "int8", "cuda:0")
+        lowered(model, "int8", "cuda:0")
+    monkeypatch.setattr(torch._C, "_supported_qengines", lambda: [2])  # QNNPACK: ARM
+    with pytest.raises(ModelNotLoaded, match="AVX2"):
+        lowered(model, "int8", "cpu")
 
 
 def test_a_precision_is_refused_where_the_engine_has_none() -> None:

@@ -25,11 +25,22 @@ def lowered(model: Any, precision: Precision, device: str) -> Any:
     return model
 
 
+def int8_kernels() -> str | None:
+    """The library of torch's that multiplies int8 here; None where there is none.
+
+    FBGEMM adds up in 16 bits where there is no VNNI, and takes inputs of 7 bits, which fit.
+    """
+    kernels = "onednn" if torch.cpu._is_vnni_supported() else "fbgemm"
+    return kernels if kernels in torch.backends.quantized.supported_engines else None
+
+
 def _quantised(model: Any, device: str) -> Any:
     if device != "cpu":
         raise ModelNotLoaded("int8 is for CPUs; on a GPU ASR_PRECISION is float32 or bfloat16")
-    # FBGEMM adds up in 16 bits where there is no VNNI, and takes inputs of 7 bits, which fit.
-    torch.backends.quantized.engine = "onednn" if torch.cpu._is_vnni_supported() else "fbgemm"
+    kernels = int8_kernels()
+    if kernels is None:
+        raise ModelNotLoaded("int8 needs an x86 CPU with AVX2; use float32")
+    torch.backends.quantized.engine = kernels
     with warnings.catch_warnings():  # it is to move to another package one day
         warnings.simplefilter("ignore")
         from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
