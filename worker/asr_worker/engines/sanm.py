@@ -86,7 +86,7 @@ class EndToEnd:
         """One filter over all segments, with zeros between them, so that none sees another.
 
         Its input is an image of one row whose channels lie side by side in memory: the order in
-        which oneDNN filters some twenty times as fast, and in which linear layers leave them.
+        which oneDNN filters fastest, and in which linear layers leave them.
         """
         size, _, width = taps.shape
         reach = width // 2
