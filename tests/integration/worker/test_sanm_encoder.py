@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from asr_worker.audio import decode
 from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model
+from asr_worker.engines.linear import can_pack, packed
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import EndToEnd, SanmEncoder, SideBySide
 from asr_worker.engines.sensevoice import SenseVoiceEngine, with_aligned_outputs
@@ -32,8 +34,11 @@ def encoder(request: pytest.FixtureRequest) -> Any:
     return model.eval().encoder
 
 
+@pytest.mark.parametrize("is_packed", [False, True])
 @pytest.mark.parametrize("layout", ["end to end", "side by side"])
-def test_every_frame_is_that_of_funasr_whatever_shares_the_batch(encoder: Any, layout: str) -> None:
+def test_every_frame_is_that_of_funasr_whatever_shares_the_batch(
+    encoder: Any, layout: str, is_packed: bool
+) -> None:
     segments = [torch.randn(length, 560) for length in LENGTHS]
     laid = EndToEnd(LENGTHS) if layout == "end to end" else SideBySide(LENGTHS, "cpu")
     with torch.inference_mode():
@@ -42,7 +47,8 @@ def test_every_frame_is_that_of_funasr_whatever_shares_the_batch(encoder: Any, l
             for segment in segments
         ]
         padded = torch.nn.utils.rnn.pad_sequence(segments, batch_first=True)
-        together = laid.valid(SanmEncoder(encoder)(padded, laid))
+        ours = packed(copy.deepcopy(encoder)) if is_packed and can_pack() else encoder
+        together = laid.valid(SanmEncoder(ours)(padded, laid))
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
 
 

@@ -14,6 +14,7 @@ import torch
 
 from asr_core.settings import Precision
 from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.linear import can_pack, packed
 
 
 def lowered(model: Any, precision: Precision, device: str) -> Any:
@@ -22,7 +23,7 @@ def lowered(model: Any, precision: Precision, device: str) -> Any:
         return _quantised(model, device)
     if precision == "bfloat16":
         return model.bfloat16()
-    return model
+    return packed(model) if device == "cpu" and can_pack() else model
 
 
 def int8_kernels() -> str | None:

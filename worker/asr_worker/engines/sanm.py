@@ -20,11 +20,10 @@ import torch
 import torch.nn.functional as F
 
 from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.linear import few_rows, onto, with_relu
 from asr_worker.engines.transfer import to_device
 
 _Span = tuple[int, int]
-# oneDNN makes and keeps a program for every shape that it meets: let there be few.
-FILTER_ROWS: Final = 128
 NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
 
 
@@ -50,14 +49,17 @@ class Layout(Protocol):
 
 
 class EndToEnd:
-    """(all frames, size)."""
+    """(all frames and a few that are nobody's, size), of few numbers in all for oneDNN."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.spans = list(pairwise(accumulate(lengths, initial=0)))
+        self._frames = sum(lengths)
+        self._nobodys = few_rows(self._frames) - self._frames
 
     def lay(self, padded: torch.Tensor) -> torch.Tensor:
         parts = zip(padded, self.spans, strict=True)
-        return torch.cat([row[: end - begin] for row, (begin, end) in parts])
+        nobodys = padded.new_zeros(self._nobodys, padded.shape[2])
+        return torch.cat([*(row[: end - begin] for row, (begin, end) in parts), nobodys])
 
     def padded(self, laid: torch.Tensor) -> torch.Tensor:
         parts = [laid[begin:end] for begin, end in self.spans]
@@ -69,6 +71,7 @@ class EndToEnd:
         """Neighbours of one length in one call."""
         size = queries.shape[1]
         contexts = queries.new_empty(len(queries), size)
+        contexts[self._frames :] = 0
         pairs = zip(self.spans, memory.spans, strict=True)
         for (length, _), group in groupby(pairs, _lengths):
             if not length:  # no token was heard in these segments
@@ -91,20 +94,20 @@ class EndToEnd:
         size, _, width = taps.shape
         reach = width // 2
         rows = self._rows_between(reach)
-        length = len(values) + reach * (len(self.spans) + 1)
-        image = values.new_zeros(1, 1, length + -length % FILTER_ROWS, size)
+        length = len(values) + reach * (len(self.spans) + 2)
+        image = values.new_zeros(1, 1, few_rows(length), size)
         image[0, 0, rows] = values
         memories = F.conv2d(image.permute(0, 3, 1, 2), taps[:, :, None], groups=size)
         return memories[0, :, 0].t().index_select(0, rows - reach)
 
     def _rows_between(self, reach: int) -> torch.Tensor:
         """Where each frame stands once there are `reach` zeros around every segment."""
-        lengths = torch.tensor([end - begin for begin, end in self.spans])
+        lengths = torch.tensor([*(end - begin for begin, end in self.spans), self._nobodys])
         gaps = torch.arange(1, len(lengths) + 1) * reach
         return torch.arange(int(lengths.sum())) + gaps.repeat_interleave(lengths)
 
     def valid(self, laid: torch.Tensor) -> torch.Tensor:
-        return laid
+        return laid[: self._frames]
 
 
 def _lengths(pair: tuple[_Span, _Span]) -> tuple[int, int]:
@@ -211,11 +214,12 @@ class _Block:
         queries, keys_values = projected.tensor_split([projected.shape[-1] // 3], dim=-1)
         context = layout.attend(queries, keys_values, self._heads, layout)
         values = keys_values[..., keys_values.shape[-1] // 2 :]
-        mixed = self._out(context).add_(layout.remember(values, self._taps))
+        memories = layout.remember(values, self._taps)
         if self._has_residual:
-            mixed.add_(frames)
-        wide = self._widen(normal(mixed, self._before_feed_forward)).relu_()
-        return mixed.add_(self._narrow(wide))
+            memories.add_(frames)
+        mixed = onto(memories, self._out, context)
+        wide = with_relu(self._widen, normal(mixed, self._before_feed_forward))
+        return onto(mixed, self._narrow, wide)
 
 
 def with_residual(memory_block: Any) -> torch.Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.linear import onto, with_relu
 from asr_worker.engines.sanm import NO_SUCH_VARIANT, Layout, normal, with_residual
 
 
@@ -61,7 +62,7 @@ class _Layer:
     def __call__(
         self, tokens: torch.Tensor, layout: Layout, frames: torch.Tensor, memory: Layout
     ) -> torch.Tensor:
-        wide = self._widen(normal(tokens, self._before_forward)).relu_()
+        wide = with_relu(self._widen, normal(tokens, self._before_forward))
         mixed: torch.Tensor = self._narrow(normal(wide, self._inside_forward))
         if self._taps is not None:
             mixed = tokens + layout.remember(normal(mixed, self._before_memory), self._taps)
@@ -70,5 +71,5 @@ class _Layer:
             context = layout.attend(
                 queries, self._attention.linear_k_v(frames), int(self._attention.h), memory
             )
-            mixed = mixed + self._attention.linear_out(context)
+            mixed = onto(mixed, self._attention.linear_out, context)
         return mixed
