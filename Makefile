@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := core api worker operator cli scripts tests
 
+# Two files of tests at a time: many wait for processes, leases and pages.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
 BUILDER := docker
 VERSION = $(shell sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
 
@@ -19,7 +22,7 @@ run: ## set up and start everything on this machine; ARGS="--once --port 8080" g
 
 test: ## set up and run the tests; ARGS go to pytest
 	@scripts/set_up.sh dev
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(PYTEST) $(ARGS)
 
 test-cluster: ## run the operator's tests on the API server of KUBECONFIG as well; they need its admin
 	@scripts/set_up.sh dev
@@ -32,7 +35,7 @@ check: ## lint, formatting, types, import rules, tests
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 bench: ## measure this machine beside FunASR's own code; ARGS="engine --lengths messages" go to `asr bench`
 	@scripts/set_up.sh run

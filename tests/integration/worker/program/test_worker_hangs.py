@@ -61,7 +61,7 @@ async def test_a_poison_file_dies_alone_three_times_and_its_batch_mates_complete
         parent.terminate()
         assert await parent.ended() == 0
         await platform.producer.put_back(poison)
-        platform.toy(**QUICK)
+        platform.toy()
         await platform.done(poison)
         with platform.raw() as raw:
             assert raw.xlen("asr_tasks:dead") == 0
