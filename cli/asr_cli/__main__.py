@@ -1,6 +1,6 @@
 """`python -m asr_cli`: how `asr up` starts its own programs, wherever the script was installed."""
 
-from asr_cli.main import app
+from asr_cli.main import main
 
 if __name__ == "__main__":
-    app(prog_name="asr")
+    main()

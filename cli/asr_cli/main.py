@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import atexit
+import os
+import sys
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -97,3 +100,32 @@ def _root(
 def version() -> None:
     """Print the version."""
     _print_version(True)
+
+
+def main() -> NoReturn:
+    """The `asr` program. It ends with the command's status and never in taking Python down.
+
+    Threads of obstore's that are about to let go of Python objects abort a process whose
+    interpreter goes away under them, whatever the command's end was:
+    https://github.com/PyO3/pyo3-async-runtimes/issues/40.
+    """
+    try:
+        app(prog_name="asr")
+        status = 0
+    except SystemExit as end:
+        status = _status(end.code)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # nobody reads any more
+            status = status or 1
+    os._exit(status)
+
+
+def _status(code: object) -> int:
+    """What Python makes of what `sys.exit` was given."""
+    if code is None or isinstance(code, int):
+        return int(code or 0)
+    print(code, file=sys.stderr)
+    return 1
