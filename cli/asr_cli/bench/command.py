@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asr_cli.bench.report import Finding
 
 app = typer.Typer(
-    help="Measure this machine: engine, worker, service, decoding, queue; and whether it lasts.",
+    help="Measure this machine: engine, worker, service, decoding, voices, queue; does it last?",
     no_args_is_help=True,
     epilog="Examples: `asr bench engine`, `asr bench worker --model embedded --files 200`, "
     "`asr bench service --connections 16`, `asr bench all --json figures.json`",
@@ -119,6 +119,23 @@ def decode(
     from asr_cli.bench.decoding import measure
 
     _tell([measure(seconds, rounds)], json_path, plot)
+
+
+@app.command()
+def voices(
+    files: _Files = 20,
+    lengths: _Lengths = "5.6",
+    rounds: _Rounds = 5,
+    threads: _Threads = 0,
+    gpu: _UseGpu = None,
+    seed: _Seed = 1,
+    json_path: _Json = None,
+) -> None:
+    """What `speakers=true` adds: a speaker model that hears each recording, too."""
+    from asr_cli.bench.voices import measure
+
+    _check(lengths)
+    _tell([measure(files, lengths, rounds, _of(threads), gpu, seed)], json_path, None)
 
 
 @app.command()

@@ -69,6 +69,22 @@ def write_model(folder: Path, architecture: Architecture, shape: Shape | None = 
     return folder
 
 
+def write_voice_model(folder: Path) -> Path:
+    """Makes a CAM++ of the published size in `folder`, and returns the folder."""
+    import torch
+    from omegaconf import OmegaConf
+
+    from asr_worker.engines.registry import import_for
+
+    OmegaConf.save(OmegaConf.create({"model": "CAMPPlus"}), folder / "config.yaml")
+    import_for(folder)
+    from funasr.models.campplus.model import CAMPPlus
+
+    torch.manual_seed(11)
+    torch.save(CAMPPlus().state_dict(), folder / "model.pt")
+    return folder
+
+
 def _write_sensevoice(folder: Path, shape: Shape) -> None:
     import torch
     from omegaconf import OmegaConf

@@ -40,6 +40,10 @@ def test_a_worker_is_measured_from_store_to_result_beside_a_loop(tmp_path: Path)
     ("words", "names"),
     [
         (("decode", "--seconds", "3", "--rounds", "1"), {"wav, 16 kHz", "opus, 48 kHz"}),
+        (
+            ("voices", "--files", "2", "--lengths", "3", "--rounds", "1", "--cpu"),
+            {"all in a batch", "one after another"},
+        ),
         (("queue", "--tasks", "100", "--rounds", "1"), {"submit", "claim and finish"}),
         (("soak", "--batches", "10", "--cpu"), {"up to batch 2", "up to batch 10"}),
     ],

@@ -32,6 +32,8 @@ from asr_worker.pcm import SAMPLE_RATE, FloatArray
 
 ARCHITECTURE: Final = "CAMPPlus"
 WINDOWS_AT_ONCE: Final = 256
+# A processor is faster with what its caches hold: eight took three fifths of the time of 256.
+WINDOWS_AT_ONCE_ON_CPU: Final = 8
 
 
 class VoiceModel:
@@ -53,10 +55,8 @@ class VoiceModel:
 
         windows = [sv_chunk([[0.0, segment.seconds, segment.pcm]]) for segment in batch]
         sounds = [sound for each in windows for _, _, sound in each]
-        heard = [
-            self._embed(sounds[first : first + WINDOWS_AT_ONCE])
-            for first in range(0, len(sounds), WINDOWS_AT_ONCE)
-        ]
+        most = WINDOWS_AT_ONCE_ON_CPU if self._device == "cpu" else WINDOWS_AT_ONCE
+        heard = [self._embed(sounds[first : first + most]) for first in range(0, len(sounds), most)]
 
         def read() -> list[tuple[Voice, ...]]:
             embeddings = iter(np.concatenate([part.numpy() for part in heard]) if heard else ())
