@@ -114,6 +114,9 @@ def main() -> NoReturn:
         status = 0
     except SystemExit as end:
         status = _status(end.code)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        status = 1
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         try:
