@@ -1,4 +1,4 @@
-"""What an API server does to objects: merge patches, defaults of a schema, selectors, versions."""
+"""What an API server does to objects: merge patches, selectors, owners."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ Json = dict[str, Any]
 class Refused(Exception):
     """A reply that is not 2xx."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, details: Json | None = None) -> None:
         super().__init__(message)
         self.status, self.reason, self.message = status, reason, message
+        self.details = details or {}
 
     def body(self) -> Json:
         return {
             "apiVersion": "v1", "kind": "Status", "status": "Failure",
             "code": self.status, "reason": self.reason, "message": self.message,
+            "details": self.details,
         }  # fmt: skip
 
 
@@ -34,17 +36,6 @@ def merged(value: Any, patch: Any) -> Any:
         else:
             result[key] = merged(result.get(key), change)
     return result
-
-
-def defaulted(value: Any, schema: Json) -> Any:
-    """The defaults of a structural schema, as the API server fills them in."""
-    if isinstance(value, dict):
-        for name, inner in (schema.get("properties") or {}).items():
-            if name not in value and "default" in inner:
-                value[name] = copy.deepcopy(inner["default"])
-            if name in value:
-                value[name] = defaulted(value[name], inner)
-    return value
 
 
 def matches(thing: Json, selector: str) -> bool:

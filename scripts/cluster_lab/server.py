@@ -18,7 +18,8 @@ import yaml
 
 from asr_operator.resources import crd_text
 from cluster_lab import controllers
-from cluster_lab.objects import Json, Refused, defaulted, matches, merged
+from cluster_lab.custom_resource import CustomResource
+from cluster_lab.objects import Json, Refused, matches, merged
 
 RESOURCES = {
     "pods": ("", "v1", "Pod"),
@@ -70,7 +71,7 @@ class FakeCluster(kmock.KubernetesEmulator):
     refuse: Callable[[Asked], Refused | None] = attrs.field(default=lambda _: None, init=False)
     _versions: Any = attrs.field(factory=lambda: itertools.count(1), init=False)
     _news: list[tuple[str, str, Json]] = attrs.field(factory=list, init=False)
-    _pool_schema: Json = attrs.field(factory=dict, init=False)
+    _pools: CustomResource = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -83,8 +84,7 @@ class FakeCluster(kmock.KubernetesEmulator):
                 verbs={"get", "list", "watch", "create", "patch", "delete"},
                 subresources={"status"} if plural in _WITH_STATUS else set(),
             )
-        served = yaml.safe_load(crd_text())["spec"]["versions"][0]
-        self._pool_schema = served["schema"]["openAPIV3Schema"]
+        self._pools = CustomResource(yaml.safe_load(crd_text()))
 
     async def _handle(self, request: kmock.Request) -> aiohttp.web.StreamResponse:
         asked = _asked(request)
@@ -138,7 +138,7 @@ class FakeCluster(kmock.KubernetesEmulator):
             meta["generation"] = 1
             thing.pop("status", None)
         if plural == "workerpools":
-            thing = defaulted(thing, self._pool_schema)
+            thing = self._pools.admit(thing)
         return self.write(plural, thing, kind="ADDED")
 
     def _free_name(self, plural: str, namespace: str, prefix: str) -> str:
@@ -192,7 +192,7 @@ class FakeCluster(kmock.KubernetesEmulator):
             patch.pop("status", None)
         changed = merged(thing, patch)
         if plural == "workerpools":
-            changed = defaulted(changed, self._pool_schema)
+            changed = self._pools.admit(changed, thing)
         if json.dumps(changed, sort_keys=True) == json.dumps(thing, sort_keys=True):
             return thing
         if plural in _WITH_STATUS and changed.get("spec") != thing.get("spec"):
@@ -204,6 +204,8 @@ class FakeCluster(kmock.KubernetesEmulator):
         if body["metadata"].get("resourceVersion") != thing["metadata"]["resourceVersion"]:
             raise Refused(409, "Conflict", f"{asked.plural}: the object has been modified")
         changed = {**thing, **body, "status": thing.get("status", {})}
+        if asked.plural == "workerpools":
+            changed = self._pools.admit(changed, thing)
         changed["metadata"]["generation"] += changed["spec"] != thing["spec"]
         return self.write(asked.plural, changed)
 

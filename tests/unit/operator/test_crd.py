@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from asr_operator.pool_status import parse_spec
 from asr_operator.report import CONDITIONS
 from asr_operator.resources import crd_text, role_rules_text
 from asr_operator.spec import Fallback, PoolSpec, RedisRef, Scaling, Stabilization, Steps
+from cluster_lab.custom_resource import CustomResource
+from cluster_lab.objects import Refused
 
 CRD = yaml.safe_load(crd_text())
 VERSION = CRD["spec"]["versions"][0]
@@ -30,11 +33,6 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
         yield from nodes(inner, f"{path}.{name}")
     if "items" in schema:
         yield from nodes(schema["items"], f"{path}[]")
-
-
-def named(found: Iterable[tuple[str, dict[str, Any]]]) -> list[Any]:
-    """Parameters that carry their path as their name."""
-    return [pytest.param(path, node, id=path or "root") for path, node in found]
 
 
 def test_its_names_are_those_that_the_platform_documents() -> None:
@@ -75,21 +73,57 @@ def test_a_text_in_the_spec_has_a_longest_length(path: str, node: dict[str, Any]
     assert node["type"] != "string" or "enum" in node or node["maxLength"] <= 253
 
 
+def test_a_server_accepts_the_definition() -> None:
+    CustomResource(CRD)
+
+
 @pytest.mark.parametrize(
-    ("path", "node"), named((p, n) for p, n in nodes(SPEC, "spec") if "default" in n)
+    ("field", "rule", "words"),
+    [
+        pytest.param(
+            "scaling",
+            {"rule": "self.minReplicas <= self.maxReplicas", "message": "in order"},
+            "properties[scaling].default: Invalid value: "
+            '"object": no such key: minReplicas evaluating rule: in order',
+            id="a default is judged as it is written",
+        ),
+        pytest.param("scaling", {"rule": "self.least <= 1"}, "undefined field 'least'", id="field"),
+        pytest.param("scaling", {"rule": "own.dryRun"}, "undeclared reference to 'own'", id="name"),
+        pytest.param("scaling", {"rule": "self.dryRun =="}, "compilation failed", id="syntax"),
+        pytest.param(
+            "scaling", {"rule": "!has(self.dryRun)", "fieldPath": ".dry"}, "fieldPath", id="path"
+        ),
+        pytest.param(
+            "redis", {"rule": "!has(self.hosts) || size(self.hosts) < 9"}, "no bound", id="cost"
+        ),
+    ],
 )
-def test_a_default_is_valid_by_its_own_schema(path: str, node: dict[str, Any]) -> None:
-    value = node["default"]
-    types: dict[str, Any] = {"object": dict, "string": str, "integer": int, "boolean": bool}
-    assert isinstance(value, types[node["type"]])
-    if isinstance(value, dict):
-        assert not node.get("required"), "an empty default of it would be refused"
-    if node["type"] == "integer":
-        assert node["minimum"] <= value <= node["maximum"]
-    if "enum" in node:
-        assert value in node["enum"]
-    if "pattern" in node:
-        assert re.search(node["pattern"], value)
+def test_a_server_refuses_a_wrong_rule(field: str, rule: dict[str, str], words: str) -> None:
+    crd = copy.deepcopy(CRD)
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    spec = schema["properties"]["spec"]["properties"]
+    spec["redis"]["properties"]["hosts"] = {"type": "array", "items": {"type": "string"}}
+    spec[field]["x-kubernetes-validations"] = [rule]
+    with pytest.raises(Refused) as refused:
+        CustomResource(crd)
+    assert words in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("default", "words"),
+    [
+        ({"replicas": 1}, "must not have unknown fields"),
+        ({"minReplicas": -1}, "should be greater than or equal to 0"),
+        ({"minReplicas": 3, "maxReplicas": 2}, "must not be above spec.scaling.maxReplicas"),
+    ],
+)
+def test_a_server_refuses_a_wrong_default(default: dict[str, int], words: str) -> None:
+    crd = copy.deepcopy(CRD)
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"]["properties"]["scaling"]["default"] = default
+    with pytest.raises(Refused) as refused:
+        CustomResource(crd)
+    assert words in refused.value.message
 
 
 def test_every_field_of_the_spec_is_known_to_the_plan_with_the_same_default() -> None:
