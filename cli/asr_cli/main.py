@@ -26,6 +26,7 @@ from asr_cli import (
     usage,
 )
 from asr_cli.bench import command as bench
+from asr_core.home import ensure_home
 
 
 class _Group(TyperGroup):
@@ -109,6 +110,7 @@ def main() -> NoReturn:
     interpreter goes away under them, whatever the command's end was:
     https://github.com/PyO3/pyo3-async-runtimes/issues/40.
     """
+    ensure_home()
     try:
         app(prog_name="asr")
         status = 0

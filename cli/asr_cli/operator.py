@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -87,6 +87,8 @@ def _run(settings: OperatorSettings) -> None:
             namespaces=() if is_clusterwide else namespaces,
             liveness_endpoint=settings.liveness_url or None,
             standalone=True,
+            # Else kopf asks for the user's name, which a pod's user need not have.
+            identity=cast("Any", operator.identity),
             memo=kopf.Memo(operator=operator),
         )
     except Exception as error:  # kopf's own, around what its start-up handler raised

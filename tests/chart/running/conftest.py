@@ -17,6 +17,7 @@ import pytest
 
 from asr_operator import kube
 from asr_operator.kube import path
+from chart.container_root import ContainerRoot
 from chart.local_node import LocalNode
 from cluster_lab import RedisProgram, Scene, on_kmock
 from cluster_lab.programs import free_port
@@ -113,7 +114,8 @@ def release(render: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         )
         places = {"asr-redis": "127.0.0.1", "asr-api:80": f"127.0.0.1:{ports['api']}"}
         folder = tmp_path_factory.mktemp("release")
-        node = LocalNode(rendered.objects, folder, places)
+        root = None if ContainerRoot.missing() else ContainerRoot(folder / "container")
+        node = LocalNode(rendered.objects, folder, places, root)
         worker = _template(rendered, "Deployment/asr-worker-default")
         running = Running(rendered, node, Cluster(folder, node, worker), ports)
         made.append(running)
@@ -136,7 +138,7 @@ def platform(release: Start) -> Iterator[Running]:
     running.cluster.call(_apply(scene, running.rendered))
     for part in ("api", "courier", "operator"):
         # What stands for the mounted token of the operator's account.
-        more = {"KUBECONFIG": str(scene.kubeconfig)} if part == "operator" else {}
+        more = {"KUBECONFIG": scene.kubeconfig} if part == "operator" else {}
         template = _template(running.rendered, f"Deployment/asr-{part}")
         running.parts[part] = running.node.start(f"asr-{part}-0", template, **more)[0]
     yield running

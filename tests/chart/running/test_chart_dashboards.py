@@ -111,7 +111,7 @@ def test_every_panel_of_every_dashboard_shows_data_under_load(
     (client,) = platform.node.containers_of("asr-client", template)
     demo = find_demo()
     assert demo
-    client.command = ["asr", "transcribe", *[str(demo.audio)] * 5]
+    client.command = ["asr", "transcribe", *[client.path_of(demo.audio)] * 5]
     missing = queries(chart_folder)
     assert len(missing) > 50
     deadline = time.monotonic() + PATIENCE_SECONDS
