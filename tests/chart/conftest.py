@@ -68,7 +68,8 @@ def _toggles(values: Json, path: str = "") -> Iterator[tuple[str, bool]]:
     for name, value in values.items():
         here = f"{path}.{name}" if path else name
         if isinstance(value, bool):
-            yield here, value
+            if here != "enabled":  # of a chart that has this one as a dependency
+                yield here, value
         elif isinstance(value, dict):
             yield from _toggles(value, here)
 
@@ -148,12 +149,22 @@ class Rendered:
 Render = Callable[..., Rendered]
 
 
+class StrictLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as the API server and kustomize read it: a key that stands twice is refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        names = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"twice: {twice}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _rendered(helm: Helm, case: str, arguments: tuple[str, ...]) -> Rendered:
     places = [str(CHART / each) if each.startswith("values-") else each for each in arguments]
     made = helm.run("template", "asr", str(CHART), "--namespace", "speech", *places)
     assert made.returncode == 0, made.stderr
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    objects = [each for each in yaml.load_all(made.stdout, loader) if each]
+    objects = [each for each in yaml.load_all(made.stdout, StrictLoader) if each]
     return Rendered(case, tuple(objects))
 
 

@@ -18,7 +18,7 @@ Json = dict[str, Any]
 
 
 def environment(container: Json) -> dict[str, Any]:
-    return {each["name"]: each.get("value") for each in container["env"]}
+    return {each["name"]: each.get("value") for each in container.get("env", ())}
 
 
 def workers(rendered: Any) -> list[Json]:

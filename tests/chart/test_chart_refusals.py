@@ -42,7 +42,10 @@ WRONG = {
     "a scrape interval without a unit": ("monitoring.scrape.interval=15", "interval"),
     "a label that is no text": ("api.podLabels.a.b=1", "podLabels"),
     "a lease of a second": ("operator.leaseSeconds=1", "leaseSeconds"),
-    "a second operator": ("operator.replicas=2", "replicas"),
+    "a setting that is neither a value nor from somewhere": ("settings.HF_TOKEN.value=x", "value"),
+    "a volume without a name": ("workloads.extraVolumes[0].emptyDir.medium=Memory", "name"),
+    "an unknown value of a pool": (f"{POOL},pools[0].replicaz=1", "replicaz"),
+    "an unknown value of all workloads": ("workloads.image=x", "image"),
 }  # fmt: skip
 
 CONFLICTS = {
@@ -88,6 +91,22 @@ CONFLICTS = {
     "a model by name and by archive": (
         "worker.model.name=x,worker.model.archive.url=https://e.example/m"
         f",worker.model.archive.sha256={'a' * 64}", "exclude each other"),
+    "a common label by which pods are found": (
+        r"commonLabels.app\.kubernetes\.io/component=x",
+        "commonLabels has app.kubernetes.io/component"),
+    "a pod's label by which pods are found": (
+        r"api.podLabels.app\.kubernetes\.io/name=x", "api.podLabels has app.kubernetes.io/name"),
+    "a pool's label by which pods are found": (
+        rf"{POOL},pools[0].podLabels.asr-platform\.dev/pool=x",
+        "podLabels of the pool default has asr-platform.dev/pool"),
+    "Helm's own label": (
+        r"workloads.labels.app\.kubernetes\.io/managed-by=me",
+        "workloads.labels has app.kubernetes.io/managed-by"),
+    "two listeners on a port": (
+        "ports.operatorHealth=9102", "ports.operatorHealth are both 9102"),
+    "a sidecar with the name of a container of the chart": (
+        "workloads.sidecars[0].name=worker", "a container of yours is called worker"),
+    "a release that is not enabled": ("enabled=false", "as its condition"),
 }  # fmt: skip
 
 

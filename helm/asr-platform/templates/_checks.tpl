@@ -4,6 +4,12 @@
 {{- include "asr.checks.pools" . -}}
 {{- include "asr.checks.store" . -}}
 {{- include "asr.checks.redis" . -}}
+{{- include "asr.checks.env" . -}}
+{{- include "asr.checks.labels" . -}}
+{{- include "asr.checks.names" . -}}
+{{- if not .Values.enabled -}}
+{{- fail "enabled=false is for a chart that has this one as a dependency: name asr-platform.enabled as its condition there. To remove a release: helm uninstall" -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "asr.checks.replicas" -}}

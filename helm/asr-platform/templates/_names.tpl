@@ -13,47 +13,25 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Labels by which a part is selected; they never change. Takes (dict "root" $ "part" "api"). */}}
-{{- define "asr.selector" -}}
-app.kubernetes.io/name: {{ include "asr.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .part }}
-{{- with .pool }}
-asr-platform.dev/pool: {{ . }}
-{{- end }}
+{{- define "asr.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end -}}
 
-{{- define "asr.labels" -}}
-{{ include "asr.selector" . }}
-app.kubernetes.io/part-of: asr-platform
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
-{{/* Labels of a part's pods: those of its selector, and by whom the NetworkPolicies let it through. */}}
-{{- define "asr.podLabels" -}}
-{{ include "asr.selector" . }}
-app.kubernetes.io/part-of: asr-platform
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
-{{- with .extra }}
-{{ toYaml . }}
-{{- end }}
-{{- end -}}
-
-{{/* Takes (dict "root" $ "image" "api"), and "suffix" for another build of the same version. */}}
+{{/* Takes (dict "root" $ "image" "api"), and "suffix" for another build of the same version. A
+     registry for all stands before every repository that names none itself. */}}
 {{- define "asr.image" -}}
 {{- $image := index .root.Values.images .image -}}
-{{- if $image.digest -}}
-{{ $image.repository }}@{{ $image.digest }}
+{{- $registry := dig "imageRegistry" "" (.root.Values.global | default dict) | trimSuffix "/" -}}
+{{- $first := regexFind "^[^/]+/" $image.repository -}}
+{{- if or (not $registry) (regexMatch "[.:]|^localhost/" $first) -}}
+{{ $image.repository }}
 {{- else -}}
-{{ $image.repository }}:{{ $image.tag | default (printf "%s%s" .root.Chart.AppVersion (.suffix | default "")) }}
+{{ $registry }}/{{ $image.repository }}
+{{- end -}}
+{{- if $image.digest -}}
+@{{ $image.digest }}
+{{- else -}}
+:{{ $image.tag | default (printf "%s%s" .root.Chart.AppVersion (.suffix | default "")) }}
 {{- end -}}
 {{- end -}}
 
@@ -80,7 +58,7 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 
 {{/* What stands in a Secret already, else "new": an upgrade changes no password. In base64. */}}
 {{- define "asr.kept" -}}
-{{- $found := lookup "v1" "Secret" .root.Release.Namespace .secret -}}
+{{- $found := lookup "v1" "Secret" (include "asr.namespace" .root) .secret -}}
 {{- if and $found (index ($found.data | default dict) .key) -}}
 {{ index $found.data .key }}
 {{- else -}}

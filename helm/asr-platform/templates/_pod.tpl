@@ -1,160 +1,101 @@
-{{/* What every pod of this chart has in common. A token has the operator, and the job that makes its pools. */}}
+{{/* The values of a part: those of `workloads`, and over them its own. Maps are merged, lists are
+     added to each other, other values replaced. Takes (dict "root" $ "values" .Values.api). */}}
+{{- define "asr.part" -}}
+{{- $all := .root.Values.workloads | default dict -}}
+{{- $own := .values | default dict -}}
+{{- $part := mergeOverwrite (deepCopy $all) (deepCopy $own) -}}
+{{- range list "tolerations" "hostAliases" "envFrom" "extraVolumes" "extraVolumeMounts" "initContainers" "sidecars" -}}
+{{- $_ := set $part . (concat (index $all . | default list) (index $own . | default list)) -}}
+{{- end -}}
+{{- toYaml $part -}}
+{{- end -}}
+
+{{/* What every pod of this chart has. Takes root, part, "values" of the part, and at will: pool;
+     "account" of another part; "store" and "redis" as for its containers; "volumes"; "tmp", the size
+     of its temporary folder; "init", a container of the chart's own that runs first; "spread" true
+     for pods that the chart spreads by itself; "user" {runAsUser, fsGroup} in place of all pods'.
+     A token has the operator, and the job that makes its pools. */}}
 {{- define "asr.pod" -}}
-{{- $settings := .settings -}}
-serviceAccountName: {{ include "asr.fullname" .root }}-{{ .part }}
+{{- $values := .values -}}
+{{- $user := .user | default .root.Values.security -}}
+serviceAccountName: {{ include "asr.fullname" .root }}-{{ .account | default .part }}
 automountServiceAccountToken: {{ has .part (list "operator" "pools") }}
 {{- /* Links would set REDIS_PORT to a URL where a Service is called redis. */}}
 enableServiceLinks: false
-{{- with .root.Values.imagePullSecrets }}
+{{- with include "asr.pullSecrets" .root | fromYamlArray }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  {{- with .user | default .root.Values.security.runAsUser }}
-  runAsUser: {{ . }}
-  runAsGroup: {{ . }}
+  {{- with $user.runAsUser }}
+  runAsUser: {{ int64 . }}
+  runAsGroup: {{ int64 . }}
   {{- end }}
-  {{- with .user | default .root.Values.security.fsGroup }}
-  fsGroup: {{ . }}
+  {{- with $user.fsGroup }}
+  fsGroup: {{ int64 . }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}
   seccompProfile:
     type: RuntimeDefault
-{{- with $settings.nodeSelector }}
-nodeSelector:
+{{- range $field := list "nodeSelector" "tolerations" "affinity" "priorityClassName" "schedulerName" "runtimeClassName" "dnsPolicy" "dnsConfig" }}
+{{- with index $values $field }}
+{{ dict $field . | toYaml }}
+{{- end }}
+{{- end }}
+{{- with $values.hostAliases }}
+hostAliases:
+  {{- include "asr.byKey" (list "ip" .) | nindent 2 }}
+{{- end }}
+{{- with include "asr.spread" . | fromYamlArray }}
+topologySpreadConstraints:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $settings.tolerations }}
-tolerations:
+{{- with include "asr.initContainers" . | fromYamlArray }}
+initContainers:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $settings.affinity }}
-affinity:
+{{- with include "asr.byKey" (list "name" (include "asr.volumes" . | fromYamlArray) .volumes $values.extraVolumes) | fromYamlArray }}
+volumes:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with $settings.priorityClassName }}
-priorityClassName: {{ . }}
-{{- end }}
 {{- end -}}
 
-{{- define "asr.containerSecurity" -}}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+{{- define "asr.pullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat (dig "imagePullSecrets" list (.Values.global | default dict)) (.Values.imagePullSecrets | default list) -}}
+{{- $secrets = append $secrets (kindIs "map" . | ternary . (dict "name" .)) -}}
+{{- end -}}
+{{- include "asr.byKey" (list "name" $secrets) -}}
 {{- end -}}
 
-{{- define "asr.pull" -}}
-image: {{ include "asr.image" . }}
-imagePullPolicy: {{ (index .root.Values.images .image).pullPolicy }}
+{{/* Constraints of one's own, for our pods where they name none; else over zones and nodes. */}}
+{{- define "asr.spread" -}}
+{{- $selector := dict "matchLabels" (include "asr.selector" (dict "root" .root "part" .part "pool" .pool) | fromYaml) -}}
+{{- $constraints := list -}}
+{{- if not (kindIs "invalid" .values.topologySpreadConstraints) -}}
+{{- range .values.topologySpreadConstraints -}}
+{{- $constraints = append $constraints (merge (deepCopy .) (hasKey . "labelSelector" | ternary dict (dict "labelSelector" $selector))) -}}
+{{- end -}}
+{{- else if .spread -}}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" -}}
+{{- $constraints = append $constraints (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" $selector) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $constraints -}}
 {{- end -}}
 
-{{/* The programs' way to Redis: they find it in their environment, with nothing to escape. */}}
-{{- define "asr.env.redis" -}}
-{{- if .Values.redis.enabled -}}
-- name: REDIS_HOST
-  value: {{ include "asr.redis.host" . }}
-- name: REDIS_PORT
-  value: {{ .Values.ports.redis | quote }}
-- name: REDIS_PASSWORD
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "asr.redis.secret" . }}
-      key: {{ .Values.redis.auth.passwordKey }}
-{{- else -}}
-- name: ASR_REDIS_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "asr.redis.secret" . }}
-      key: {{ .Values.redis.external.urlKey }}
-{{- if .Values.redis.external.caKey }}
-- name: REDIS_CA_FILE
-  value: /etc/asr-redis/ca.crt
-{{- end }}
-{{- end }}
-{{- with .Values.redis.keyPrefix }}
-- name: ASR_KEY_PREFIX
-  value: {{ . | quote }}
-{{- end }}
-- name: ASR_POOLS
-  value: {{ include "asr.pools.names" . | quote }}
-{{- range $name, $value := .Values.settings }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
-- name: ASR_LOG_LEVEL
-  value: {{ .Values.logLevel }}
-- name: ASR_LOG_FORMAT
-  value: json
-{{- /* Libraries look for a home to put their caches in. */}}
-- name: HOME
-  value: /tmp
+{{/* Sidecars are init containers that go on: so they are there before everything else, and no Job waits
+     for their end. */}}
+{{- define "asr.initContainers" -}}
+{{- $sidecars := list -}}
+{{- range .values.sidecars -}}
+{{- $sidecars = append $sidecars (merge (dict "restartPolicy" "Always") .) -}}
+{{- end -}}
+{{- include "asr.byKey" (list "name" $sidecars .values.initContainers .init) -}}
 {{- end -}}
 
-{{- define "asr.env.store" -}}
-- name: ASR_STORE_URL
-  value: {{ ternary "file:///var/lib/asr-platform/store" .Values.store.url (eq .Values.store.type "pvc") | quote }}
-{{- range $name, $value := .Values.store.env }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
-{{- if and (eq .Values.store.type "gcs") .Values.store.existingSecret }}
-- name: GOOGLE_APPLICATION_CREDENTIALS
-  value: /etc/asr-store/{{ .Values.store.gcsKey }}
-{{- end }}
-{{- end -}}
-
-{{/* The Secret of an S3 or Azure store, as environment. */}}
-{{- define "asr.envFrom.store" -}}
-{{- if and (has .Values.store.type (list "s3" "azure")) .Values.store.existingSecret }}
-envFrom:
-  - secretRef:
-      name: {{ .Values.store.existingSecret }}
-{{- end }}
-{{- end -}}
-
-{{/* API and courier: the one takes webhooks only where the other can sign them. */}}
-{{- define "asr.env.webhooks" -}}
-- name: ASR_WEBHOOK_SECRET
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "asr.webhook.secret" . }}
-      key: {{ .Values.courier.webhookSecret.key }}
-{{- with .Values.courier.allowPrivateUrls }}
-- name: ASR_ALLOW_PRIVATE_URLS
-  value: {{ join "," . | quote }}
-{{- end }}
-{{- end -}}
-
-{{- define "asr.env.extra" -}}
-{{- range $name, $value := . }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
-{{- end -}}
-
-{{/* Mounts and volumes of whoever uses the store ("store" true) and Redis. */}}
-{{- define "asr.mounts" -}}
-- name: tmp
-  mountPath: /tmp
-{{- if and .store (eq .root.Values.store.type "pvc") }}
-- name: store
-  mountPath: /var/lib/asr-platform/store
-{{- end }}
-{{- if and .store (eq .root.Values.store.type "gcs") .root.Values.store.existingSecret }}
-- name: store-credentials
-  mountPath: /etc/asr-store
-  readOnly: true
-{{- end }}
-{{- if and (not .root.Values.redis.enabled) .root.Values.redis.external.caKey }}
-- name: redis-ca
-  mountPath: /etc/asr-redis
-  readOnly: true
-{{- end }}
-{{- end -}}
-
+{{/* The volumes of "asr.mounts". */}}
 {{- define "asr.volumes" -}}
 - name: tmp
   emptyDir:
@@ -169,7 +110,7 @@ envFrom:
   secret:
     secretName: {{ .root.Values.store.existingSecret }}
 {{- end }}
-{{- if and (not .root.Values.redis.enabled) .root.Values.redis.external.caKey }}
+{{- if and .redis (not .root.Values.redis.enabled) .root.Values.redis.external.caKey }}
 - name: redis-ca
   secret:
     secretName: {{ .root.Values.redis.external.existingSecret }}
@@ -177,17 +118,4 @@ envFrom:
       - key: {{ .root.Values.redis.external.caKey }}
         path: ca.crt
 {{- end }}
-{{- end -}}
-
-{{- define "asr.spread" -}}
-topologySpreadConstraints:
-  {{- $selector := . }}
-  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
-  - maxSkew: 1
-    topologyKey: {{ . }}
-    whenUnsatisfiable: ScheduleAnyway
-    labelSelector:
-      matchLabels:
-        {{- include "asr.selector" $selector | nindent 8 }}
-  {{- end }}
 {{- end -}}

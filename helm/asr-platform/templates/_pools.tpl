@@ -5,9 +5,10 @@
 {{- concat $names .Values.otherPools | uniq | join "," -}}
 {{- end -}}
 
-{{/* A pool's settings: those of `worker`, and over them its own. Takes (dict "root" $ "pool" .). */}}
+{{/* A pool's settings: those of `worker`, over them its own, and those of all workloads. Takes
+     (dict "root" $ "pool" .). */}}
 {{- define "asr.pool.settings" -}}
-{{- mergeOverwrite (deepCopy .root.Values.worker) (deepCopy .pool) | toYaml -}}
+{{- include "asr.part" (dict "root" .root "values" (mergeOverwrite (deepCopy .root.Values.worker) (deepCopy .pool))) -}}
 {{- end -}}
 
 {{- define "asr.pool.deployment" -}}

@@ -4,9 +4,7 @@
 apiVersion: asr-platform.dev/v1alpha1
 kind: WorkerPool
 metadata:
-  name: {{ include "asr.pool.deployment" . }}
-  labels:
-    {{- include "asr.labels" (dict "root" .root "part" "worker" "pool" .pool.name) | nindent 4 }}
+  {{- include "asr.metadata" (dict "root" .root "part" "worker" "pool" .pool.name "name" (include "asr.pool.deployment" .)) | nindent 2 }}
 spec:
   scaleTargetRef:
     name: {{ include "asr.pool.deployment" . }}

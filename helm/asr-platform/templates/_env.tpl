@@ -1,0 +1,86 @@
+{{/* The environment of a container. Takes "env", what the chart says as {NAME: value or valueFrom},
+     and "layers", what users say, the last one winning. A name stands once. Users' entries come last,
+     and of those the ones that refer to others by $(NAME). */}}
+{{- define "asr.env" -}}
+{{- $theirs := dict -}}
+{{- range .layers -}}
+{{- range $name, $value := . }}{{ $_ := set $theirs $name $value }}{{ end -}}
+{{- end -}}
+{{- $entries := list -}}
+{{- range $name, $value := .env -}}
+{{- if not (hasKey $theirs $name) }}{{ $entries = append $entries (include "asr.env.entry" (list $name $value) | fromYaml) }}{{ end -}}
+{{- end -}}
+{{- $referring := list -}}
+{{- range $name, $value := $theirs -}}
+{{- $entry := include "asr.env.entry" (list $name $value) | fromYaml -}}
+{{- if contains "$(" ($entry.value | default "") -}}
+{{- $referring = append $referring $entry -}}
+{{- else -}}
+{{- $entries = append $entries $entry -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (concat $entries $referring) -}}
+{{- end -}}
+
+{{- define "asr.env.entry" -}}
+{{- $value := index . 1 -}}
+name: {{ index . 0 | quote }}
+{{- if kindIs "map" $value }}
+{{ toYaml $value }}
+{{- else }}
+value: {{ include "asr.text" $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* A value as text: a million of a values file is a floating number, and no 1e+06 to programs. */}}
+{{- define "asr.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ printf "%.0f" . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end -}}
+{{- end -}}
+
+{{/* An entry of a Secret. Takes (list name key). */}}
+{{- define "asr.env.secret" -}}
+valueFrom:
+  secretKeyRef:
+    name: {{ index . 0 }}
+    key: {{ index . 1 }}
+{{- end -}}
+
+{{/* What every program gets. The way to Redis stands in parts, with nothing to escape. */}}
+{{- define "asr.env.program" -}}
+ASR_POOLS: {{ include "asr.pools.names" . | quote }}
+ASR_LOG_LEVEL: {{ .Values.logLevel }}
+ASR_LOG_FORMAT: json
+{{- /* Libraries look for a home to put their caches in. */}}
+HOME: /tmp
+{{- with .Values.redis.keyPrefix }}
+ASR_KEY_PREFIX: {{ . | quote }}
+{{- end }}
+{{- if .Values.redis.enabled }}
+REDIS_HOST: {{ include "asr.redis.host" . }}
+REDIS_PORT: {{ .Values.ports.redis | quote }}
+REDIS_PASSWORD:
+  {{- include "asr.env.secret" (list (include "asr.redis.secret" .) .Values.redis.auth.passwordKey) | nindent 2 }}
+{{- else }}
+ASR_REDIS_URL:
+  {{- include "asr.env.secret" (list (include "asr.redis.secret" .) .Values.redis.external.urlKey) | nindent 2 }}
+{{- if .Values.redis.external.caKey }}
+REDIS_CA_FILE: /etc/asr-redis/ca.crt
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "asr.env.store" -}}
+ASR_STORE_URL: {{ ternary "file:///var/lib/asr-platform/store" .Values.store.url (eq .Values.store.type "pvc") | quote }}
+{{- if and (eq .Values.store.type "gcs") .Values.store.existingSecret }}
+GOOGLE_APPLICATION_CREDENTIALS: /etc/asr-store/{{ .Values.store.gcsKey }}
+{{- end }}
+{{- end -}}
+
+{{/* API and courier: the one takes webhooks only where the other can sign them. */}}
+{{- define "asr.env.webhooks" -}}
+ASR_WEBHOOK_SECRET:
+  {{- include "asr.env.secret" (list (include "asr.webhook.secret" .) .Values.courier.webhookSecret.key) | nindent 2 }}
+{{- with .Values.courier.allowPrivateUrls }}
+ASR_ALLOW_PRIVATE_URLS: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
