@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from asr_api.app import create_app
 from asr_api.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
 from asr_api.descriptors import UPLOADS_SHARE, files_allowed, raise_file_limit
+from asr_core.listening import bound_sockets
 from asr_core.settings import ApiSettings
 
 FILES_RESERVED = 128 + TOLD_AT_ONCE  # Redis, the probes, logs, the store
@@ -26,7 +27,7 @@ def serve(settings: ApiSettings, *, host: str, port: int, grace_seconds: int) ->
     )
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
-        server.run()
+        server.run(bound_sockets(host, port))
     if not server.started:
         sys.exit(1)
 

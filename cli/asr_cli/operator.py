@@ -15,7 +15,7 @@ EXAMPLES = """
 Examples:
 
 - `asr operator` in a pod serves the pod's own namespace
-- `asr operator --namespace asr --namespace speech --liveness http://0.0.0.0:8080/healthz`
+- `asr operator --namespace asr --namespace speech --liveness http://[::]:8080/healthz`
 - `asr operator --print-crd | kubectl apply -f -`
 """
 
@@ -85,7 +85,6 @@ def _run(settings: OperatorSettings) -> None:
             registry=handlers.REGISTRY,
             clusterwide=is_clusterwide,
             namespaces=() if is_clusterwide else namespaces,
-            liveness_endpoint=settings.liveness_url or None,
             standalone=True,
             # Else kopf asks for the user's name, which a pod's user need not have.
             identity=cast("Any", operator.identity),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import socket
+from asr_core.listening import bound_sockets
 
 
 def port_is_free(host: str, port: int) -> bool:
     """Whether a server could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    try:
+        sockets = bound_sockets(host, port)
+    except OSError:
+        return False
+    for each in sockets:
+        each.close()
     return True
 
 
@@ -21,6 +20,8 @@ def free_port(host: str, preferred: int) -> int:
     """`preferred` if nobody listens there, else one that the system chooses."""
     if preferred and port_is_free(host, preferred):
         return preferred
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    sockets = bound_sockets(host, 0)
+    port = int(sockets[0].getsockname()[1])
+    for each in sockets:
+        each.close()
+    return port

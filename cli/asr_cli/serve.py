@@ -12,7 +12,7 @@ API_EXAMPLES = """
 Examples:
 
 - `asr api`
-- `REDIS_HOST=redis ASR_STORE_URL=s3://bucket/asr asr api --host 0.0.0.0 --port 8000`
+- `REDIS_HOST=redis ASR_STORE_URL=s3://bucket/asr asr api --host :: --port 8000`
 """
 WORKER_EXAMPLES = """
 Examples:
@@ -25,7 +25,11 @@ Examples:
 
 def api(
     host: Annotated[
-        str | None, typer.Option(help="Address to listen on.  [default: ASR_API_HOST or 127.0.0.1]")
+        str | None,
+        typer.Option(
+            help="Address to listen on; `::` is every address of IPv4 and IPv6.  "
+            "[default: ASR_API_HOST or 127.0.0.1]"
+        ),
     ] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port.  [default: ASR_API_PORT or 8000]")

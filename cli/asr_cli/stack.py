@@ -9,12 +9,14 @@ from pathlib import Path
 
 from asr_cli.process import Program
 from asr_cli.redis_server import ServerProgram, server_arguments
+from asr_core.listening import ALL_ADDRESSES, url_host
 from asr_core.settings import RedisSettings
 
 GRACE_SECONDS = 5.0
 RETENTION_SECONDS = 60.0
 _API_GRACE_SECONDS = 3
 _STOP_MARGIN_SECONDS = 10.0
+_OF_ANOTHER_REDIS = ("REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class StackPlan:
 
     @property
     def api_url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)
-        return f"http://{host}:{self.api_port}"
+        host = "127.0.0.1" if self.host in ("0.0.0.0", ALL_ADDRESSES) else self.host
+        return f"http://{url_host(host)}:{self.api_port}"
 
     @property
     def redis_url(self) -> str:
@@ -44,7 +46,14 @@ class StackPlan:
     @property
     def redis_settings(self) -> RedisSettings:
         """The private Redis, whatever other one the environment names."""
-        return RedisSettings(url=self.redis_url, username="", password="", ca_file=None)
+        return RedisSettings(
+            url=self.redis_url,
+            username="",
+            password="",
+            ca_file=None,
+            cert_file=None,
+            key_file=None,
+        )
 
     @property
     def log_folder(self) -> Path:
@@ -126,7 +135,7 @@ class StackPlan:
             "REDIS_USERNAME": "",
             "REDIS_PASSWORD": "",
         }
-        inherited = {k: v for k, v in self.environment.items() if k != "REDIS_CA_FILE"}
+        inherited = {k: v for k, v in self.environment.items() if k not in _OF_ANOTHER_REDIS}
         return Program(
             name=name,
             arguments=arguments,

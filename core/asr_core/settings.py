@@ -44,6 +44,8 @@ class RedisSettings(_Settings):
     username: str = Field("", validation_alias="REDIS_USERNAME")
     password: str = Field("", validation_alias="REDIS_PASSWORD", repr=False)
     ca_file: Path | None = Field(None, validation_alias="REDIS_CA_FILE")
+    cert_file: Path | None = Field(None, validation_alias="REDIS_CERT_FILE")
+    key_file: Path | None = Field(None, validation_alias="REDIS_KEY_FILE")
     key_prefix: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", validation_alias="ASR_KEY_PREFIX")
     timeout_seconds: float = Field(5.0, gt=0, validation_alias="REDIS_TIMEOUT_SECONDS")
 

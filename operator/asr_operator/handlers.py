@@ -63,14 +63,6 @@ async def saw_pool(event: kopf.RawEvent, memo: kopf.Memo, **indices: Any) -> Non
         operator.saw(pool, claimants)
 
 
-@kopf.on.probe(id="ticks")
-async def ticks(memo: kopf.Memo, **_: Any) -> str:
-    """Fails, and with it the liveness probe, when pools are no longer looked at."""
-    if stale := memo.operator.stale_pools():
-        raise kopf.PermanentError(f"not looked at any more: {', '.join(stale)}")
-    return "ok"
-
-
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
     """The last thing before the program ends."""

@@ -166,6 +166,8 @@ class PoolQueue:
             username="",
             password="",
             ca_file=ca_file,
+            cert_file=None,
+            key_file=None,
             key_prefix=key_prefix,
             timeout_seconds=self._settings.timeout_seconds,
         )

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubernetes.client.configuration import Configuration
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from asr_core.errors import AsrError, ClusterUnavailable
+from asr_core.listening import WsgiServer
 from asr_core.logs import get_logger
 from asr_core.settings import OperatorSettings
 from asr_operator import kube
 from asr_operator.act import LeaseLost
 from asr_operator.cluster import Cluster
+from asr_operator.health import HealthServer
 from asr_operator.kube import Json, Kube
 from asr_operator.lease import Lease
 from asr_operator.look import Claimant
@@ -55,28 +57,33 @@ class Operator:
         self._leases: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._stop_metrics: Callable[[], None] = lambda: None
+        self._health: HealthServer | None = None
         self._api = Kube(cluster)
         # Leases have threads of their own: a slow request of a pool must not cost the right to act.
         self._lease_api = Kube(cluster, threads=2)
         self._cluster = Cluster(self._api, self.identity)
 
     async def start(self) -> None:
-        """Waits until the API server knows WorkerPools: `ClusterUnavailable` after a minute."""
+        """Waits until the API server knows WorkerPools: `ClusterUnavailable` after a minute. From
+        then on the liveness probe is answered.
+        """
         if self.settings.metrics_port:
-            server, _ = start_http_server(
-                self.settings.metrics_port, registry=self.metrics.registry
-            )
-            self._stop_metrics = server.shutdown
+            answer = make_wsgi_app(self.metrics.registry)
+            server = WsgiServer(self.settings.metrics_port, answer, name="metrics")
+            self._stop_metrics = server.close
         deadline = time.monotonic() + _CRD_SECONDS
         while True:
             try:
                 await self._api.get(f"/{kube.POOLS}")
-                return
+                break
             except ClusterUnavailable as error:
                 if time.monotonic() > deadline:
                     raise
                 _log.info("waiting for the WorkerPool resource", error=error.message)
             await asyncio.sleep(2)
+        if self.settings.liveness_url:
+            self._health = HealthServer(self.settings.liveness_url, self.stale_pools)
+            await self._health.start()
 
     def saw(self, pool: Json, claimants: Claimants) -> None:
         """A pool exists or has changed."""
@@ -121,6 +128,8 @@ class Operator:
             await asyncio.gather(task, return_exceptions=True)
         for lease, _ in self._leases.values():
             await lease.release()
+        if self._health:
+            await self._health.close()
         self._stop_metrics()
         await self._api.close()
         await self._lease_api.close()

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asr_core.listening import url_host
 from chart.container_root import REPOSITORY, ContainerRoot, Mount, image_environment
 
 Json = dict[str, Any]
@@ -85,15 +86,16 @@ class Container:
                     raise NotReady(f"{self.name}: no {kind} in {patience} s\n{self.tail()}")
                 time.sleep(_LOOK_SECONDS)
 
-    def probe(self, kind: str) -> bool:
-        """What the kubelet would find now."""
+    def probe(self, kind: str, host: str = "127.0.0.1") -> bool:
+        """What the kubelet would find now, at a pod with this address."""
         probe = self.spec[kind]
         timeout = probe.get("timeoutSeconds", 1)
         if "exec" in probe:
             return self._ask_program(probe["exec"]["command"], timeout)
         port = probe["httpGet"]["port"]
         named = {each["name"]: each["containerPort"] for each in self.spec["ports"]}
-        url = f"http://127.0.0.1:{named.get(port, port)}{probe['httpGet']['path']}"
+        assert "host" not in probe["httpGet"]
+        url = f"http://{url_host(host)}:{named.get(port, port)}{probe['httpGet']['path']}"
         try:
             with urllib.request.urlopen(url, timeout=timeout) as reply:
                 return bool(200 <= reply.status < 400)

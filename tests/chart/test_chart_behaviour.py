@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +286,13 @@ def test_the_notes_give_the_next_three_commands(any_helm: Helm, chart_folder: Pa
     without_keys = any_helm.run(*asked, "--set", "auth.mode=off").stdout.partition("NOTES:")[2]
     assert "Authorization" not in without_keys
     assert "Anyone who reaches the API may use it" in without_keys
+
+
+def test_nothing_that_is_rendered_keeps_to_one_family_of_addresses(rendered: Any) -> None:
+    for name, container in rendered.containers():
+        told = [*container.get("command", ()), *environment(container).values()]
+        told += [json.dumps(container.get(f"{kind}Probe")) for kind in ("startup", "liveness")]
+        found = [each for each in told if each and re.search(r"0\.0\.0\.0|127\.0\.0\.1", each)]
+        assert found == [], name
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            assert "host" not in container.get(kind, {}).get("httpGet", {}), name

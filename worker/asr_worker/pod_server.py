@@ -6,26 +6,14 @@ that is away, makes a worker neither less healthy nor less ready.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from asr_core.listening import WsgiServer
+
 _OK, _UNAVAILABLE = "200 OK", "503 Service Unavailable"
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = 10.0
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Probes come every few seconds."""
 
 
 class PodServer:
@@ -34,17 +22,15 @@ class PodServer:
     def __init__(self, port: int, registry: CollectorRegistry) -> None:
         self._metrics: WSGIApplication = make_wsgi_app(registry)
         self._trouble: Callable[[], str] | None = None
-        self._server = make_server("0.0.0.0", port, self._answer, _Server, _Handler)
-        self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, name="pod_server", daemon=True).start()
+        self._server = WsgiServer(port, self._answer, name="pod_server")
+        self.port = self._server.port
 
     def watch(self, trouble: Callable[[], str]) -> None:
         """`trouble` says why the process does not move; empty while it does."""
         self._trouble = trouble
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")

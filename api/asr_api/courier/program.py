@@ -7,7 +7,7 @@ import signal
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, make_wsgi_app
 
 from asr_api.courier.deliveries import Deliveries
 from asr_api.courier.egress import Egress
@@ -20,6 +20,7 @@ from asr_api.probe.pool import ProbePool
 from asr_api.services import probe_limits
 from asr_api.spool import Spool
 from asr_core.errors import DependencyError, SchemaMismatch
+from asr_core.listening import WsgiServer
 from asr_core.logs import configure_logging, get_logger
 from asr_core.queue import Fetch, Fetching, Outbox, RedisConnection, Webhook
 from asr_core.settings import CourierSettings
@@ -86,9 +87,8 @@ async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
     ProcessCollector(registry=metrics.registry)
     GCCollector(registry=metrics.registry)
     if settings.metrics_port:
-        server, _ = start_http_server(settings.metrics_port, registry=metrics.registry)
-        stack.callback(server.server_close)
-        stack.callback(server.shutdown)
+        answer = make_wsgi_app(metrics.registry)
+        stack.callback(WsgiServer(settings.metrics_port, answer, name="metrics").close)
     connection = RedisConnection(settings, retries=_REDIS_RETRIES)
     stack.push_async_callback(connection.close)
     spool = Spool(settings.spool_dir, settings.spool_max_bytes)

@@ -16,6 +16,7 @@ from redis.retry import Retry
 
 from asr_core.errors import QueueUnavailable, SchemaMismatch
 from asr_core.keys import Keys
+from asr_core.listening import url_host
 from asr_core.queue.scripts import NAMES, script_text
 from asr_core.settings import RedisSettings
 
@@ -61,7 +62,7 @@ def _cancellations() -> int:
 
 def redis_url(settings: RedisSettings) -> str:
     """`ASR_REDIS_URL`, or one made of host, port and db; credentials are passed apart."""
-    return settings.url or f"redis://{settings.host}:{settings.port}/{settings.db}"
+    return settings.url or f"redis://{url_host(settings.host)}:{settings.port}/{settings.db}"
 
 
 def client_options(settings: RedisSettings) -> dict[str, Any]:
@@ -79,6 +80,10 @@ def client_options(settings: RedisSettings) -> dict[str, Any]:
         options["password"] = settings.password
     if settings.ca_file:
         options["ssl_ca_certs"] = str(settings.ca_file)
+    if settings.cert_file:
+        options["ssl_certfile"] = str(settings.cert_file)
+    if settings.key_file:
+        options["ssl_keyfile"] = str(settings.key_file)
     return options
 
 

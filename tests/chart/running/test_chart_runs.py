@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
+import pytest
+
 from asr_cli.demo import find_demo, transcript_is_right
+from asr_cli.ports import port_is_free
 from asr_operator import kube
 from asr_operator.kube import path
 
@@ -21,6 +25,22 @@ def test_every_part_becomes_ready_and_the_chart_s_own_test_transcribes(platform:
     assert (0, 1) in steps
     worker = next(iter(platform.cluster.workers.values()))
     assert all(worker.probe(f"{kind}Probe") for kind in ("startup", "readiness", "liveness"))
+
+
+def test_every_program_listens_on_addresses_of_both_families(platform: Any) -> None:
+    """Clusters have one of them, or both, and probes come to any."""
+    if not port_is_free("::1", 0):
+        pytest.skip("no IPv6 here")
+    worker = next(iter(platform.cluster.workers.values()))
+    programs = {**platform.parts, "worker": worker}
+    programs.pop("redis")
+    assert len(programs) == 4
+    for name, program in programs.items():
+        ports = [each["containerPort"] for each in program.spec["ports"]]
+        for host in ("127.0.0.1", "::1"):
+            assert program.probe("livenessProbe", host), name
+            for port in ports:
+                socket.create_connection((host, port), 5).close()
 
 
 def test_the_pool_is_as_the_last_values_say_and_goes_with_its_deployment(platform: Any) -> None:

@@ -77,7 +77,12 @@ def test_everything_that_is_written_lies_in_the_data_folder() -> None:
 
 
 def test_the_printed_address_can_be_opened_when_all_addresses_are_listened_on() -> None:
-    assert replace(PLAN, host="0.0.0.0").api_url == "http://127.0.0.1:8000"
+    for everywhere in ("0.0.0.0", "::"):
+        assert replace(PLAN, host=everywhere).api_url == "http://127.0.0.1:8000"
+
+
+def test_the_printed_address_of_ipv6_stands_in_brackets() -> None:
+    assert replace(PLAN, host="::1").api_url == "http://[::1]:8000"
 
 
 def test_workers_share_the_processors_and_one_alone_may_have_them_all() -> None:

@@ -1,0 +1,107 @@
+"""Sockets of both families, on machines that have both, one, or the other."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import urllib.request
+
+import pytest
+from redis.connection import parse_url
+
+from asr_cli.ports import port_is_free
+from asr_core import listening
+from asr_core.listening import WsgiServer, bound_sockets, url_host
+from asr_core.queue.connection import client_options, redis_url
+from asr_core.settings import RedisSettings
+
+pytestmark = pytest.mark.skipif(not port_is_free("::1", 0), reason="no IPv6 here")
+LOOPBACKS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+
+
+def families(sockets: list[socket.socket]) -> set[int]:
+    return {each.family for each in sockets}
+
+
+def test_all_addresses_are_those_of_both_families_on_one_port() -> None:
+    sockets = bound_sockets("::", 0)
+    try:
+        assert families(sockets) == set(LOOPBACKS)
+        (port,) = {each.getsockname()[1] for each in sockets}
+        for each in sockets:
+            each.listen()
+            with socket.create_connection((LOOPBACKS[each.family], port), 5) as client:
+                there, address = each.accept()
+                there.close()
+                # As it is, not mapped into IPv6: proxies are trusted by their addresses.
+                assert address[0] == LOOPBACKS[each.family] == client.getsockname()[0]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+@pytest.mark.parametrize("lacking", list(LOOPBACKS))
+@pytest.mark.parametrize("reason", [errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL])
+def test_a_machine_without_one_of_the_families_listens_on_the_other(
+    monkeypatch: pytest.MonkeyPatch, lacking: int, reason: int
+) -> None:
+    def refuse(family: int, address: tuple[object, ...]) -> socket.socket:
+        if family == lacking:
+            raise OSError(reason, "not here")
+        return real(family, address)
+
+    real = listening._socket
+    monkeypatch.setattr(listening, "_socket", refuse)
+    sockets = bound_sockets("::", 0)
+    assert families(sockets) == set(LOOPBACKS) - {lacking}
+    for each in sockets:
+        each.close()
+    with pytest.raises(OSError, match="not here"):
+        bound_sockets(LOOPBACKS[socket.AddressFamily(lacking)], 0)
+
+
+@pytest.mark.parametrize("family", list(LOOPBACKS))
+def test_a_port_that_one_family_has_no_more_is_busy(family: int) -> None:
+    with (
+        socket.create_server(
+            (LOOPBACKS[socket.AddressFamily(family)], 0), family=socket.AddressFamily(family)
+        ) as taken,
+        pytest.raises(OSError, match="in use") as refused,
+    ):
+        bound_sockets("::", taken.getsockname()[1])
+    assert refused.value.errno == errno.EADDRINUSE
+
+
+def test_a_named_address_is_the_only_one() -> None:
+    (bound,) = bound_sockets("127.0.0.1", 0)
+    assert bound.getsockname()[0] == "127.0.0.1"
+    bound.close()
+
+
+def test_a_server_of_metrics_answers_over_both_and_ends() -> None:
+    def answer(_environ: object, start: object) -> list[bytes]:
+        start("200 OK", [("Content-Type", "text/plain")])  # type: ignore[operator]
+        return [b"ok"]
+
+    server = WsgiServer(0, answer, name="test")  # type: ignore[arg-type]
+    for host in LOOPBACKS.values():
+        url = f"http://{url_host(host)}:{server.port}/"
+        assert urllib.request.urlopen(url, timeout=5).read() == b"ok"
+    server.close()
+    for host in LOOPBACKS.values():
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, server.port), 5)
+
+
+def test_a_redis_at_an_address_of_ipv6_is_reached_there() -> None:
+    settings = RedisSettings(_env_file=None, host="fd00::7", port=6380, db=2, url="")
+    assert redis_url(settings) == "redis://[fd00::7]:6380/2"
+    assert parse_url(redis_url(settings)) == {"host": "fd00::7", "port": 6380, "db": 2}
+
+
+def test_a_certificate_of_ones_own_is_shown_to_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_CERT_FILE", "/etc/asr-redis/tls.crt")
+    monkeypatch.setenv("REDIS_KEY_FILE", "/etc/asr-redis/tls.key")
+    options = client_options(RedisSettings(_env_file=None, url="rediss://redis"))
+    assert options["ssl_certfile"] == "/etc/asr-redis/tls.crt"
+    assert options["ssl_keyfile"] == "/etc/asr-redis/tls.key"
