@@ -1,7 +1,7 @@
 """Sockets to listen on, for IPv4 and IPv6 alike.
 
-`::` stands for all addresses of both families. asyncio makes of it a socket that takes IPv6 only, and
-a machine whose kernel has no IPv6 refuses it: so programs open their sockets here.
+`::` stands for all addresses of both families. asyncio makes of it a socket that takes IPv6 only,
+and a machine whose kernel has no IPv6 refuses it: so programs open their sockets here.
 """
 
 from __future__ import annotations

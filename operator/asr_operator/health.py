@@ -1,5 +1,5 @@
-"""Where the liveness probe is answered: on the loop that the operator works on, so that a loop which
-stands still does not answer.
+"""Where the liveness probe is answered: on the loop that the operator works on, so that a loop
+which stands still does not answer.
 
 kopf has such a server, whose sockets take one family of addresses.
 """
