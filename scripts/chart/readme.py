@@ -26,9 +26,18 @@ helm install asr helm/asr-platform -n asr --create-namespace -f helm/asr-platfor
 | `values-dev.yaml` | one node without a GPU, such as kind; the embedded model, no keys |
 | `values-gpu.yaml` | NVIDIA GPUs, SenseVoice, monitoring |
 | `values-ha.yaml` | over the one before: Redis and the bucket managed elsewhere, several APIs |
+| `values-openshift.yaml` | over any: users that the cluster chooses |
 
 This file is generated (`make manifests`) from the comments in `values.yaml`. Values are checked by
 a schema, and values that contradict each other are refused with a reason.
+
+- `workloads` holds what every workload may have: labels, tolerations, volumes, sidecars and so on.
+  `api`, `courier`, `worker`, each of `pools`, `operator`, `redis`, `retention` and `tests` take the
+  same values: maps are merged, lists added to each other, other values replaced.
+- `settings`, and `env` of a part, are environment variables: `NAME: value`, or
+  `NAME: {{valueFrom: …}}`. The nearest place wins, also over what the chart sets by itself; a few
+  names, such as `ASR_POOL` or `REDIS_HOST`, are the chart's alone, and refused with the value to set
+  instead.
 
 ## Values
 
@@ -36,7 +45,7 @@ a schema, and values that contradict each other are refused with a reason.
 |---|---|---|
 """
 _KEY = re.compile(r"^( *)([A-Za-z0-9]+):(.*)$")
-_LONG = 60
+_LONG = 120
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,20 @@ def chart_readme(values_text: str) -> str:
         if not is_branch:
             rows.append(f"| `{'.'.join(path)}` | {_shown(value)} | {comment} |")
     return HEAD.format(docs="../../docs/kubernetes.md") + "\n".join(rows) + "\n"
+
+
+def uncommented(values_text: str) -> list[str]:
+    """Values that nobody explains; the table would list them without a word."""
+    values = yaml.safe_load(values_text)
+    explained: list[list[str]] = []
+    found = []
+    for path, comment in _commented(values_text):
+        value = _at(values, path)
+        if comment:
+            explained.append(path)
+        elif not (isinstance(value, dict) and value) and path[:-1] not in explained:
+            found.append(".".join(path))
+    return found
 
 
 def _commented(text: str) -> list[tuple[list[str], str]]:

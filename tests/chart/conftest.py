@@ -48,8 +48,34 @@ _MORE_CASES: dict[str, tuple[str, ...]] = {
     "own claims": (
         "--set", "store.pvc.existingClaim=mine,worker.modelCache.existingClaim=models",
     ),
-    "users of the cluster's choice": (
-        "--set-json", "security.runAsUser=null", "--set-json", "security.fsGroup=null",
+    "users of the cluster's choice": ("-f", "values-openshift.yaml"),
+    "redis by host": (
+        "--set", "redis.enabled=false,redis.external.host=fd00::7,redis.external.tls=true"
+        ",redis.external.existingSecret=redis,redis.external.username=asr"
+        ",redis.external.tlsSecret=mine,redis.external.caKey=ca.crt"
+        ",redis.external.certKey=tls.crt,redis.external.keyKey=tls.key",
+    ),
+    "two families of addresses": (
+        "--set", "ipFamilyPolicy=RequireDualStack,ipFamilies={IPv6,IPv4}",
+    ),
+    "a load balancer": (
+        "--set", "api.service.type=LoadBalancer,api.service.loadBalancerClass=mine.example/nlb"
+        ",api.service.nodePort=30080,api.service.externalTrafficPolicy=Local"
+        ",api.service.loadBalancerSourceRanges={10.0.0.0/8}",
+    ),
+    "a gateway": (
+        "--set", "api.httpRoute.enabled=true,api.httpRoute.parentRefs[0].name=public"
+        ",api.httpRoute.timeouts.request=0s,api.httpRoute.hostnames={asr.example}",
+    ),
+    "authorities of one's own": ("--set", "caBundle.configMap=mine"),
+    "a second operator": ("--set", "operator.replicas=2,worker.podDisruptionBudget.enabled=true"),
+    "another namespace": ("--set", "namespaceOverride=other"),
+    "a registry of one's own": (
+        "--set", "global.imageRegistry=mirror.example:5000/hub,redis.exporter.enabled=true",
+    ),
+    "no resources": (
+        "--set-json", "worker.resources=null", "--set-json", "api.resources=null",
+        "--set", "worker.gpu.enabled=true",
     ),
     "closed": (
         "--set-json", 'networkPolicies.apiFrom=[{"namespaceSelector":{}}]',

@@ -257,7 +257,7 @@ def test_every_part_that_counts_is_scraped(render: Any) -> None:
         assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports
 
 
-@pytest.mark.parametrize("profile", ["dev", "gpu", "ha"])
+@pytest.mark.parametrize("profile", ["dev", "gpu", "ha", "openshift"])
 def test_a_profile_says_nothing_that_is_said_already(profile: str, chart_folder: Path) -> None:
     values = yaml.safe_load((chart_folder / "values.yaml").read_text())
     own = yaml.safe_load((chart_folder / f"values-{profile}.yaml").read_text())

@@ -12,6 +12,7 @@ import yaml
 from chart.boards import DASHBOARDS
 from chart.dashboards import dashboard_text
 from chart.generated import MANIFESTS, copies, rendered, stale
+from chart.readme import uncommented
 from chart.tools import Helm, ToolMissing, find_kubectl
 
 RUN = "run make manifests"
@@ -37,6 +38,7 @@ def test_every_value_is_in_the_chart_s_readme_and_in_its_schema(chart_folder: Pa
     values = yaml.safe_load((chart_folder / "values.yaml").read_text())
     assert set(schema["properties"]) == set(values)
     text = (chart_folder / "README.md").read_text()
+    assert uncommented((chart_folder / "values.yaml").read_text()) == []
     for name in ("redis.persistence.whenDeleted", "pools", "worker.gpu.enabled", "otherPools"):
         assert f"| `{name}` |" in text
 

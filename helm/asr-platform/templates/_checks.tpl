@@ -4,6 +4,7 @@
 {{- include "asr.checks.pools" . -}}
 {{- include "asr.checks.store" . -}}
 {{- include "asr.checks.redis" . -}}
+{{- include "asr.checks.network" . -}}
 {{- include "asr.checks.env" . -}}
 {{- include "asr.checks.labels" . -}}
 {{- include "asr.checks.names" . -}}
@@ -97,15 +98,45 @@
 
 {{- define "asr.checks.redis" -}}
 {{- if .Values.redis.enabled -}}
-{{- if .Values.redis.external.existingSecret -}}
-{{- fail "redis.enabled and redis.external.existingSecret exclude each other: set redis.enabled=false to use the external one" -}}
+{{- if or .Values.redis.external.existingSecret .Values.redis.external.host -}}
+{{- fail "redis.enabled and redis.external exclude each other: set redis.enabled=false to use the external one" -}}
 {{- end -}}
 {{- else -}}
-{{- if not .Values.redis.external.existingSecret -}}
-{{- fail "redis.enabled=false needs redis.external.existingSecret, the Secret that holds the URL of your Redis" -}}
+{{- $external := .Values.redis.external -}}
+{{- if not (or $external.host $external.existingSecret) -}}
+{{- fail "redis.enabled=false needs redis.external.host, or redis.external.existingSecret, the Secret that holds the URL of your Redis" -}}
+{{- end -}}
+{{- if ne (empty $external.certKey) (empty $external.keyKey) -}}
+{{- fail "redis.external.certKey and redis.external.keyKey go together: a certificate and its private key" -}}
+{{- end -}}
+{{- if or $external.caKey $external.certKey -}}
+{{- if and $external.host (not $external.tls) -}}
+{{- fail "redis.external.caKey and certKey need redis.external.tls=true beside redis.external.host" -}}
+{{- end -}}
+{{- if not (or $external.tlsSecret $external.existingSecret) -}}
+{{- fail "redis.external.caKey and certKey are entries of redis.external.tlsSecret, which is unset" -}}
+{{- end -}}
 {{- end -}}
 {{- if .Values.redis.exporter.enabled -}}
 {{- fail "redis.exporter runs beside this chart's Redis: with redis.enabled=false set redis.exporter.enabled=false" -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "asr.checks.network" -}}
+{{- if and .Values.caBundle.configMap .Values.caBundle.secret -}}
+{{- fail "caBundle.configMap and caBundle.secret exclude each other" -}}
+{{- end -}}
+{{- if and .Values.api.httpRoute.enabled (not .Values.api.httpRoute.parentRefs) -}}
+{{- fail "api.httpRoute needs api.httpRoute.parentRefs, the Gateways that it belongs to" -}}
+{{- end -}}
+{{- $service := .Values.api.service -}}
+{{- range $name, $type := dict "loadBalancerClass" "LoadBalancer" "loadBalancerSourceRanges" "LoadBalancer" "nodePort" "NodePort" "externalTrafficPolicy" "NodePort" -}}
+{{- if and (index $service $name) (not (has $service.type (list $type "LoadBalancer"))) -}}
+{{- fail (printf "api.service.%s needs api.service.type=%s, not %s" $name $type $service.type) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (len .Values.ipFamilies) 1) (not (has .Values.ipFamilyPolicy (list "PreferDualStack" "RequireDualStack"))) -}}
+{{- fail "two ipFamilies need ipFamilyPolicy=PreferDualStack or RequireDualStack" -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,6 @@
 {{/* What every container of ours has. Takes root, "values" of its part, "image" (and "suffix"), "env"
-     of the chart, and at will: "layers" of users' environment; "envFrom" true for a program, which
-     gets users' and, with "store" true, the bucket's; "mounts"; "resources", else the part's. */}}
+     of the chart, and at will: "layers" of users' environment; "program" true for one of ours that
+     uses Redis, "store" true for who uses the store; "mounts"; "resources", else the part's. */}}
 {{- define "asr.container" -}}
 image: {{ include "asr.image" . }}
 imagePullPolicy: {{ (index .root.Values.images .image).pullPolicy }}
@@ -13,7 +13,7 @@ securityContext:
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if .envFrom }}
+{{- if .program }}
 {{- $from := .values.envFrom | default list -}}
 {{- if and .store (has .root.Values.store.type (list "s3" "azure")) .root.Values.store.existingSecret }}
 {{- $from = append $from (dict "secretRef" (dict "name" .root.Values.store.existingSecret)) -}}
@@ -31,7 +31,7 @@ volumeMounts:
   {{- include "asr.byKey" (list "mountPath" (include "asr.mounts" . | fromYamlArray) .mounts .values.extraVolumeMounts) | nindent 2 }}
 {{- end -}}
 
-{{/* Mounts of whatever is ours: "store" true for who uses the store, "redis" true for who uses Redis. */}}
+{{/* Mounts of what "program", "store" and "authorities" (true) say that a container uses. */}}
 {{- define "asr.mounts" -}}
 - name: tmp
   mountPath: /tmp
@@ -44,9 +44,14 @@ volumeMounts:
   mountPath: /etc/asr-store
   readOnly: true
 {{- end }}
-{{- if and .redis (not .root.Values.redis.enabled) .root.Values.redis.external.caKey }}
-- name: redis-ca
+{{- if and .program (include "asr.redis.files" .root) }}
+- name: redis-tls
   mountPath: /etc/asr-redis
+  readOnly: true
+{{- end }}
+{{- if and (or .program .authorities) (or .root.Values.caBundle.configMap .root.Values.caBundle.secret) }}
+- name: authorities
+  mountPath: /etc/asr-authorities
   readOnly: true
 {{- end }}
 {{- end -}}

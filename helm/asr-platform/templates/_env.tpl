@@ -61,12 +61,56 @@ REDIS_PORT: {{ .Values.ports.redis | quote }}
 REDIS_PASSWORD:
   {{- include "asr.env.secret" (list (include "asr.redis.secret" .) .Values.redis.auth.passwordKey) | nindent 2 }}
 {{- else }}
+{{ include "asr.env.externalRedis" .Values.redis.external }}
+{{- end }}
+{{ include "asr.env.authorities" . }}
+{{- end -}}
+
+{{/* By a URL in a Secret, or by host, with the password alone in a Secret. Takes redis.external. */}}
+{{- define "asr.env.externalRedis" -}}
+{{- if .host }}
+ASR_REDIS_URL: {{ printf "%s://%s:%d/%d" (ternary "rediss" "redis" .tls) (contains ":" .host | ternary (printf "[%s]" .host) .host) (int .port) (int .db) | quote }}
+{{- with .username }}
+REDIS_USERNAME: {{ . | quote }}
+{{- end }}
+{{- if .existingSecret }}
+REDIS_PASSWORD:
+  {{- include "asr.env.secret" (list .existingSecret .passwordKey) | nindent 2 }}
+{{- end }}
+{{- else }}
 ASR_REDIS_URL:
-  {{- include "asr.env.secret" (list (include "asr.redis.secret" .) .Values.redis.external.urlKey) | nindent 2 }}
-{{- if .Values.redis.external.caKey }}
+  {{- include "asr.env.secret" (list .existingSecret .urlKey) | nindent 2 }}
+{{- end }}
+{{- if .caKey }}
 REDIS_CA_FILE: /etc/asr-redis/ca.crt
 {{- end }}
+{{- if .certKey }}
+REDIS_CERT_FILE: /etc/asr-redis/tls.crt
+REDIS_KEY_FILE: /etc/asr-redis/tls.key
 {{- end }}
+{{- end -}}
+
+{{/* Files of a Secret for TLS with Redis; empty where there are none. */}}
+{{- define "asr.redis.files" -}}
+{{- if not .Values.redis.enabled -}}
+{{- $external := .Values.redis.external -}}
+{{- range $path, $key := dict "ca.crt" $external.caKey "tls.crt" $external.certKey "tls.key" $external.keyKey -}}
+{{- with $key }}
+- key: {{ . }}
+  path: {{ $path }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Authorities in place of an image's: OpenSSL (urllib, httpx, redis-py), requests, and the store
+     have a setting each. */}}
+{{- define "asr.env.authorities" -}}
+{{- if or .Values.caBundle.configMap .Values.caBundle.secret -}}
+SSL_CERT_FILE: /etc/asr-authorities/ca.crt
+REQUESTS_CA_BUNDLE: /etc/asr-authorities/ca.crt
+AWS_CA_BUNDLE: /etc/asr-authorities/ca.crt
+{{- end -}}
 {{- end -}}
 
 {{- define "asr.env.store" -}}

@@ -54,3 +54,34 @@ labels:
   {{- include "asr.labels" $who | nindent 2 }}
 {{- include "asr.annotations" $who }}
 {{- end -}}
+
+{{/* Which families of addresses a Service has; without values, what the cluster chooses. */}}
+{{- define "asr.service.families" -}}
+{{- with .Values.ipFamilyPolicy -}}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .Values.ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* How many pods of a part may be away for a drain. Takes root, part, "budget", and at will pool
+     and name. */}}
+{{- define "asr.disruptionBudget" -}}
+{{- if .budget.enabled }}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "asr.metadata" . | nindent 2 }}
+spec:
+  {{- if kindIs "invalid" .budget.minAvailable }}
+  maxUnavailable: {{ .budget.maxUnavailable }}
+  {{- else }}
+  minAvailable: {{ .budget.minAvailable }}
+  {{- end }}
+  selector:
+    matchLabels:
+      {{- include "asr.selector" . | nindent 6 }}
+{{- end }}
+{{- end -}}

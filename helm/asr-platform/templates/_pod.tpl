@@ -11,7 +11,7 @@
 {{- end -}}
 
 {{/* What every pod of this chart has. Takes root, part, "values" of the part, and at will: pool;
-     "account" of another part; "store" and "redis" as for its containers; "volumes"; "tmp", the size
+     "account" of another part; "program", "store" and "authorities" as for its containers; "volumes"; "tmp", the size
      of its temporary folder; "init", a container of the chart's own that runs first; "spread" true
      for pods that the chart spreads by itself; "user" {runAsUser, fsGroup} in place of all pods'.
      A token has the operator, and the job that makes its pools. */}}
@@ -110,12 +110,25 @@ volumes:
   secret:
     secretName: {{ .root.Values.store.existingSecret }}
 {{- end }}
-{{- if and .redis (not .root.Values.redis.enabled) .root.Values.redis.external.caKey }}
-- name: redis-ca
+{{- with and .program (include "asr.redis.files" .root) }}
+- name: redis-tls
   secret:
-    secretName: {{ .root.Values.redis.external.existingSecret }}
+    secretName: {{ $.root.Values.redis.external.tlsSecret | default $.root.Values.redis.external.existingSecret }}
     items:
-      - key: {{ .root.Values.redis.external.caKey }}
+      {{- . | nindent 6 }}
+{{- end }}
+{{- $bundle := .root.Values.caBundle }}
+{{- if and (or .program .authorities) (or $bundle.configMap $bundle.secret) }}
+- name: authorities
+  {{- if $bundle.configMap }}
+  configMap:
+    name: {{ $bundle.configMap }}
+  {{- else }}
+  secret:
+    secretName: {{ $bundle.secret }}
+  {{- end }}
+    items:
+      - key: {{ $bundle.key }}
         path: ca.crt
 {{- end }}
 {{- end -}}

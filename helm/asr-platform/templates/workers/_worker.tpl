@@ -35,9 +35,10 @@ HF_HOME: /models/huggingface
       "MODEL_URL" $archive.url
       "MODEL_SHA256" $archive.sha256
       "MODEL_FOLDER" (printf "/models/archives/%s" $archive.sha256) -}}
+{{- $env = mergeOverwrite $env (include "asr.env.authorities" .root | fromYaml) -}}
 {{- $mounts := list (dict "name" "models" "mountPath" "/models") -}}
 name: model
-{{ include "asr.container" (merge (dict "env" $env "layers" (list .root.Values.settings .settings.env) "envFrom" true "mounts" $mounts) .what) }}
+{{ include "asr.container" (merge (dict "env" $env "layers" (list .root.Values.settings .settings.env) "mounts" $mounts) .what) }}
 command: [python, -c]
 args:
   - |
