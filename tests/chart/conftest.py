@@ -22,6 +22,7 @@ _EXTERNAL_REDIS = ("redis.enabled=false", "redis.external.existingSecret=redis")
 _COMPANIONS = {
     "redis.enabled": _EXTERNAL_REDIS[1:],
     "crds.install": ("crds.assumeInstalled=true",),
+    "api.httpRoute.enabled": ("api.httpRoute.parentRefs[0].name=public",),
 }
 _ARCHIVE = "worker.model.archive.url=https://models.example/m.tar,worker.model.archive.sha256="
 _MORE_CASES: dict[str, tuple[str, ...]] = {

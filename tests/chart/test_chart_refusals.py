@@ -9,6 +9,7 @@ import pytest
 from chart.tools import Helm
 
 POOL = "pools[0].name=default"
+EXTERNAL = "redis.enabled=false,redis.external.existingSecret"
 # What is set, and what the message must name.
 WRONG = {
     "an unknown value": ("replicaz=1", "replicaz"),
@@ -43,6 +44,8 @@ WRONG = {
     "a label that is no text": ("api.podLabels.a.b=1", "podLabels"),
     "a lease of a second": ("operator.leaseSeconds=1", "leaseSeconds"),
     "a setting that is neither a value nor from somewhere": ("settings.HF_TOKEN.value=x", "value"),
+    "an unknown family of addresses": ("ipFamilies={IPv5}", "ipFamilies"),
+    "a Redis URL as a host": ("redis.external.host=redis://x", "host"),
     "a volume without a name": ("workloads.extraVolumes[0].emptyDir.medium=Memory", "name"),
     "an unknown value of a pool": (f"{POOL},pools[0].replicaz=1", "replicaz"),
     "an unknown value of all workloads": ("workloads.image=x", "image"),
@@ -82,7 +85,7 @@ CONFLICTS = {
     "a URL without a bucket": ("store.url=s3://b/p", "store.url is for buckets"),
     "a store that one node alone can mount": (
         "store.pvc.accessModes[0]=ReadWriteOnce", "must have ReadWriteMany"),
-    "no Redis at all": ("redis.enabled=false", "needs redis.external.existingSecret"),
+    "no Redis at all": ("redis.enabled=false", "needs redis.external.host, or"),
     "two Redis": ("redis.external.existingSecret=mine", "exclude each other"),
     "an exporter without its Redis": (
         "redis.enabled=false,redis.external.existingSecret=x,redis.exporter.enabled=true",
@@ -106,6 +109,21 @@ CONFLICTS = {
         "ports.operatorHealth=9102", "ports.operatorHealth are both 9102"),
     "a sidecar with the name of a container of the chart": (
         "workloads.sidecars[0].name=worker", "a container of yours is called worker"),
+    "two Redis by host": ("redis.external.host=mine", "exclude each other"),
+    "a certificate without its key": (
+        f"{EXTERNAL}=x,redis.external.certKey=c", "certKey and redis.external.keyKey go together"),
+    "an authority without TLS": (
+        f"{EXTERNAL}=x,redis.external.host=h,redis.external.caKey=c", "redis.external.tls=true"),
+    "certificates without a Secret": (
+        "redis.enabled=false,redis.external.host=h,redis.external.tls=true,redis.external.caKey=c",
+        "redis.external.tlsSecret, which is unset"),
+    "authorities from two places": (
+        "caBundle.secret=a,caBundle.configMap=b", "exclude each other"),
+    "a route without a gateway": ("api.httpRoute.enabled=true", "needs api.httpRoute.parentRefs"),
+    "a load balancer's class of another Service": (
+        "api.service.loadBalancerClass=x", "needs api.service.type=LoadBalancer, not ClusterIP"),
+    "two families for a single stack": (
+        "ipFamilies={IPv4,IPv6}", "two ipFamilies need ipFamilyPolicy"),
     "a release that is not enabled": ("enabled=false", "as its condition"),
 }  # fmt: skip
 

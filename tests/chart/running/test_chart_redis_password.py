@@ -15,7 +15,7 @@ from cluster_lab.programs import free_port
 
 PASSWORDS = {
     "backslashes": r"a\b\\c\x41\n",
-    "quotes": "it's \"quoted\" `id` $HOME $(id)",
+    "quotes": 'it\'s "quoted" `id` $HOME $(id)',
     "spaces and signs": " # a b\t; & | < > * ",
     "a line break at its end": "from-a-file\n",
     "other letters": "пароль-密码",
