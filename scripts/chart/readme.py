@@ -36,8 +36,8 @@ a schema, and values that contradict each other are refused with a reason.
   same values: maps are merged, lists added to each other, other values replaced.
 - `settings`, and `env` of a part, are environment variables: `NAME: value`, or
   `NAME: {{valueFrom: …}}`. The nearest place wins, also over what the chart sets by itself; a few
-  names, such as `ASR_POOL` or `REDIS_HOST`, are the chart's alone, and refused with the value to set
-  instead.
+  names, such as `ASR_POOL` or `REDIS_HOST`, are the chart's alone, and refused with the value that
+  is to be set.
 
 ## Values
 

@@ -1,5 +1,6 @@
-"""With `caBundle` every library that a program uses trusts what the bundle holds: shown by each, in a
-process with the rendered environment, against a server whose certificate nobody else signed.
+"""With `caBundle` every library that a program uses trusts what the bundle holds.
+
+Each is run with the rendered environment, against a server whose certificate nobody else signed.
 """
 
 from __future__ import annotations
