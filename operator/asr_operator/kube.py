@@ -42,6 +42,8 @@ def load_configuration() -> Configuration:
     configuration = Configuration()
     try:
         kube_config.load_incluster_config(client_configuration=configuration)
+        # A proxy of the environment leads out of the cluster; kopf's own client has none either.
+        configuration.proxy = None
     except kube_config.ConfigException:
         try:
             kube_config.load_kube_config(client_configuration=configuration)

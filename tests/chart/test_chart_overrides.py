@@ -156,6 +156,7 @@ def test_a_setting_that_the_chart_must_write_is_refused_with_the_value_to_set(
     written = names_written_by(rendered_with(render, tmp_path, EVERYTHING))
     written |= names_written_by(rendered_with(render, tmp_path, everything, external))
     never = {"ASR_API_HOST", "REDIS_URL", "ASR_WORKER_NAME", "ASR_OPERATOR_NAME"}
+    never |= {"REDIS_TLS", "REDIS_SENTINELS"}
     never |= {"REDIS_DB", "REDIS_USERNAME", "REDIS_CERT_FILE", "REDIS_KEY_FILE"}
     assert listed.keys() - never <= written
     for place in ("settings", "store.env", "api.env", "worker.env", "retention.env", "tests.env"):

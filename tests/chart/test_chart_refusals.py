@@ -26,6 +26,7 @@ WRONG = {
     "root as the user": ("security.runAsUser=0", "runAsUser"),
     "a digest that is none": ("images.api.digest=abc", "digest"),
     "an empty image": ("images.api.repository=", "repository"),
+    "a suffix of an image that has none": ("images.api.cpuSuffix=-cpu", "cpuSuffix"),
     "an unknown pull policy": ("images.api.pullPolicy=Sometimes", "pullPolicy"),
     "a setting in small letters": ("settings.queue_cap=5", "queue_cap"),
     "a pool without a name": ("pools[0].replicas=1", "name"),

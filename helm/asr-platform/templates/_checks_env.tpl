@@ -9,6 +9,8 @@ REDIS_PORT: ports.redis or redis.external.port
 REDIS_DB: redis.external.db
 REDIS_USERNAME: redis.external.username
 REDIS_PASSWORD: redis.auth.existingSecret or redis.external.existingSecret
+REDIS_TLS: redis.external.tls
+REDIS_SENTINELS: a URL redis+sentinel://… in redis.external.existingSecret
 REDIS_CA_FILE: redis.external.caKey
 REDIS_CERT_FILE: redis.external.certKey
 REDIS_KEY_FILE: redis.external.keyKey
