@@ -16,18 +16,29 @@ from redis.retry import Retry
 
 from asr_core.errors import QueueUnavailable, SchemaMismatch
 from asr_core.keys import Keys
-from asr_core.listening import url_host
+from asr_core.queue.following import (
+    FollowingPool,
+    NotTheMaster,
+    SyncFollowingPool,
+    connection_class,
+    error_code,
+)
+from asr_core.queue.masters import master_of, sync_master_of
 from asr_core.queue.scripts import NAMES, script_text
+from asr_core.redis_address import RedisAddress, redis_address
 from asr_core.settings import RedisSettings
 
 SCHEMA_VERSION = 1
-_CONNECTIONS = 64
 _AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
-_REFUSALS = (redis.exceptions.ReadOnlyError, redis.exceptions.OutOfMemoryError)
-_REFUSAL_PREFIXES = (
-    "OOM", "MISCONF", "LOADING", "READONLY", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN",
-    "NOAUTH", "NOPERM", "WRONGPASS", "BUSY ", "UNKILLABLE",
-)  # fmt: skip
+_REFUSALS = frozenset(
+    {"OOM", "MISCONF", "NOAUTH", "NOPERM", "WRONGPASS", "BUSY", "UNKILLABLE", "CROSSSLOT"}
+)
+_WORDS = {
+    "No connection available.": "all connections of this process are in use for longer than "
+    "REDIS_TIMEOUT_SECONDS: raise REDIS_MAX_CONNECTIONS",
+    "max number of clients reached": "it has no connection left: raise its maxclients, or lower "
+    "REDIS_MAX_CONNECTIONS",
+}
 
 
 @contextmanager
@@ -40,10 +51,13 @@ def redis_errors() -> Iterator[None]:
     asked = _cancellations()
     try:
         yield
+    except NotTheMaster as error:
+        raise QueueUnavailable(f"Redis refuses: {error}") from error
     except _AWAY as error:
-        raise QueueUnavailable(f"Redis is not available: {error}") from error
+        why = _WORDS.get(str(error), str(error))
+        raise QueueUnavailable(f"Redis is not available: {why}") from error
     except redis.exceptions.ResponseError as error:
-        if isinstance(error, _REFUSALS) or str(error).startswith(_REFUSAL_PREFIXES):
+        if error_code(error) in _REFUSALS or str(error).startswith("unknown command"):
             raise QueueUnavailable(f"Redis refuses: {error}") from error
         raise
     finally:
@@ -60,12 +74,7 @@ def _cancellations() -> int:
     return task.cancelling() if task else 0
 
 
-def redis_url(settings: RedisSettings) -> str:
-    """`ASR_REDIS_URL`, or one made of host, port and db; credentials are passed apart."""
-    return settings.url or f"redis://{url_host(settings.host)}:{settings.port}/{settings.db}"
-
-
-def client_options(settings: RedisSettings) -> dict[str, Any]:
+def client_options(settings: RedisSettings, address: RedisAddress) -> dict[str, Any]:
     """Options for redis-py that hold for every client of ours."""
     options: dict[str, Any] = {
         "decode_responses": True,
@@ -73,47 +82,68 @@ def client_options(settings: RedisSettings) -> dict[str, Any]:
         "socket_connect_timeout": settings.timeout_seconds,
         "socket_keepalive": True,
         "health_check_interval": 10,
+        "username": address.username or None,
+        "password": address.password or None,
+        "db": address.db,
     }
-    if settings.username:
-        options["username"] = settings.username
-    if settings.password:
-        options["password"] = settings.password
     if settings.ca_file:
         options["ssl_ca_certs"] = str(settings.ca_file)
     if settings.cert_file:
         options["ssl_certfile"] = str(settings.cert_file)
     if settings.key_file:
         options["ssl_keyfile"] = str(settings.key_file)
-    return options
+    named = {n: v for n, v in address.options.items() if n not in ("max_connections", "timeout")}
+    return {**options, **named}
+
+
+def _asking_options(address: RedisAddress, options: dict[str, Any]) -> dict[str, Any]:
+    """For a client that asks Sentinels or nodes of a Cluster, once and without retries."""
+    return {**options, "health_check_interval": 0, "max_connections": 4, "ssl": address.tls}
+
+
+def _place(address: RedisAddress) -> dict[str, Any]:
+    """Of a single server; otherwise the connection finds it."""
+    if address.path:
+        return {"path": address.path}
+    host, port = address.nodes[0]
+    return {"host": host, "port": port}
 
 
 class RedisConnection:
-    """An asyncio client with this platform's scripts.
+    """An asyncio client with this platform's scripts, of a server, of what Sentinels watch, or of a
+    Cluster.
 
     `retries` is 0 where a lost reply matters (a worker's claims); the API's calls are idempotent on
     the task id and may be repeated.
     """
 
     def __init__(self, settings: RedisSettings, *, retries: int = 0) -> None:
-        backoff = ExponentialBackoff(cap=0.5, base=0.05) if retries else NoBackoff()
         self.keys = Keys(settings.key_prefix)
-        # Any: redis-py's own types are unions of bytes, str and awaitables, whatever is decoded.
-        self.client: Any = redis.asyncio.Redis.from_pool(
-            # Whoever finds all connections in use waits; the default pool refuses the 101st.
-            redis.asyncio.BlockingConnectionPool.from_url(
-                redis_url(settings),
-                max_connections=_CONNECTIONS,
-                timeout=settings.timeout_seconds,
-                retry=AsyncRetry(backoff, retries),
-                **client_options(settings),
-            )
-        )
-        self.pubsub_client: redis.asyncio.Redis = redis.asyncio.Redis.from_url(
-            redis_url(settings),
+        address = redis_address(settings)
+        options = client_options(settings, address)
+        self._master = master_of(address, self.keys.schema, _asking_options(address, options))
+        shared = {
+            **(_place(address) if self._master is None else {}),
+            "connection_class": connection_class(
+                unix=bool(address.path), tls=address.tls, sync=False
+            ),
+            "master": self._master,
+            "max_connections": address.options.get("max_connections", settings.max_connections),
+            "timeout": address.options.get("timeout", settings.timeout_seconds),
+        }
+        backoff = ExponentialBackoff(cap=0.5, base=0.05) if retries else NoBackoff()
+        listeners = FollowingPool(
+            **shared,
             retry=AsyncRetry(NoBackoff(), 0),
             # A health check would read beside the reader; listeners look after their connection.
-            **{**client_options(settings), "socket_timeout": None, "health_check_interval": 0},
+            **{**options, "socket_timeout": None, "health_check_interval": 0},
         )
+        pool = FollowingPool(
+            **shared, retry=AsyncRetry(backoff, retries), on_leave=listeners.cut, **options
+        )
+        # Any: redis-py's own types are unions of bytes, str and awaitables, whatever is decoded.
+        self.client: Any = redis.asyncio.Redis.from_pool(pool)
+        self.pubsub_client = redis.asyncio.Redis.from_pool(listeners)
         self._scripts = {
             name: self.client.register_script(script_text(name, self.keys)) for name in NAMES
         }
@@ -157,6 +187,8 @@ class RedisConnection:
     async def close(self) -> None:
         await self.client.aclose()
         await self.pubsub_client.aclose()
+        if self._master is not None:
+            await self._master.close()
 
 
 def _require_neighbour(version: int) -> None:
@@ -169,6 +201,15 @@ def _require_neighbour(version: int) -> None:
 
 def sync_client(settings: RedisSettings) -> redis.Redis:
     """A blocking client without retries, for a thread of its own."""
-    return redis.Redis.from_url(
-        redis_url(settings), retry=Retry(NoBackoff(), 0), **client_options(settings)
+    address = redis_address(settings)
+    options = client_options(settings, address)
+    asking = _asking_options(address, options)
+    master = sync_master_of(address, Keys(settings.key_prefix).schema, asking)
+    pool = SyncFollowingPool(
+        **(_place(address) if master is None else {}),
+        connection_class=connection_class(unix=bool(address.path), tls=address.tls, sync=True),
+        master=master,
+        retry=Retry(NoBackoff(), 0),
+        **options,
     )
+    return redis.Redis.from_pool(pool)

@@ -1,0 +1,237 @@
+"""Who takes writes now: the master that Sentinels name, or the owner of the keys' slot in a
+Cluster.
+
+With one slot a Cluster is one master at a time, so a client that follows the slot serves it; this
+needs no more of redis-py than a client that asks. (`RedisCluster` of 8.1 sends ASKING and the
+command on two connections of its pool, and fails on a node that it has not met.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import redis
+import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.retry import Retry
+
+from asr_core.redis_address import Node, RedisAddress, Topology
+
+_KNOWN_SECONDS = 1.0
+_FAILURES = (redis.exceptions.RedisError, OSError)
+
+
+class Master(Protocol):
+    """Where to connect. `moved` says that the last answer is out of date, and the new one if known.
+
+    `find` raises redis-py's ConnectionError while nobody can say.
+    """
+
+    async def find(self) -> Node: ...
+    def moved(self, to: Node | None = None) -> None: ...
+    async def close(self) -> None: ...
+
+
+class SyncMaster(Protocol):
+    """The same for a thread of its own."""
+
+    def find(self) -> Node: ...
+    def moved(self, to: Node | None = None) -> None: ...
+    def close(self) -> None: ...
+
+
+class SentinelMaster:
+    """Asks the Sentinels at each connect, as their documentation wants it.
+
+    https://redis.io/docs/latest/develop/reference/sentinel-clients/
+    """
+
+    def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
+        self._address = address
+        self._sentinel: Any = redis.asyncio.sentinel.Sentinel(
+            address.nodes,
+            sentinel_kwargs={**_sentinel_options(address, options), "retry": _once()},
+        )
+
+    async def find(self) -> Node:
+        try:
+            host, port = await self._sentinel.discover_master(self._address.master)
+        except redis.asyncio.sentinel.MasterNotFoundError as error:
+            raise _no_master(self._address, error) from None
+        return str(host), int(port)
+
+    def moved(self, to: Node | None = None) -> None:
+        """Nothing is kept."""
+
+    async def close(self) -> None:
+        await self._sentinel.aclose()
+
+
+class SyncSentinelMaster:
+    """As `SentinelMaster`."""
+
+    def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
+        self._address = address
+        self._sentinel: Any = redis.sentinel.Sentinel(
+            address.nodes,
+            sentinel_kwargs={**_sentinel_options(address, options), "retry": _sync_once()},
+        )
+
+    def find(self) -> Node:
+        try:
+            host, port = self._sentinel.discover_master(self._address.master)
+        except redis.sentinel.MasterNotFoundError as error:
+            raise _no_master(self._address, error) from None
+        return str(host), int(port)
+
+    def moved(self, to: Node | None = None) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        self._sentinel.close()
+
+
+class _Slot:
+    """What is known of a Cluster: its nodes, the seeds among them, and the owner of one slot."""
+
+    def __init__(self, address: RedisAddress, key: str, options: dict[str, Any]) -> None:
+        self._address = address
+        self._options = options
+        self._slot = key_slot(key.encode())
+        self._owner: Node | None = None
+        self._learned_at = 0.0
+        self._nodes: list[Node] = []
+
+    def moved(self, to: Node | None = None) -> None:
+        self._owner, self._learned_at = to, time.monotonic()
+
+    def _known(self) -> Node | None:
+        """For a moment, as connections are made in bursts: an owner that hangs says nothing."""
+        return self._owner if time.monotonic() - self._learned_at < _KNOWN_SECONDS else None
+
+    def _to_ask(self) -> Iterator[Node]:
+        """The seeds come last: their names hold when all addresses have changed."""
+        yield from dict.fromkeys((*self._nodes, *self._address.nodes))
+
+    def _learn(self, asked: Node, ranges: Sequence[Any]) -> Node | None:
+        """From a reply to CLUSTER SLOTS. A node that was asked is the last to be asked again."""
+        owner, nodes = None, []
+        for first, last, *servers in ranges:
+            # A node that does not know its own address leaves it empty.
+            found = [(server[0] or asked[0], int(server[1])) for server in servers]
+            nodes += found
+            if int(first) <= self._slot <= int(last) and found:
+                owner = found[0]
+        self._nodes = [node for node in dict.fromkeys(nodes) if node != asked] + [asked]
+        self.moved(owner)
+        return owner
+
+    def _nobody(self, problems: list[str]) -> redis.exceptions.ConnectionError:
+        return redis.exceptions.ConnectionError(
+            f"no node of the Redis Cluster names the owner of slot {self._slot}, where the keys "
+            f"lie: {'; '.join(problems)}"
+        )
+
+
+class SlotOwner(_Slot):
+    """Asks one node after another with CLUSTER SLOTS."""
+
+    _one_asks = functools.cached_property(lambda _: asyncio.Lock())
+
+    async def find(self) -> Node:
+        async with self._one_asks:
+            return self._known() or await self._ask()
+
+    async def _ask(self) -> Node:
+        problems = []
+        for host, port in self._to_ask():
+            client: Any = redis.asyncio.Redis(host=host, port=port, retry=_once(), **self._options)
+            try:
+                ranges = await client.execute_command("CLUSTER", "SLOTS")
+                if owner := self._learn((host, port), ranges):
+                    return owner
+                problems.append(f"{host}:{port} says that nobody serves it")
+            except _FAILURES as error:
+                problems.append(f"{host}:{port}: {error}")
+            finally:
+                await client.aclose()
+        raise self._nobody(problems)
+
+    async def close(self) -> None:
+        """No connection is kept."""
+
+
+class SyncSlotOwner(_Slot):
+    """As `SlotOwner`."""
+
+    def find(self) -> Node:
+        if owner := self._known():
+            return owner
+        problems = []
+        for host, port in self._to_ask():
+            client: Any = redis.Redis(host=host, port=port, retry=_sync_once(), **self._options)
+            try:
+                ranges = client.execute_command("CLUSTER", "SLOTS")
+                if owner := self._learn((host, port), ranges):
+                    return owner
+                problems.append(f"{host}:{port} says that nobody serves it")
+            except _FAILURES as error:
+                problems.append(f"{host}:{port}: {error}")
+            finally:
+                client.close()
+        raise self._nobody(problems)
+
+    def close(self) -> None:
+        """No connection is kept."""
+
+
+def master_of(address: RedisAddress, key: str, options: dict[str, Any]) -> Master | None:
+    """None for a single server: its name is resolved at each connect."""
+    if address.topology is Topology.SENTINEL:
+        return SentinelMaster(address, options)
+    return SlotOwner(address, key, options) if address.topology is Topology.CLUSTER else None
+
+
+def sync_master_of(address: RedisAddress, key: str, options: dict[str, Any]) -> SyncMaster | None:
+    """As `master_of`."""
+    if address.topology is Topology.SENTINEL:
+        return SyncSentinelMaster(address, options)
+    return SyncSlotOwner(address, key, options) if address.topology is Topology.CLUSTER else None
+
+
+def _once() -> AsyncRetry:
+    return AsyncRetry(NoBackoff(), 0)
+
+
+def _sync_once() -> Retry:
+    return Retry(NoBackoff(), 0)
+
+
+def _sentinel_options(address: RedisAddress, options: dict[str, Any]) -> dict[str, Any]:
+    """Sentinels have users of their own, and no databases."""
+    own = {name: v for name, v in options.items() if name not in ("username", "password", "db")}
+    if address.sentinel_username:
+        own["username"] = address.sentinel_username
+    if address.sentinel_password:
+        own["password"] = address.sentinel_password
+    return own
+
+
+def _no_master(
+    address: RedisAddress, error: redis.exceptions.ConnectionError
+) -> redis.exceptions.ConnectionError:
+    """redis-py's own message shows its clients; what failed is in it as `network:TimeoutError`."""
+    kinds = sorted(set(re.findall(r"\w+:(\w*Error)\b", str(error))))
+    return redis.exceptions.ConnectionError(
+        f"the Sentinels {address.places()} name no master {address.master!r} that is up"
+        + (f" ({', '.join(kinds)})" if kinds else "")
+    )
