@@ -57,7 +57,7 @@ class SentinelMaster:
 
     def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
         self._address = address
-        self._sentinel: Any = redis.asyncio.sentinel.Sentinel(
+        self._sentinel: Any = redis.asyncio.sentinel.Sentinel(  # type: ignore[no-untyped-call]
             address.nodes,
             sentinel_kwargs={**_sentinel_options(address, options), "retry": _once()},
         )
@@ -81,7 +81,7 @@ class SyncSentinelMaster:
 
     def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
         self._address = address
-        self._sentinel: Any = redis.sentinel.Sentinel(
+        self._sentinel: Any = redis.sentinel.Sentinel(  # type: ignore[no-untyped-call]
             address.nodes,
             sentinel_kwargs={**_sentinel_options(address, options), "retry": _sync_once()},
         )
