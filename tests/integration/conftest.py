@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -22,6 +23,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def server_program() -> str:
+    """Redis or Valkey: as `ASR_TEST_REDIS_SERVER` has it, else what is installed."""
+    wanted = os.environ.get("ASR_TEST_REDIS_SERVER", "")
+    program = shutil.which(wanted or "redis-server") or shutil.which("valkey-server")
+    assert program, "redis-server is not installed: `make test` installs it"
+    return program
+
+
 @dataclass
 class RedisServer:
     """A redis-server process with AOF in its own folder; it can be killed and started again."""
@@ -32,11 +41,9 @@ class RedisServer:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> RedisServer:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
-        assert program, "redis-server is not installed: `make test` installs it"
         self.process = subprocess.Popen(
             [
-                program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+                server_program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
                 "--save", "", "--appendonly", "yes", "--maxmemory-policy", "noeviction",
                 "--loglevel", "warning", "--logfile", str(self.folder / "redis.log"), *self.options,
             ]
@@ -94,3 +101,15 @@ def private_redis(tmp_path: Path) -> Iterator[Callable[..., RedisServer]]:
     yield make
     for server in servers:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_program() -> str:
+    """The server's program, for what starts it in other ways."""
+    return server_program()
+
+
+@pytest.fixture(name="free_port")
+def _free_port() -> Callable[[], int]:
+    """Gives a port that nobody listens on."""
+    return free_port

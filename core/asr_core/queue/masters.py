@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import re
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -65,9 +64,17 @@ class SentinelMaster:
     async def find(self) -> Node:
         try:
             host, port = await self._sentinel.discover_master(self._address.master)
-        except redis.asyncio.sentinel.MasterNotFoundError as error:
-            raise _no_master(self._address, error) from None
+        except redis.asyncio.sentinel.MasterNotFoundError:
+            raise _no_master(self._address, await self._problem()) from None
         return str(host), int(port)
+
+    async def _problem(self) -> str:
+        """What redis-py does not pass on: why the first Sentinel could not be asked, if so."""
+        try:
+            await self._sentinel.sentinels[0].ping()
+        except _FAILURES as error:
+            return str(error)
+        return ""
 
     def moved(self, to: Node | None = None) -> None:
         """Nothing is kept."""
@@ -89,9 +96,16 @@ class SyncSentinelMaster:
     def find(self) -> Node:
         try:
             host, port = self._sentinel.discover_master(self._address.master)
-        except redis.sentinel.MasterNotFoundError as error:
-            raise _no_master(self._address, error) from None
+        except redis.sentinel.MasterNotFoundError:
+            raise _no_master(self._address, self._problem()) from None
         return str(host), int(port)
+
+    def _problem(self) -> str:
+        try:
+            self._sentinel.sentinels[0].ping()
+        except _FAILURES as error:
+            return str(error)
+        return ""
 
     def moved(self, to: Node | None = None) -> None:
         """Nothing is kept."""
@@ -226,12 +240,8 @@ def _sentinel_options(address: RedisAddress, options: dict[str, Any]) -> dict[st
     return own
 
 
-def _no_master(
-    address: RedisAddress, error: redis.exceptions.ConnectionError
-) -> redis.exceptions.ConnectionError:
-    """redis-py's own message shows its clients; what failed is in it as `network:TimeoutError`."""
-    kinds = sorted(set(re.findall(r"\w+:(\w*Error)\b", str(error))))
+def _no_master(address: RedisAddress, problem: str) -> redis.exceptions.ConnectionError:
     return redis.exceptions.ConnectionError(
         f"the Sentinels {address.places()} name no master {address.master!r} that is up"
-        + (f" ({', '.join(kinds)})" if kinds else "")
+        + (f": {problem}" if problem else "")
     )
