@@ -47,7 +47,10 @@ class _Group(TyperGroup):
         except ValidationError as error:
             for problem in error.errors():
                 place = ".".join(str(part) for part in problem["loc"])
-                typer.secho(f"asr: setting {place}: {problem['msg']}", err=True, fg="red")
+                what = problem["msg"].removeprefix("Value error, ")
+                # What is wrong with several settings together names them itself.
+                told = f"setting {place}: {what}" if place else what
+                typer.secho(f"asr: {told}", err=True, fg="red")
         raise typer.Exit(1)
 
 

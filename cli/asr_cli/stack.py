@@ -16,7 +16,7 @@ GRACE_SECONDS = 5.0
 RETENTION_SECONDS = 60.0
 _API_GRACE_SECONDS = 3
 _STOP_MARGIN_SECONDS = 10.0
-_OF_ANOTHER_REDIS = ("REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
+_FILES_OF_ANOTHER_REDIS = ("REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,9 @@ class StackPlan:
     @property
     def redis_settings(self) -> RedisSettings:
         """The private Redis, whatever other one the environment names."""
+        plain = {"username": "", "password": "", "tls": False, "cluster": False}
         return RedisSettings(
-            url=self.redis_url,
-            username="",
-            password="",
-            ca_file=None,
-            cert_file=None,
-            key_file=None,
+            url=self.redis_url, ca_file=None, cert_file=None, key_file=None, **plain
         )
 
     @property
@@ -134,12 +130,14 @@ class StackPlan:
             "ASR_STORE_URL": (self.data / "store").as_uri(),
             "REDIS_USERNAME": "",
             "REDIS_PASSWORD": "",
+            **dict.fromkeys(_FILES_OF_ANOTHER_REDIS, ""),
+            "REDIS_TLS": "false",
+            "REDIS_CLUSTER": "false",
         }
-        inherited = {k: v for k, v in self.environment.items() if k not in _OF_ANOTHER_REDIS}
         return Program(
             name=name,
             arguments=arguments,
-            environment={**inherited, **shared, "PYTHONUNBUFFERED": "1", **own},
+            environment={**self.environment, **shared, "PYTHONUNBUFFERED": "1", **own},
             log_file=self.log_folder / f"{name}.log",
             stop_seconds=stop_seconds,
             essential=essential,

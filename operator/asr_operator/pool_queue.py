@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from asr_core.errors import AsrError, ClusterUnavailable
 from asr_core.logs import get_logger
 from asr_core.queue import BacklogReader, RedisConnection, WorkerRecord
@@ -143,11 +145,8 @@ class PoolQueue:
         authority = ""
         if ref.ca_secret_ref is not None:
             authority = await self._cluster.secret_text(self._namespace, ref.ca_secret_ref)
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ClusterUnavailable(
-                f"Secret {ref.url_secret_ref.name!r}, key {ref.url_secret_ref.key!r}: "
-                "a Redis URL begins with redis:// or rediss://"
-            )
+        if not url:
+            raise ClusterUnavailable(_refused(ref, "the Redis URL is empty"))
         return url, authority, ref.key_prefix
 
     def _redis_settings(
@@ -160,14 +159,22 @@ class PoolQueue:
             ca_file = Path(self._files.name) / f"ca-{time.monotonic_ns()}.crt"
             ca_file.write_text(authority)
         # Every field: nothing of the operator's own environment belongs to another pool's Redis.
-        return RedisSettings(
-            _env_file=None,
-            url=url,
-            username="",
-            password="",
-            ca_file=ca_file,
-            cert_file=None,
-            key_file=None,
-            key_prefix=key_prefix,
-            timeout_seconds=self._settings.timeout_seconds,
-        )
+        own = {name: field.default for name, field in RedisSettings.model_fields.items()}
+        given = {
+            "url": url,
+            "ca_file": ca_file,
+            "key_prefix": key_prefix,
+            "timeout_seconds": self._settings.timeout_seconds,
+            "max_connections": self._settings.max_connections,
+        }
+        try:
+            return RedisSettings(_env_file=None, **{**own, **given})
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ClusterUnavailable(_refused(ref, reason)) from None
+
+
+def _refused(ref: RedisRef, reason: str) -> str:
+    """What is wrong with what the pool's Secret says."""
+    assert ref.url_secret_ref is not None
+    return f"Secret {ref.url_secret_ref.name!r}, key {ref.url_secret_ref.key!r}: {reason}"

@@ -28,7 +28,8 @@ class RedisProgram:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> RedisProgram:
-        program = shutil.which("redis-server") or shutil.which("valkey-server")
+        wanted = os.environ.get("ASR_TEST_REDIS_SERVER", "redis-server")
+        program = shutil.which(wanted) or shutil.which("valkey-server")
         assert program, "redis-server is not installed: `make test` installs it"
         self.port = self.port or free_port()
         self.process = subprocess.Popen(

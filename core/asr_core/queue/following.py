@@ -175,23 +175,23 @@ class FollowingPool(redis.asyncio.BlockingConnectionPool):
         await self._close(len(self._available_connections))
 
     async def release(self, connection: Any) -> None:
-        """As redis-py's."""
+        """As redis-py's. One that could not connect is not kept: others stand that can be used."""
         if connection.era != self.era:
             await connection.disconnect(nowait=True)
         connection.idle_since = time.monotonic()
         await super().release(connection)
+        free: list[Any] = self._available_connections
+        if not connection.is_connected and connection in free:
+            free.remove(connection)
         # The last one released is the first one used: the idle ones stand in front.
         since = connection.idle_since - IDLE_SECONDS
-        await self._close(sum(each.idle_since < since for each in self._free()))
+        await self._close(sum(each.idle_since < since for each in free))
 
     def cut(self) -> None:
         """Breaks what is in use: whoever reads from it sees a closed connection."""
         for connection in self._in_use_connections:
             if writer := getattr(connection, "_writer", None):
                 writer.transport.abort()
-
-    def _free(self) -> list[Any]:
-        return self._available_connections
 
     async def _close(self, count: int) -> None:
         gone, self._available_connections[:count] = self._available_connections[:count], []

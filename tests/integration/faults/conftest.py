@@ -74,8 +74,8 @@ class RedisAt:
         self.folder.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
             [
-                "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
-                "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
+                os.environ.get("ASR_TEST_REDIS_SERVER", "redis-server"),
+                "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
                 "--maxmemory-policy", "noeviction", "--loglevel", "notice",
                 "--logfile", str(self.folder / "redis.log"), *self.options,
             ],

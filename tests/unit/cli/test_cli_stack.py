@@ -3,8 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from asr_cli.redis_server import ServerProgram
 from asr_cli.stack import StackPlan, threads_per_worker
+from asr_core.redis_address import redis_address
 
 PLAN = StackPlan(
     data=Path("/somewhere/my data"),
@@ -16,8 +19,11 @@ PLAN = StackPlan(
     grace_seconds=5.0,
     metrics_port=9100,
     model="iic/SenseVoiceSmall",
-    environment={"PATH": "/bin", "REDIS_HOST": "elsewhere", "REDIS_CA_FILE": "/ca", "ASR_KEY": "1"},
-)
+    environment={
+        "PATH": "/bin", "REDIS_HOST": "elsewhere", "REDIS_CA_FILE": "/ca", "REDIS_TLS": "true",
+        "REDIS_CLUSTER": "true", "ASR_KEY": "1",
+    },
+)  # fmt: skip
 SERVER = ServerProgram("/bin/redis-server", "redis-server", (7, 0, 15))
 
 
@@ -26,7 +32,16 @@ def test_every_program_is_pointed_at_the_private_redis_and_store() -> None:
         assert program.environment["ASR_REDIS_URL"] == "redis://127.0.0.1:16379/0"
         assert program.environment["ASR_STORE_URL"] == "file:///somewhere/my%20data/store"
         assert program.environment["REDIS_PASSWORD"] == ""
-        assert "REDIS_CA_FILE" not in program.environment
+        assert program.environment["REDIS_CA_FILE"] == ""
+        assert program.environment["REDIS_TLS"] == program.environment["REDIS_CLUSTER"] == "false"
+
+
+def test_the_private_redis_is_served_whatever_the_environment_says_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {**PLAN.environment, "REDIS_SENTINELS": "a,b"}.items():
+        monkeypatch.setenv(name, value)
+    assert redis_address(PLAN.redis_settings).nodes == (("127.0.0.1", 16379),)
 
 
 def test_other_settings_of_the_environment_are_passed_on() -> None:

@@ -1,0 +1,98 @@
+"""How many connections a program keeps, and what it says when it gets no more."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from asr_core.errors import QueueUnavailable
+from asr_core.queue import RedisConnection, following
+from asr_core.settings import RedisSettings
+
+pytestmark = pytest.mark.asyncio
+
+
+def connected(queue: Any, name: str) -> int:
+    """Connections of the client that has this name."""
+    return sum(client["name"] == name for client in queue.raw.client_list())
+
+
+@pytest.fixture
+def named(queue: Any) -> Any:
+    """Makes connections whose clients have a name."""
+
+    def make(name: str, **settings: Any) -> RedisConnection:
+        url = f"redis://127.0.0.1:{queue.redis_settings.port}?client_name={name}"
+        return RedisConnection(RedisSettings(_env_file=None, url=url, **settings))
+
+    return make
+
+
+async def burst(connection: RedisConnection, calls: int = 20) -> None:
+    await asyncio.gather(*(connection.call("takes_work") for _ in range(calls)))
+
+
+async def test_a_process_keeps_to_its_most_and_whoever_comes_late_waits(
+    queue: Any, named: Any
+) -> None:
+    connection = named("few", REDIS_MAX_CONNECTIONS=3)
+    await burst(connection)
+    assert connected(queue, "few") == 3
+    await connection.close()
+
+
+async def test_what_was_open_at_the_peak_is_closed_when_nobody_uses_it(
+    queue: Any, named: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = named("peak")
+    await burst(connection)
+    assert connected(queue, "peak") > 10
+    await connection.call("takes_work")
+    assert connected(queue, "peak") > 10
+    monkeypatch.setattr(following, "IDLE_SECONDS", 0.05)
+    async with asyncio.timeout(20):
+        while connected(queue, "peak") > 1:
+            await connection.call("takes_work")
+    await burst(connection)  # it grows again
+    await connection.close()
+
+
+async def test_a_redis_without_a_free_connection_is_said_with_what_to_change(
+    private_redis: Any, queue_on: Any
+) -> None:
+    queue = await queue_on(private_redis().settings())
+    queue.raw.config_set("maxclients", 4)
+    with pytest.raises(QueueUnavailable, match="raise its maxclients, or lower REDIS_MAX_CONN"):
+        await burst(queue.connection)
+    assert await queue.connection.call("takes_work")
+    queue.raw.config_set("maxclients", 100)
+    await burst(queue.connection)
+
+
+async def test_a_process_without_a_free_connection_says_which_setting_bounds_it(
+    queue: Any, proxy: Any
+) -> None:
+    changes = {"port": proxy.port, "max_connections": 1, "timeout_seconds": 0.3}
+    connection = RedisConnection(queue.redis_settings.model_copy(update=changes))
+    await connection.call("takes_work")
+    proxy.swallowing = True
+    answers = await asyncio.gather(
+        *(connection.call("takes_work") for _ in range(6)), return_exceptions=True
+    )
+    assert {type(answer) for answer in answers} == {QueueUnavailable}
+    assert any("raise REDIS_MAX_CONNECTIONS" in str(answer) for answer in answers)
+    await connection.close()
+
+
+async def test_a_node_of_a_cluster_and_a_sentinel_behind_a_plain_url_say_what_to_write(
+    private_redis: Any,
+) -> None:
+    node = private_redis("--cluster-enabled", "yes")
+    with node.client() as raw:
+        raw.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 100)
+    connection = RedisConnection(node.settings())
+    with pytest.raises(QueueUnavailable, match=r"CLUSTERDOWN|redis\+cluster://"):
+        await connection.ready()
+    await connection.close()
