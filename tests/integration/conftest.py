@@ -45,7 +45,8 @@ class RedisServer:
             [
                 server_program(), "--port", str(self.port), "--bind", "127.0.0.1",
                 "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
-                "--maxmemory-policy", "noeviction", "--loglevel", "warning", "--logfile", str(self.folder / "redis.log"), *self.options,
+                "--maxmemory-policy", "noeviction", "--loglevel", "warning",
+                "--logfile", str(self.folder / "redis.log"), *self.options,
             ]
         )  # fmt: skip
         deadline = time.monotonic() + 20

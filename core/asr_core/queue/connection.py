@@ -57,8 +57,11 @@ def redis_errors() -> Iterator[None]:
         why = _WORDS.get(str(error), str(error))
         raise QueueUnavailable(f"Redis is not available: {why}") from error
     except redis.exceptions.ResponseError as error:
-        if error_code(error) in _REFUSALS or str(error).startswith("unknown command"):
+        if error_code(error) in _REFUSALS:
             raise QueueUnavailable(f"Redis refuses: {error}") from error
+        if str(error).startswith("unknown command"):
+            why = "a Sentinel? Then begin ASR_REDIS_URL with redis+sentinel://"
+            raise QueueUnavailable(f"Redis refuses: {error} ({why})") from error
         raise
     finally:
         if _cancellations() > asked:

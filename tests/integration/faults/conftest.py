@@ -75,7 +75,8 @@ class RedisAt:
         self.process = subprocess.Popen(
             [
                 os.environ.get("ASR_TEST_REDIS_SERVER", "redis-server"),
-                "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
+                "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+                "--save", "", "--appendonly", "yes",
                 "--maxmemory-policy", "noeviction", "--loglevel", "notice",
                 "--logfile", str(self.folder / "redis.log"), *self.options,
             ],

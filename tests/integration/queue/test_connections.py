@@ -64,8 +64,11 @@ async def test_a_redis_without_a_free_connection_is_said_with_what_to_change(
 ) -> None:
     queue = await queue_on(private_redis().settings())
     queue.raw.config_set("maxclients", 4)
-    with pytest.raises(QueueUnavailable, match="raise its maxclients, or lower REDIS_MAX_CONN"):
-        await burst(queue.connection)
+    calls = (queue.connection.call("takes_work") for _ in range(20))
+    refused = [r for r in await asyncio.gather(*calls, return_exceptions=True) if r != "1"]
+    assert {type(each) for each in refused} == {QueueUnavailable}
+    assert "raise its maxclients, or lower REDIS_MAX_CONNECTIONS" in str(refused[0])
+    # Those that stand go on to be used.
     assert await queue.connection.call("takes_work")
     queue.raw.config_set("maxclients", 100)
     await burst(queue.connection)
@@ -83,16 +86,4 @@ async def test_a_process_without_a_free_connection_says_which_setting_bounds_it(
     )
     assert {type(answer) for answer in answers} == {QueueUnavailable}
     assert any("raise REDIS_MAX_CONNECTIONS" in str(answer) for answer in answers)
-    await connection.close()
-
-
-async def test_a_node_of_a_cluster_and_a_sentinel_behind_a_plain_url_say_what_to_write(
-    private_redis: Any,
-) -> None:
-    node = private_redis("--cluster-enabled", "yes")
-    with node.client() as raw:
-        raw.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 100)
-    connection = RedisConnection(node.settings())
-    with pytest.raises(QueueUnavailable, match=r"CLUSTERDOWN|redis\+cluster://"):
-        await connection.ready()
     await connection.close()

@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 import uuid_utils
 
+from asr_core.errors import QueueUnavailable
 from asr_core.queue import Consumer, Finish, KeyRing, Outbox, Producer, RedisConnection, Tenants
 from asr_core.queue.fetching import Fetching
-from asr_core.settings import OperatorSettings, QueueSettings, TenantSettings
+from asr_core.settings import OperatorSettings, QueueSettings, RedisSettings, TenantSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, result_path
 from asr_operator.observation import Signal
 from asr_operator.pool_queue import PoolQueue
 from asr_operator.spec import PoolSpec
+
+SENTINEL_PASSWORD = "look"
 
 pytestmark = pytest.mark.asyncio
 
@@ -108,3 +111,23 @@ async def test_the_operator_says_what_is_wrong_with_a_secret_and_shows_no_passwo
     await pool.close()
     assert error.startswith("Secret 'redis', key 'url': ASR_KEY_PREFIX must be set")
     assert "secret@" not in error
+
+
+async def test_a_url_that_does_not_say_so_is_told_that_it_names_a_cluster_or_sentinels(
+    trio: Any, cluster: Any
+) -> None:
+    seed = next(node for node in cluster.masters if node is not cluster.owner)
+    for settings, says in (
+        ({"REDIS_PORT": seed.port, "REDIS_PASSWORD": seed.password}, r"redis\+cluster://"),
+        (
+            {"REDIS_PORT": trio.sentinels[0].port, "REDIS_PASSWORD": SENTINEL_PASSWORD},
+            r"redis\+sentinel://",
+        ),
+        ({"REDIS_SENTINELS": f"127.0.0.1:{seed.port}"}, "names? no master"),
+        ({"REDIS_CLUSTER": True, "REDIS_PORT": trio.servers[0].port}, "cluster support disabled"),
+    ):
+        given = {"ASR_KEY_PREFIX": cluster.settings().key_prefix, "REDIS_PASSWORD": seed.password}
+        connection = RedisConnection(RedisSettings(_env_file=None, **{**given, **settings}))
+        with pytest.raises(QueueUnavailable, match=says):
+            await connection.ready()
+        await connection.close()
