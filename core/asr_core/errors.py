@@ -24,6 +24,7 @@ AsrError
 ├── TransientTaskError           may pass: retried with backoff
 │   ├── DecoderCrashed
 │   └── EngineFailed
+├── InvalidSetting               a program's own setting: it does not start
 └── DependencyError              something we lean on is away: 503, with Retry-After
     ├── QueueUnavailable
     ├── SchemaMismatch
@@ -50,6 +51,12 @@ class AsrError(Exception):
         self.message = message
         self.param = param
         self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidSetting(AsrError, ValueError):
+    """A program's setting names what cannot be served; it ends with this line."""
+
+    code = "invalid_setting"
 
 
 class RequestError(AsrError):

@@ -1,7 +1,9 @@
-"""A real redis-server: one for all tests, flushed before each, or a private one."""
+"""A real redis-server: one for all tests, flushed before each, or a private one. Certificates."""
 
 from __future__ import annotations
 
+import datetime
+import ipaddress
 import os
 import shutil
 import socket
@@ -13,6 +15,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from asr_core.settings import RedisSettings
 
@@ -114,3 +119,58 @@ def redis_program() -> str:
 def _free_port() -> Callable[[], int]:
     """Gives a port that nobody listens on."""
     return free_port
+
+
+@dataclass
+class Certificates:
+    """An authority, and a certificate of it for 127.0.0.1, as files."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        authority = self._named("authority", authority_key).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
+        leaf = self._named("server", key).add_extension(
+            x509.SubjectAlternativeName(names), critical=False
+        )
+        for file, made in ((self.authority, authority), (self.certificate, leaf)):
+            signed = made.sign(authority_key, hashes.SHA256())
+            file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        self.key.write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
+
+    @staticmethod
+    def _named(name: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
+
+        def named(text: str) -> x509.Name:
+            return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
+
+        return x509.CertificateBuilder(
+            issuer_name=named("authority"), subject_name=named(name), public_key=key.public_key(),
+            serial_number=x509.random_serial_number(), not_valid_before=now - day,
+            not_valid_after=now + day,
+        )  # fmt: skip
+
+    @property
+    def authority(self) -> Path:
+        return self.folder / "ca.crt"
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "tls.crt"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "tls.key"
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    """For servers that speak TLS."""
+    folder = tmp_path / "certificates"
+    folder.mkdir()
+    return Certificates(folder)

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from asr_core.errors import InvalidSetting
 from asr_core.store.backend import (
     CHUNK_BYTES,
     Backend,
@@ -43,14 +44,14 @@ class Store:
     def open(cls, url: str) -> Store:
         """Open `file:///folder`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/…`.
 
-        Touches nothing yet, `ready` does. Raises ValueError for a URL that cannot be served.
+        Touches nothing yet, `ready` does. Raises InvalidSetting for what cannot be served.
         """
         parts = urlsplit(url)
         if parts.scheme == "file" and parts.netloc in {"", "localhost"} and len(parts.path) > 1:
             return cls(url, FolderStore(Path(unquote(parts.path))))
         if parts.scheme in BUCKET_SCHEMES and parts.hostname == parts.netloc:
             return cls(url, BucketStore(url))
-        raise ValueError(
+        raise InvalidSetting(
             f"store URL of scheme {parts.scheme!r} is not served: give file:///folder, "
             "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, "
             "and credentials in the environment"

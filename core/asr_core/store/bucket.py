@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
@@ -20,7 +21,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from asr_core.errors import StoreFull, StoreUnavailable
+from asr_core.errors import InvalidSetting, StoreFull, StoreUnavailable
 from asr_core.store.backend import CHUNK_BYTES, StoredObject, StoreObjectMissing, blocks
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ _RETRIES: RetryConfig = {
     },
 }
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(?:Other\(\s*OtherError\(\s*)?(\w+)")
+_CERTIFICATE_FAULTS = {
+    "UnknownIssuer": "is of an authority that is not trusted, name its file in AWS_CA_BUNDLE",
+    "CaUsedAsEndEntity": "is that of an authority, and must be one that an authority has issued",
+    "NotValidForName": "is for another host name",
+    "NotValidForNameContext": "is for another host name",
+    "Expired": "has expired",
+    "ExpiredContext": "has expired",
+}
 _FULL = re.compile(r"\b507\b|StorageFull|QuotaExceeded|InsufficientStorage")
 
 
@@ -51,12 +61,12 @@ class BucketStore:
     """Objects in the bucket and below the prefix that `url` names."""
 
     def __init__(self, url: str) -> None:
+        options = _client_options()
         try:
-            self._store: ObjectStore = from_url(
-                url, client_options=_client_options(), retry_config=_RETRIES
-            )
+            self._store: ObjectStore = from_url(url, client_options=options, retry_config=_RETRIES)
         except (BaseError, ValueError) as error:
-            raise ValueError(f"store {url!r} cannot be opened: {_first_line(error)}") from error
+            reason = _reason(error)
+            raise InvalidSetting(f"store {url!r} cannot be opened: {reason}") from error
         self._url = url
 
     async def put(self, path: str, chunks: AsyncIterable[bytes]) -> int:
@@ -145,12 +155,12 @@ class BucketStore:
             raise StoreUnavailable(f"store {self._url}, object {path!r}: no answer") from error
         except BaseError as error:
             if _FULL.search(str(error)):
-                why = f"store {self._url}, object {path!r}: {_first_line(error)}"
+                why = f"store {self._url}, object {path!r}: {_reason(error)}"
                 raise StoreFull(f"the store has no room left: {why}") from error
             raise self._unavailable(path, error) from error
 
     def _unavailable(self, path: str, error: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"store {self._url}, object {path!r}: {_first_line(error)}")
+        return StoreUnavailable(f"store {self._url}, object {path!r}: {_reason(error)}")
 
 
 class _Upload:
@@ -232,8 +242,20 @@ def _client_options() -> ClientConfig:
     if _is_true("AWS_ALLOW_HTTP") or _is_true("AZURE_ALLOW_HTTP") or _is_true("GOOGLE_ALLOW_HTTP"):
         options["allow_http"] = True
     if bundle := os.environ.get("AWS_CA_BUNDLE"):
-        options["root_certificate"] = Path(bundle).read_bytes()
+        options["root_certificate"] = _authorities(bundle)
     return options
+
+
+def _authorities(bundle: str) -> bytes:
+    """The file's PEM certificates. They are trusted beside the well-known ones."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+        return Path(bundle).read_bytes()
+    except ssl.SSLError:
+        reason = "holds no certificate in PEM form"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    raise InvalidSetting(f"AWS_CA_BUNDLE: {bundle} {reason}")
 
 
 def _is_true(variable: str) -> bool:
@@ -245,6 +267,15 @@ def _seconds_for(size: int) -> float:
     return _ANSWER_SECONDS + size / _SLOWEST_BYTES_PER_SECOND
 
 
-def _first_line(error: Exception) -> str:
-    """Keep obstore's first line, without a query string: it may carry a signature."""
-    return re.sub(r"\?\S*", "?…", str(error).split("\n", 1)[0])[:300]
+def _reason(error: Exception) -> str:
+    """Keep obstore's first line, without a query string: it may carry a signature.
+
+    What rustls has against a certificate stands only in the lines below it.
+    """
+    text = str(error)
+    first = re.sub(r"\?\S*", "?…", text.split("\n", 1)[0])[:300]
+    refused = _CERTIFICATE.search(text)
+    if refused is None:
+        return first
+    what = _CERTIFICATE_FAULTS.get(refused[1], f"is not accepted ({refused[1]})")
+    return f"the store's certificate {what}: {first}"

@@ -4,8 +4,6 @@ TLS with an authority of their own.
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +13,6 @@ from typing import Any
 
 import pytest
 import redis
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from redis.crc import key_slot
 
 from asr_core.settings import RedisSettings
@@ -44,52 +39,6 @@ def wait_for(what: Callable[[], Any]) -> Any:
 
 
 @dataclass
-class Certificates:
-    """An authority and a certificate for 127.0.0.1, as files."""
-
-    folder: Path
-
-    def __post_init__(self) -> None:
-        key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-        now = datetime.datetime.now(datetime.UTC)
-        day = datetime.timedelta(days=1)
-        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - day)
-            .not_valid_after(now + day)
-            .add_extension(x509.SubjectAlternativeName(names), critical=True)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        pem, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-        self.certificate.write_bytes(made.public_bytes(pem))
-        self.key.write_bytes(key.private_bytes(pem, private, serialization.NoEncryption()))
-
-    @property
-    def certificate(self) -> Path:
-        return self.folder / "tls.crt"
-
-    @property
-    def key(self) -> Path:
-        return self.folder / "tls.key"
-
-    def options(self) -> dict[str, str]:
-        """For redis-server."""
-        return {
-            "tls-cert-file": str(self.certificate),
-            "tls-key-file": str(self.key),
-            "tls-ca-cert-file": str(self.certificate),
-            "tls-auth-clients": "no",
-            "tls-replication": "yes",
-        }
-
-
-@dataclass
 class Node:
     """A redis-server in one of its modes, from a file of settings."""
 
@@ -99,7 +48,7 @@ class Node:
     lines: tuple[str, ...]
     password: str
     arguments: tuple[str, ...] = ()
-    certificates: Certificates | None = None
+    certificates: Any = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Node:
@@ -111,7 +60,12 @@ class Node:
             f'requirepass "{self.password}"', *self.lines,
         ]  # fmt: skip
         if self.certificates:
-            lines += [f"{name} {value}" for name, value in self.certificates.options().items()]
+            lines += [
+                f"tls-cert-file {self.certificates.certificate}",
+                f"tls-key-file {self.certificates.key}",
+                f"tls-ca-cert-file {self.certificates.authority}",
+                "tls-auth-clients no", "tls-replication yes",
+            ]  # fmt: skip
         file = self.folder / "redis.conf"
         file.write_text("\n".join(lines) + "\n")
         self.process = subprocess.Popen([self.program, str(file), *self.arguments])
@@ -121,7 +75,7 @@ class Node:
     def client(self) -> Any:
         tls: dict[str, Any] = {}
         if self.certificates:
-            tls = {"ssl": True, "ssl_ca_certs": str(self.certificates.certificate)}
+            tls = {"ssl": True, "ssl_ca_certs": str(self.certificates.authority)}
         return redis.Redis(
             "127.0.0.1", self.port, password=self.password, decode_responses=True, **tls
         )
@@ -158,7 +112,7 @@ class Farm:
         *lines: str,
         arguments: tuple[str, ...] = (),
         password: str = PASSWORD,
-        certificates: Certificates | None = None,
+        certificates: Any = None,
         port: int | None = None,
     ) -> Node:
         node = Node(
@@ -182,7 +136,7 @@ class Trio:
     """Three Sentinels that watch a master with one replica."""
 
     farm: Farm
-    certificates: Certificates | None = None
+    certificates: Any = None
     servers: list[Node] = field(default_factory=list)
     sentinels: list[Node] = field(default_factory=list)
     in_step = staticmethod(in_step)
@@ -237,7 +191,7 @@ class Trio:
         return f"{scheme}+sentinel://:{ENCODED}@{places}/main/0?{secret}"
 
     def environment(self) -> dict[str, str]:
-        ca = {"REDIS_CA_FILE": str(self.certificates.certificate)} if self.certificates else {}
+        ca = {"REDIS_CA_FILE": str(self.certificates.authority)} if self.certificates else {}
         return {"ASR_REDIS_URL": self.url, **ca}
 
     def settings(self) -> RedisSettings:
@@ -249,7 +203,7 @@ class Cluster:
     """Three masters; the one that holds the keys' slot has a replica."""
 
     farm: Farm
-    certificates: Certificates | None = None
+    certificates: Any = None
     masters: list[Node] = field(default_factory=list)
     slot: int = key_slot(f"{{{PREFIX}}}".encode())
     in_step = staticmethod(in_step)
@@ -306,7 +260,7 @@ class Cluster:
         return f"{scheme}+cluster://:{ENCODED}@127.0.0.1:{seed.port}"
 
     def environment(self) -> dict[str, str]:
-        ca = {"REDIS_CA_FILE": str(self.certificates.certificate)} if self.certificates else {}
+        ca = {"REDIS_CA_FILE": str(self.certificates.authority)} if self.certificates else {}
         return {"ASR_REDIS_URL": self.url, "ASR_KEY_PREFIX": PREFIX, **ca}
 
     def settings(self) -> RedisSettings:
@@ -348,15 +302,10 @@ def cluster(farm: Farm) -> Cluster:
 
 
 @pytest.fixture
-def certificates(tmp_path: Path) -> Certificates:
-    return Certificates(tmp_path)
-
-
-@pytest.fixture
-def tls_trio(farm: Farm, certificates: Certificates) -> Trio:
+def tls_trio(farm: Farm, certificates: Any) -> Trio:
     return Trio(farm, certificates)
 
 
 @pytest.fixture
-def tls_cluster(farm: Farm, certificates: Certificates) -> Cluster:
+def tls_cluster(farm: Farm, certificates: Any) -> Cluster:
     return Cluster(farm, certificates)
