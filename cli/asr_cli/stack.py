@@ -46,10 +46,10 @@ class StackPlan:
     @property
     def redis_settings(self) -> RedisSettings:
         """The private Redis, whatever other one the environment names."""
-        plain = {"username": "", "password": "", "tls": False, "cluster": False}
         return RedisSettings(
-            url=self.redis_url, ca_file=None, cert_file=None, key_file=None, **plain
-        )
+            url=self.redis_url, username="", password="", tls=False, cluster=False, ca_file=None,
+            cert_file=None, key_file=None,
+        )  # fmt: skip
 
     @property
     def log_folder(self) -> Path:

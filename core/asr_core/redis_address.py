@@ -70,12 +70,7 @@ def redis_address(settings: RedisSettings) -> RedisAddress:
             )
         if address.db:
             raise ValueError(f"a Redis Cluster has database 0 only, not {address.db}")
-    if settings.ca_file and not address.tls:
-        raise ValueError(
-            "REDIS_CA_FILE is set, but the connection is not encrypted: begin ASR_REDIS_URL with "
-            "rediss:// (or set REDIS_TLS=true beside REDIS_HOST), or leave it out"
-        )
-    _check_certificates(settings.ca_file, address.options)
+    _check_certificates(settings, address)
     return address
 
 
@@ -217,17 +212,38 @@ def _options(query: str) -> dict[str, Any]:
     return options
 
 
-def _check_certificates(ca_file: Path | None, options: Mapping[str, Any]) -> None:
-    """Loads each file as a connection would."""
+def _check_certificates(settings: RedisSettings, address: RedisAddress) -> None:
+    """Loads each file as a connection would. Those of the URL win."""
+    files: dict[str, tuple[str, str | Path]] = {}
+    for setting, option, own in (
+        ("REDIS_CA_FILE", "ssl_ca_certs", settings.ca_file),
+        ("REDIS_CERT_FILE", "ssl_certfile", settings.cert_file),
+        ("REDIS_KEY_FILE", "ssl_keyfile", settings.key_file),
+    ):
+        if own and not address.tls:
+            raise ValueError(
+                f"{setting} is set, but the connection is not encrypted: begin {_URL} with "
+                "rediss:// (or set REDIS_TLS=true beside REDIS_HOST), or leave it out"
+            )
+        if option in address.options:
+            files[option] = (f"{_URL}: {option}", address.options[option])
+        elif own:
+            files[option] = (setting, own)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    authority = options.get("ssl_ca_certs") or ca_file
-    if authority:
-        setting = f"{_URL}: ssl_ca_certs" if options.get("ssl_ca_certs") else "REDIS_CA_FILE"
-        with _naming(setting, authority, "no certificate"):
-            context.load_verify_locations(authority)
-    if options.get("ssl_certfile"):
-        with _naming(f"{_URL}: ssl_certfile", options["ssl_certfile"], "no certificate with key"):
-            context.load_cert_chain(options["ssl_certfile"], options.get("ssl_keyfile"))
+    if "ssl_ca_certs" in files:
+        setting, file = files["ssl_ca_certs"]
+        with _naming(setting, file, "no certificate"):
+            context.load_verify_locations(file)
+    key = files.get("ssl_keyfile")
+    if "ssl_certfile" in files:
+        setting, file = files["ssl_certfile"]
+        if key:
+            with _naming(*key, "no key"):
+                Path(key[1]).read_bytes()
+        with _naming(setting, file, "no certificate, or none that goes with its key,"):
+            context.load_cert_chain(file, key[1] if key else None)
+    elif key:
+        raise ValueError(f"{key[0]} is set, and no certificate that goes with it: REDIS_CERT_FILE")
 
 
 @contextmanager

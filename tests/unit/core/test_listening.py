@@ -7,13 +7,10 @@ import socket
 import urllib.request
 
 import pytest
-from redis.connection import parse_url
 
 from asr_cli.ports import port_is_free
 from asr_core import listening
 from asr_core.listening import WsgiServer, bound_sockets, url_host
-from asr_core.queue.connection import client_options, redis_url
-from asr_core.settings import RedisSettings
 
 pytestmark = pytest.mark.skipif(not port_is_free("::1", 0), reason="no IPv6 here")
 LOOPBACKS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -91,17 +88,3 @@ def test_a_server_of_metrics_answers_over_both_and_ends() -> None:
     for host in LOOPBACKS.values():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, server.port), 5)
-
-
-def test_a_redis_at_an_address_of_ipv6_is_reached_there() -> None:
-    settings = RedisSettings(_env_file=None, host="fd00::7", port=6380, db=2, url="")
-    assert redis_url(settings) == "redis://[fd00::7]:6380/2"
-    assert parse_url(redis_url(settings)) == {"host": "fd00::7", "port": 6380, "db": 2}
-
-
-def test_a_certificate_of_ones_own_is_shown_to_redis(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REDIS_CERT_FILE", "/etc/asr-redis/tls.crt")
-    monkeypatch.setenv("REDIS_KEY_FILE", "/etc/asr-redis/tls.key")
-    options = client_options(RedisSettings(_env_file=None, url="rediss://redis"))
-    assert options["ssl_certfile"] == "/etc/asr-redis/tls.crt"
-    assert options["ssl_keyfile"] == "/etc/asr-redis/tls.key"

@@ -39,6 +39,10 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             (Topology.SERVER, (("::1", 6380),), False, 0, "u", ""),
         ),
         (
+            {"host": "fd00::7", "port": 6380},
+            (Topology.SERVER, (("fd00::7", 6380),), False, 0, "", ""),
+        ),
+        (
             {"url": "redis+sentinel://:p@a,b:26380,[::1]/mymaster/1"},
             (
                 Topology.SENTINEL,
@@ -123,6 +127,11 @@ def test_a_socket_and_sentinels_of_a_url_keep_what_is_theirs() -> None:
         ({"ca_file": "/", "tls": True}, "/ cannot be read: Is a directory"),
         ({"ca_file": __file__, "tls": True}, "holds no certificate in PEM form"),
         ({"url": "rediss://a?ssl_certfile=/x.crt"}, "ssl_certfile: /x.crt cannot be read"),
+        ({"cert_file": "/x.crt"}, "REDIS_CERT_FILE is set, but the connection is not encrypted"),
+        ({"cert_file": "/x.crt", "tls": True}, "REDIS_CERT_FILE: /x.crt cannot be read"),
+        ({"key_file": "/x.key", "tls": True}, "no certificate that goes with it: REDIS_CERT_FILE"),
+        ({"cert_file": __file__, "key_file": "/x.key", "tls": True}, "/x.key cannot be read"),
+        ({"cert_file": __file__, "tls": True}, "holds no certificate, or none that goes with"),
         ({"max_connections": 0}, "greater than or equal to 1"),
     ],
 )

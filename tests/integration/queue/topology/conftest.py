@@ -57,7 +57,7 @@ class Node:
         lines = [
             f"{place} {self.port}", *(["port 0"] if self.certificates else []),
             "bind 127.0.0.1", f"dir {self.folder}", f"logfile {self.folder / 'log'}",
-            f'requirepass "{self.password}"', *self.lines,
+            f'requirepass "{self.password}"',
         ]  # fmt: skip
         if self.certificates:
             lines += [
@@ -66,6 +66,7 @@ class Node:
                 f"tls-ca-cert-file {self.certificates.authority}",
                 "tls-auth-clients no", "tls-replication yes",
             ]  # fmt: skip
+        lines += self.lines
         file = self.folder / "redis.conf"
         file.write_text("\n".join(lines) + "\n")
         self.process = subprocess.Popen([self.program, str(file), *self.arguments])
@@ -75,7 +76,11 @@ class Node:
     def client(self) -> Any:
         tls: dict[str, Any] = {}
         if self.certificates:
-            tls = {"ssl": True, "ssl_ca_certs": str(self.certificates.authority)}
+            tls = {
+                "ssl": True, "ssl_ca_certs": str(self.certificates.authority),
+                "ssl_certfile": str(self.certificates.certificate),
+                "ssl_keyfile": str(self.certificates.key),
+            }  # fmt: skip
         return redis.Redis(
             "127.0.0.1", self.port, password=self.password, decode_responses=True, **tls
         )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,22 @@ async def test_every_program_works_with_both(place: str, request: Any, tmp_path:
     seen = (await pool.look(spec)).queue
     assert (seen.signal, seen.waiting, seen.error) == (Signal.OK, 2, "")
     await pool.close()
+
+
+async def test_a_server_that_asks_for_a_certificate_is_shown_the_one_of_the_settings(
+    farm: Any, certificates: Any
+) -> None:
+    server = farm.node("tls-auth-clients yes", certificates=certificates)
+    given: dict[str, Any] = {
+        "REDIS_PORT": server.port, "REDIS_PASSWORD": server.password, "REDIS_TLS": True,
+        "REDIS_CA_FILE": certificates.authority,
+    }  # fmt: skip
+    shown = {"REDIS_CERT_FILE": certificates.certificate, "REDIS_KEY_FILE": certificates.key}
+    for settings, is_let_in in ((given, False), ({**given, **shown}, True)):
+        connection = RedisConnection(RedisSettings(_env_file=None, **settings))
+        with nullcontext() if is_let_in else pytest.raises(QueueUnavailable):
+            await connection.ready()
+        await connection.close()
 
 
 async def test_the_operator_says_what_is_wrong_with_a_secret_and_shows_no_password() -> None:
