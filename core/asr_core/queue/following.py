@@ -28,7 +28,7 @@ _ELSEWHERE = frozenset(
     {"READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "MOVED", "ASK", "TRYAGAIN",
      "UNBLOCKED"}
 )  # fmt: skip
-_NOT_LOCAL = "Script attempted to access a non local key"
+_SLOT_MOVES = ("Script attempted to access a non local key", "rehashing of the slot")
 _KNOWN_BUSY = (ResponseError, BusyLoadingError)
 
 
@@ -45,17 +45,23 @@ def elsewhere(error: redis.exceptions.RedisError) -> bool:
     """Whether to look for another server. Of scripts only those are meant that look at once
     whether their slot stands still: see `keys`.
     """
-    return error_code(error) in _ELSEWHERE or str(error).startswith(_NOT_LOCAL)
+    return error_code(error) in _ELSEWHERE or _slot_moves(error)
+
+
+def _slot_moves(error: redis.exceptions.RedisError) -> bool:
+    """As scripts say it, Redis 7.0 and later ones; they give it no code of its own."""
+    return error_code(error) in ("ASK", "TRYAGAIN") or any(w in str(error) for w in _SLOT_MOVES)
 
 
 def _not_the_master(
     error: redis.exceptions.RedisError, master: Master | SyncMaster | None
 ) -> NotTheMaster:
-    code = error_code(error)
-    text = str(error) if str(error).startswith((code, _NOT_LOCAL)) else f"{code} {error}"
+    code, text = error_code(error), str(error)
+    if code in _ELSEWHERE and not text.startswith(code):
+        text = f"{code} {text}"
     if master is None and code in ("MOVED", "ASK"):
         text += ": this is a node of a Redis Cluster, begin ASR_REDIS_URL with redis+cluster://"
-    elif code in ("ASK", "TRYAGAIN") or text.startswith(_NOT_LOCAL):
+    elif _slot_moves(error):
         text += ": the Cluster is moving the slot of the keys"
     return NotTheMaster(text)
 
