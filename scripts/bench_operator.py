@@ -123,7 +123,7 @@ async def prepared(stack: AsyncExitStack, depth: int) -> Subject:
 
 async def settle(scene: Scene) -> None:
     """Until Redis has rewritten its AOF, which so many submissions set off in the background."""
-    with redis.Redis(port=scene.redis.port) as client:
+    with redis.Redis(port=scene.redis.port, username="admin") as client:
         while any(
             client.info("persistence")[f"aof_rewrite_{state}"]
             for state in ("in_progress", "scheduled")

@@ -28,6 +28,7 @@ from asr_core.errors import (
     QueueFull,
     QueueUnavailable,
     RangeNotSatisfiable,
+    RedisEvicts,
     StateConflict,
     StoreFull,
     StoreUnavailable,
@@ -80,6 +81,11 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     AudioTooLong: ("The audio lasts 40000 s or more; 36000 s are allowed.", "audio"),
     QueueFull: ("Pool 'default' holds 100000 open tasks, its cap.", None),
     QueueUnavailable: ("Redis is not available.", None),
+    RedisEvicts: (
+        "Redis evicts any key when it is full (maxmemory-policy allkeys-lru), and with it accepted "
+        "tasks: no new work is taken until you set maxmemory-policy to noeviction",
+        None,
+    ),
     StoreUnavailable: ("The store is not available.", None),
     StoreFull: ("The store has no room left.", None),
     SpoolFull: ("The uploads in flight fill the upload folder; try again soon.", None),
@@ -88,7 +94,7 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
     MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
     UnsupportedAudio, UnsupportedMediaType, InvalidOption, UrlRefused, UnreadableAudio, EmptyAudio,
-    AudioTooLong, QueueFull, QueueUnavailable, StoreUnavailable, SpoolFull, StoreFull,
+    AudioTooLong, QueueFull, QueueUnavailable, RedisEvicts, StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from prometheus_client import (
 from asr_api.checks import CheckResult
 from asr_api.services import Services
 from asr_core.metrics import Metrics, QueueCollector
-from asr_core.queue import Strays
+from asr_core.queue import Eviction, Strays
 
 
 def build_metrics() -> tuple[Metrics, QueueCollector]:
@@ -35,11 +35,13 @@ async def exposition(services: Services) -> bytes:
     """
     timeout_seconds = services.settings.health_timeout_seconds
     pools = services.backlog_checks
-    strays, results = await asyncio.gather(
+    strays, eviction, results = await asyncio.gather(
         services.strays_check.result(timeout_seconds),
+        services.eviction_check.result(timeout_seconds),
         asyncio.gather(*(check.result(timeout_seconds) for check in pools.values())),
     )
     _show_strays(services.metrics, strays)
+    _show_eviction(services.metrics, eviction.value)
     for pool, result in zip(pools, results, strict=True):
         if result.value is None:
             services.queue_gauges.signal_lost(pool)
@@ -59,3 +61,10 @@ def _show_strays(metrics: Metrics, checked: CheckResult[Strays]) -> None:
     for kind, count in counts.items():
         if count is not None:
             metrics.blobs_without_task.labels(kind=kind).set(count)
+
+
+def _show_eviction(metrics: Metrics, seen: Eviction | None) -> None:
+    for keys in ("expiring", "all"):
+        told = float("nan") if seen is None else float(seen.evicts == keys)
+        metrics.redis_may_evict.labels(keys=keys).set(told)
+    metrics.redis_evicted_keys.set(float("nan") if seen is None else seen.evicted_keys)

@@ -13,7 +13,8 @@ from asr_api.attendance import Attendance
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.logs import business_event, get_logger
 from asr_core.metrics import Metrics
-from asr_core.queue import Producer, Sweeping, TaskWatcher, Upkeep
+from asr_core.queue import EvictionWatch, Producer, Sweeping, TaskWatcher, Upkeep
+from asr_core.queue.eviction import LOOK_SECONDS
 from asr_core.sweep import Sweep, SweepRefused
 
 MOVE_DUE_SECONDS = 1.0
@@ -36,6 +37,7 @@ class Housekeeping:
         sweeping: Sweeping,
         sweep: Sweep,
         attendance: Attendance,
+        eviction: EvictionWatch,
         metrics: Metrics,
     ) -> None:
         self._producer = producer
@@ -44,6 +46,7 @@ class Housekeeping:
         self._sweeping = sweeping
         self._sweep = sweep
         self._attendance = attendance
+        self._eviction = eviction
         self._metrics = metrics
         self._preparing = asyncio.Lock()
         self._loops: list[asyncio.Task[None]] = []
@@ -76,6 +79,7 @@ class Housekeeping:
                 self._repeat("cancel_deserted", self._cancel_deserted, MOVE_DUE_SECONDS)
             )
             group.create_task(self._repeat("reconcile", self._reconcile, RECONCILE_SECONDS))
+            group.create_task(self._repeat("eviction", self._eviction.look, LOOK_SECONDS))
             group.create_task(self._repeat("sweep", self._sweep_in_turn, SWEEP_TURN_SECONDS))
 
     async def ensure_prepared(self) -> None:

@@ -86,7 +86,7 @@ async def require_room(services: Services, caller: Caller) -> None:
     """A key that is known is answered also by a Redis that takes no new work."""
     key = caller.idempotency_key
     if not key or await services.producer.find_idempotent(caller.tenant, key) is None:
-        await services.connection.takes_work()
+        await services.takes_work()
         if caller.waiter is None:  # it may join a run: only then no new task is refused
             await services.producer.require_room(caller.tenant)
 
@@ -101,7 +101,7 @@ async def find_known(services: Services, caller: Caller, fingerprint: str) -> Su
             return await _known(services, caller, joined)
     if caller.idempotency_key:
         return await _find_replay(services, caller, fingerprint)
-    await services.connection.takes_work()
+    await services.takes_work()
     return None
 
 

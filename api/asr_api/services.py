@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,8 @@ from asr_core.queue import (
     Backlog,
     BacklogReader,
     Callers,
+    Eviction,
+    EvictionWatch,
     KeyRing,
     Producer,
     RedisConnection,
@@ -48,6 +51,7 @@ class Services:
     metrics: Metrics
     queue_gauges: QueueCollector
     connection: RedisConnection
+    takes_work: Callable[[], Coroutine[Any, Any, None]]
     producer: Producer
     tenants: Tenants
     access: AccessDesk
@@ -63,6 +67,7 @@ class Services:
     store_check: Check[None]
     workers_check: Check[int]
     strays_check: Check[Strays]
+    eviction_check: Check[Eviction]
     backlog_checks: dict[str, Check[Backlog]]
 
     async def start(self) -> None:
@@ -78,6 +83,7 @@ class Services:
         await self.attendance.stop()
         checks: list[Check[Any]] = [
             self.redis_check, self.store_check, self.workers_check, self.strays_check,
+            self.eviction_check,
         ]  # fmt: skip
         checks += self.backlog_checks.values()
         await asyncio.gather(*(check.stop() for check in checks), return_exceptions=True)
@@ -99,6 +105,16 @@ def build_services(
     store = Store.open(settings.store_url)
     backlog = BacklogReader(connection, settings)
     sweeping = Sweeping(connection)
+    eviction = EvictionWatch(connection)
+
+    async def takes_work() -> None:
+        """Raises `QueueUnavailable`, or `RedisEvicts`, where Redis would not keep a submission."""
+        await connection.takes_work()
+        await eviction.require_safe()
+
+    async def takes_work_now() -> None:
+        await connection.takes_work()
+        await eviction.require_safe(anew=True)
 
     async def count_workers() -> int:
         return len(await backlog.workers())
@@ -108,6 +124,7 @@ def build_services(
         metrics=metrics,
         queue_gauges=queue_gauges,
         connection=connection,
+        takes_work=takes_work,
         producer=producer,
         tenants=tenants,
         access=AccessDesk(settings, KeyRing(connection), tenants),
@@ -125,12 +142,14 @@ def build_services(
             sweeping,
             Sweep(sweeping, store),
             attendance,
+            eviction,
             metrics,
         ),
-        redis_check=Check(connection.takes_work),
+        redis_check=Check(takes_work_now),
         store_check=Check(store.ready),
         workers_check=Check(count_workers),
         strays_check=Check(sweeping.strays),
+        eviction_check=Check(eviction.look),
         backlog_checks={pool: Check(partial(backlog.read, pool)) for pool in settings.pools},
     )
 

@@ -21,7 +21,7 @@ from asr_cli.stack import GRACE_SECONDS, StackPlan, threads_per_worker
 from asr_cli.supervisor import ProgramFailed, Supervisor
 from asr_cli.up_console import UpConsole
 from asr_core.errors import DependencyError
-from asr_core.queue import BacklogReader, RedisConnection
+from asr_core.queue import BacklogReader, RedisConnection, read_eviction
 from asr_core.result import Transcript
 from asr_core.settings import (
     ApiSettings,
@@ -139,6 +139,7 @@ class LocalPlatform:
             )
             await supervisor.until_ready("redis", self._redis_ready, REDIS_START_SECONDS)
             change(f"{self._prepared.server} on 127.0.0.1:{plan.redis_port}")
+        await self._tell_about_redis()
         numbers = range(1, plan.workers + 1)
         await supervisor.start([plan.api()])
         await supervisor.start([plan.worker(number) for number in numbers])
@@ -154,6 +155,23 @@ class LocalPlatform:
                 change(f"{name} ready")
         if not once:
             await supervisor.start([plan.courier(), plan.retention()])
+
+    async def _tell_about_redis(self) -> None:
+        """Who names another Redis takes it for the one in use; and none may evict."""
+        if unused := self._plan.unused_redis:
+            self._console.note(
+                f"  {', '.join(unused)} not used: this is a private Redis, which never evicts; "
+                "with yours run `asr api`, `asr courier` and `asr worker`"
+            )
+        connection = RedisConnection(self._plan.redis_settings)
+        try:
+            seen = await read_eviction(connection)
+        except DependencyError:
+            return
+        finally:
+            await connection.close()
+        if seen.problem:
+            self._console.problem(seen.problem)
 
     async def _redis_ready(self) -> bool:
         connection = RedisConnection(self._plan.redis_settings)

@@ -30,14 +30,19 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")
 def status(pool: _Pool = "default", as_json: _Json = False) -> None:
     """What waits and what is in flight, lane by lane, and who works on it."""
     from asr_cli.queue_tables import backlog_json, backlog_tables
-    from asr_core.queue import BacklogReader
+    from asr_core.queue import BacklogReader, Eviction, read_eviction
     from asr_core.settings import QueueSettings
 
-    async def read(connection: RedisConnection) -> tuple[Backlog, list[WorkerRecord]]:
+    async def read(
+        connection: RedisConnection,
+    ) -> tuple[Backlog, list[WorkerRecord], Eviction]:
         reader = BacklogReader(connection, QueueSettings())
-        return await reader.read(pool), await reader.workers(pool)
+        backlog, workers = await reader.read(pool), await reader.workers(pool)
+        return backlog, workers, await read_eviction(connection)
 
-    backlog, workers = with_redis(read)
+    backlog, workers, eviction = with_redis(read)
+    if eviction.problem or eviction.note:
+        say(eviction.problem or eviction.note)
     if as_json:
         typer.echo(json.dumps(backlog_json(backlog, workers), indent=2))
     else:

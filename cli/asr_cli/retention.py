@@ -61,8 +61,9 @@ def retention(
 
     from asr_cli.retention_run import keep_deleting, one_pass
     from asr_core.logs import configure_logging
+    from asr_core.queue import require_permissions
     from asr_core.retention_plan import RetentionPolicy
-    from asr_core.settings import LogSettings, RetentionSettings
+    from asr_core.settings import LogSettings, RedisSettings, RetentionSettings
 
     if dry_run and every:
         fail("--dry-run looks once: leave out --every", status=2)
@@ -76,6 +77,7 @@ def retention(
     logs = LogSettings()
     configure_logging(logs, "retention")
     if every:
+        asyncio.run(require_permissions(RedisSettings()))
         asyncio.run(keep_deleting(policy, every))
         return
     retained = asyncio.run(one_pass(policy, dry_run=dry_run, log_event=logs.log_dir is not None))

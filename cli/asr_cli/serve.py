@@ -39,9 +39,12 @@ def api(
     ] = 25,
 ) -> None:
     """Run the HTTP API alone; Redis and the store are named by settings."""
+    import asyncio
+
     from asr_api.server import serve
     from asr_cli.ports import port_is_free
     from asr_core.logs import configure_logging
+    from asr_core.queue import require_permissions
     from asr_core.settings import ApiSettings
 
     settings = ApiSettings()
@@ -50,6 +53,7 @@ def api(
     if port and not port_is_free(host, port):
         fail(f"port {port} on {host} is busy: stop what listens there, or choose another --port")
     configure_logging(settings, "api")
+    asyncio.run(require_permissions(settings))
     serve(settings, host=host, port=port, grace_seconds=grace)
 
 

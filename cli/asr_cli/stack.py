@@ -17,6 +17,7 @@ RETENTION_SECONDS = 60.0
 _API_GRACE_SECONDS = 3
 _STOP_MARGIN_SECONDS = 10.0
 _FILES_OF_ANOTHER_REDIS = ("REDIS_CA_FILE", "REDIS_CERT_FILE", "REDIS_KEY_FILE")
+_NAMES_OF_REDIS = ("ASR_REDIS_URL", "REDIS_URL", "REDIS_HOST")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class StackPlan:
             url=self.redis_url, username="", password="", tls=False, cluster=False, ca_file=None,
             cert_file=None, key_file=None,
         )  # fmt: skip
+
+    @property
+    def unused_redis(self) -> tuple[str, ...]:
+        """Settings of the environment that name another Redis."""
+        return tuple(name for name in _NAMES_OF_REDIS if self.environment.get(name))
 
     @property
     def log_folder(self) -> Path:

@@ -27,6 +27,8 @@ AsrError
 ├── InvalidSetting               a program's own setting: it does not start
 └── DependencyError              something we lean on is away: 503, with Retry-After
     ├── QueueUnavailable
+    │   ├── PermissionMissing    Redis's user may not do what is needed
+    │   └── RedisEvicts          Redis may throw accepted tasks away
     ├── SchemaMismatch
     ├── StoreUnavailable
     ├── StoreFull                507
@@ -230,6 +232,16 @@ class QueueUnavailable(DependencyError):
     """Redis cannot be reached, or refuses writes."""
 
     code = "queue_unavailable"
+
+
+class PermissionMissing(QueueUnavailable):
+    """The user of Redis lacks a permission; the message says which, and how to grant it."""
+
+
+class RedisEvicts(QueueUnavailable):
+    """Redis is configured as a cache: accepted tasks would vanish when it fills up."""
+
+    code = "redis_evicts"
 
 
 class SchemaMismatch(DependencyError):

@@ -97,8 +97,8 @@ class Keys:
         self.tenant_limits = f"{self.root}asr:tenant_limits"
         self.tenant_stored = f"{self.root}asr:tenant_stored"
 
-    def lua(self) -> str:
-        """The scripts' prologue: the same names as Lua functions."""
+    def lua(self, *, silent: bool = False) -> str:
+        """The scripts' prologue: the same names as Lua functions. A `silent` one calls nothing."""
         names = _LUA.format(
             root=self.root,
             group=GROUP,
@@ -106,7 +106,7 @@ class Keys:
             default_pool=DEFAULT_POOL,
             default_lane=Lane.NORMAL,
         )
-        return names + (_SLOT_STANDS_STILL if self.root else "")
+        return names + (_SLOT_STANDS_STILL if self.root and not silent else "")
 
     def stream(self, pool: str, lane: Lane) -> str:
         name = f"{self.root}asr_tasks"

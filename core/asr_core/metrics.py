@@ -38,6 +38,7 @@ class Metrics:
         self.registry = registry
         self._define_api(registry)
         self._define_losses(registry)
+        self._define_redis(registry)
         self._define_tasks(registry)
         self._define_worker(registry)
 
@@ -86,6 +87,20 @@ class Metrics:
             "What this process found out of place and mended: tasks `readded`, counters "
             "`corrected`, history entries `forgotten`, destroyed `groups` made again",
             ["what"],
+            registry=registry,
+        )
+
+    def _define_redis(self, registry: CollectorRegistry) -> None:
+        self.redis_may_evict = Gauge(
+            "asr_redis_may_evict",
+            "1 if a full Redis throws keys away: those that expire (`expiring`), or any (`all`), "
+            "and then no new work is taken; NaN: not known",
+            ["keys"],
+            registry=registry,
+        )
+        self.redis_evicted_keys = Gauge(
+            "asr_redis_evicted_keys",
+            "Keys that Redis has thrown away since it started; NaN: not known",
             registry=registry,
         )
 

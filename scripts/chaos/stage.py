@@ -21,6 +21,7 @@ import redis.asyncio
 from asr_cli.redis_server import find_server
 from asr_core.errors import AsrError
 from asr_core.queue import BacklogReader, RedisConnection
+from asr_core.queue.permissions import least_user_options
 from asr_core.settings import QueueSettings, RedisSettings
 from asr_core.store import Store
 from chaos.clips import WORKER_MAX_SECONDS
@@ -133,7 +134,8 @@ class Stage:
         return [self.redis, *(one.program for one in self.served)]
 
     def redis_settings(self, port: int) -> RedisSettings:
-        return RedisSettings(_env_file=None, url=f"redis://127.0.0.1:{port}/0")
+        """Of whoever makes faults; the programs name no user, and have the least permissions."""
+        return RedisSettings(_env_file=None, url=f"redis://admin:any@127.0.0.1:{port}/0")
 
     async def restart_redis(self, down_seconds: float) -> None:
         """SIGKILL; started again on its AOF after `down_seconds`. Returns when it answers."""
@@ -190,7 +192,7 @@ class Stage:
         return (
             str(find_server().path), "--port", str(self.redis_port), "--bind", "127.0.0.1",
             "--dir", str(self.scene.folder / "redis"), "--save", "", "--appendonly", "yes",
-            "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+            "--appendfsync", "always", "--maxmemory-policy", "noeviction", *least_user_options(),
         )  # fmt: skip
 
     async def _start_s3(self) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import redis
 
+from asr_core.queue.permissions import least_user_options
 from asr_core.settings import RedisSettings
 
 LEASE_SECONDS = 3
@@ -37,12 +38,13 @@ class RedisProgram:
                 program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
                 "--save", "", "--appendonly", "yes", "--appendfsync", "always",
                 "--loglevel", "warning", "--logfile", str(self.folder / "redis.log"),
+                *least_user_options("", "*"),
             ]
         )  # fmt: skip
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             try:
-                with redis.Redis(port=self.port) as client:
+                with redis.Redis(port=self.port, username="admin") as client:
                     client.ping()
                     return self
             except redis.exceptions.RedisError:
@@ -56,7 +58,7 @@ class RedisProgram:
             self.process = None
 
     def flush(self) -> None:
-        with redis.Redis(port=self.port) as client:
+        with redis.Redis(port=self.port, username="admin") as client:
             client.flushall()
 
     @property

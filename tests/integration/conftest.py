@@ -1,4 +1,8 @@
-"""A real redis-server: one for all tests, flushed before each, or a private one. Certificates."""
+"""A real redis-server: one for all tests, flushed before each, or a private one. Certificates.
+
+Whoever names no user there has the least permissions that docs/operations.md asks for, so that
+every suite shows that they suffice; tests that look behind the product are `admin`.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from asr_core.queue.permissions import least_user_options
 from asr_core.settings import RedisSettings
 
 
@@ -51,7 +56,8 @@ class RedisServer:
                 server_program(), "--port", str(self.port), "--bind", "127.0.0.1",
                 "--dir", str(self.folder), "--save", "", "--appendonly", "yes",
                 "--maxmemory-policy", "noeviction", "--loglevel", "warning",
-                "--logfile", str(self.folder / "redis.log"), *self.options,
+                "--logfile", str(self.folder / "redis.log"),
+                *least_user_options("", "*"), *self.options,
             ]
         )  # fmt: skip
         deadline = time.monotonic() + 20
@@ -65,7 +71,7 @@ class RedisServer:
         raise AssertionError("redis-server did not answer within 20 s")
 
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, decode_responses=True)
+        return redis.Redis(port=self.port, username="admin", decode_responses=True)
 
     def kill(self) -> None:
         if self.process:
@@ -82,7 +88,10 @@ class RedisServer:
 def _shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path_factory.mktemp("redis"), ("--appendfsync", "everysec")).start()
     yield server
+    with server.client() as client:
+        denied = client.acl_log()
     server.kill()
+    assert not denied, f"the least permissions of docs/operations.md do not suffice: {denied}"
 
 
 @pytest.fixture

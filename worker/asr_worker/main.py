@@ -14,7 +14,9 @@ import socket
 import sys
 import time
 
+from asr_core.errors import AsrError
 from asr_core.logs import configure_logging, get_logger
+from asr_core.queue import require_permissions
 from asr_core.settings import WorkerSettings
 from asr_worker.supervisor import Supervisor, child_settings
 
@@ -31,9 +33,15 @@ def main() -> int:
     that only gave way to a fresh one.
     """
     settings = WorkerSettings()
+    configure_logging(settings, "worker")
+    try:
+        # Before a model is loaded, and before children are started again and again.
+        asyncio.run(require_permissions(settings))
+    except AsrError as error:
+        _log.critical("the worker cannot run", code=error.code, reason=error.message)
+        return 1
     if settings.worker_count == 1 and not settings.recycles:
         return run_process(settings)
-    configure_logging(settings, "worker")
     if settings.worker_count == 1:
         return Supervisor([settings], run_child, restart_crashed=False).run()
     host = socket.gethostname()

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from asr_core.errors import AsrError, DependencyError, SchemaMismatch
+from asr_core.errors import AsrError, DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.logs import get_logger
 from asr_core.metrics import Metrics
 from asr_core.queue import Consumer, Outcome, RedisConnection
@@ -132,13 +132,13 @@ def _pod_server(
 
 
 async def _join(consumer: Consumer) -> bool:
-    """Waits for Redis, however long. Raises SchemaMismatch."""
+    """Waits for Redis, however long. Raises SchemaMismatch, PermissionMissing."""
     failures = 0
     while True:
         try:
             await consumer.prepare()
             return True
-        except SchemaMismatch:
+        except (SchemaMismatch, PermissionMissing):
             raise
         except DependencyError as error:
             _log.warning("waiting for Redis", error=str(error), failures=failures + 1)

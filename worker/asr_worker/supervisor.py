@@ -1,6 +1,6 @@
 """Worker processes under a parent: started, started again when they end, stopped together.
 
-The parent loads no model and speaks to neither Redis nor the store.
+The parent loads no model and, once its children run, speaks to neither Redis nor the store.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from asr_api.descriptors import raise_file_limit
 from asr_api.probe.pool import ProbePool
 from asr_api.services import probe_limits
 from asr_api.spool import Spool
-from asr_core.errors import DependencyError, SchemaMismatch
+from asr_core.errors import DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.listening import WsgiServer
 from asr_core.logs import configure_logging, get_logger
 from asr_core.queue import Fetch, Fetching, Outbox, RedisConnection, Webhook
@@ -46,7 +46,7 @@ class _Parts:
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT. Raises SchemaMismatch."""
+    """Run until SIGTERM or SIGINT. Raises SchemaMismatch, PermissionMissing."""
     settings = CourierSettings()
     configure_logging(settings, "courier")
     raise_file_limit()
@@ -112,12 +112,12 @@ async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
 
 
 async def _join(connection: RedisConnection) -> None:
-    """Wait for Redis, however long. Raises SchemaMismatch."""
+    """Wait for Redis, however long. Raises SchemaMismatch, PermissionMissing."""
     told = False
     while True:
         try:
             return await connection.ready()
-        except SchemaMismatch:
+        except (SchemaMismatch, PermissionMissing):
             raise
         except DependencyError as error:
             if not told:

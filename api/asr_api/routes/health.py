@@ -13,7 +13,7 @@ from asr_api.bodies import utc
 from asr_api.checks import CheckResult
 from asr_api.documented import documented_errors
 from asr_api.services import Services, ServicesOf
-from asr_core.queue import Strays
+from asr_core.queue import Eviction, Strays
 
 router = APIRouter(tags=["operations"])
 
@@ -66,14 +66,40 @@ class DataHealth(BaseModel):
         )
 
 
+class EvictionHealth(BaseModel):
+    """Whether a full Redis throws keys away; `refused`: any of them, so no new work is taken."""
+
+    status: Literal["ok", "warning", "refused", "unknown"]
+    policy: str = Field("", description="Redis's maxmemory-policy; empty where it is not told")
+    evicted_keys: int | None = Field(None, description="since Redis started")
+    message: str = ""
+
+    @classmethod
+    def of(cls, seen: Eviction | None) -> EvictionHealth:
+        if seen is None:
+            return cls(status="unknown")
+        statuses: dict[str, Literal["ok", "warning", "refused"]] = {
+            "nothing": "ok", "expiring": "warning", "all": "refused",
+        }  # fmt: skip
+        return cls(
+            status=statuses[seen.evicts],
+            policy=seen.policy,
+            evicted_keys=seen.evicted_keys,
+            message=seen.problem or seen.note,
+        )
+
+
 class HealthBody(BaseModel):
-    """`degraded`: submissions are taken, but nobody works on them right now, or data was lost."""
+    """`degraded`: submissions are taken, but nobody works on them right now, data was lost, or
+    Redis may evict keys that expire.
+    """
 
     status: Literal["ok", "degraded", "unavailable"]
     redis: DependencyHealth
     store: DependencyHealth
     workers: WorkersHealth
     data: DataHealth
+    eviction: EvictionHealth
 
 
 @router.get(
@@ -94,7 +120,8 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
     )
     workers = await _workers(services, redis, timeout_seconds)
     data = await _data(services, redis, timeout_seconds)
-    well = workers.alive and data.status == "ok"
+    eviction = await _eviction(services, redis, timeout_seconds)
+    well = workers.alive and data.status == "ok" and eviction.status == "ok"
     status: Literal["ok", "degraded", "unavailable"] = "ok" if well else "degraded"
     if not (redis.ok and store.ok):
         status = "unavailable"
@@ -107,6 +134,7 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
         store=DependencyHealth.of(store),
         workers=workers,
         data=data,
+        eviction=eviction,
     )
 
 
@@ -125,3 +153,12 @@ async def _data(services: Services, redis: CheckResult[None], timeout_seconds: f
     if not redis.ok:
         return DataHealth.of(None)
     return DataHealth.of((await services.strays_check.result(timeout_seconds)).value)
+
+
+async def _eviction(
+    services: Services, redis: CheckResult[None], timeout_seconds: float
+) -> EvictionHealth:
+    """Told as well where Redis takes no work, which may be the reason; not where it hangs."""
+    if not redis.ok and redis.seconds >= timeout_seconds:
+        return EvictionHealth.of(None)
+    return EvictionHealth.of((await services.eviction_check.result(timeout_seconds)).value)

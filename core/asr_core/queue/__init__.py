@@ -8,6 +8,7 @@ from asr_core.queue.backlog import Backlog, BacklogReader, LaneBacklog, StatsBuc
 from asr_core.queue.callers import Callers, Partials, Waiter
 from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
+from asr_core.queue.eviction import Eviction, EvictionWatch, read_eviction
 from asr_core.queue.fetching import Fetch, Fetching, FetchTrouble
 from asr_core.queue.key_ring import KeyRing
 from asr_core.queue.lease import LeaseKeeper
@@ -22,6 +23,7 @@ from asr_core.queue.outbox import (
 )
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.producer import DeadLetter, DeadLetterPage, HistoryPage, Producer, Submission
+from asr_core.queue.starting import require_permissions
 from asr_core.queue.sweeping import Loss, Strays, Sweeping
 from asr_core.queue.tenants import Tenants, TenantStanding, Ticket
 from asr_core.queue.upkeep import Reconciled, Upkeep
@@ -38,6 +40,8 @@ __all__ = [
     "DeadLetterPage",
     "DeadWebhook",
     "DeadWebhookPage",
+    "Eviction",
+    "EvictionWatch",
     "Failure",
     "Fetch",
     "FetchTrouble",
@@ -72,4 +76,6 @@ __all__ = [
     "Webhook",
     "WorkerRecord",
     "list_models",
+    "read_eviction",
+    "require_permissions",
 ]

@@ -14,8 +14,9 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from asr_core.errors import QueueUnavailable, SchemaMismatch
+from asr_core.errors import PermissionMissing, QueueUnavailable, SchemaMismatch
 from asr_core.keys import Keys
+from asr_core.queue import permissions
 from asr_core.queue.following import (
     FollowingPool,
     NotTheMaster,
@@ -57,7 +58,7 @@ def redis_errors() -> Iterator[None]:
         why = _WORDS.get(str(error), str(error))
         raise QueueUnavailable(f"Redis is not available: {why}") from error
     except redis.exceptions.ResponseError as error:
-        if error_code(error) in _REFUSALS:
+        if error_code(error) in _REFUSALS or permissions.is_denied(error):
             raise QueueUnavailable(f"Redis refuses: {error}") from error
         if str(error).startswith("unknown command"):
             why = "a Sentinel? Then begin ASR_REDIS_URL with redis+sentinel://"
@@ -122,6 +123,7 @@ class RedisConnection:
 
     def __init__(self, settings: RedisSettings, *, retries: int = 0) -> None:
         self.keys = Keys(settings.key_prefix)
+        self._settings = settings
         address = redis_address(settings)
         options = client_options(settings, address)
         self._master = master_of(address, self.keys.schema, _asking_options(address, options))
@@ -152,19 +154,51 @@ class RedisConnection:
         }
 
     async def call(self, script: str, **arguments: Any) -> Any:
-        """Runs a script. Raises `QueueUnavailable` when Redis is away or refuses writes."""
+        """Runs a script. Raises `QueueUnavailable` when Redis is away or refuses writes, or its
+        subclass `PermissionMissing`.
+        """
+        try:
+            with redis_errors():
+                return await self._scripts[script](
+                    keys=[self.keys.schema], args=[json.dumps(arguments)]
+                )
+        except QueueUnavailable as error:
+            if permissions.is_denied(error.__cause__):
+                await self.require_permissions()  # Redis does not say which a script lacked
+            raise
+
+    async def require_permissions(self) -> None:
+        """Raises `PermissionMissing`, with words that name every command, key and channel that this
+        user lacks; `QueueUnavailable` while Redis is away.
+        """
+        try:
+            with redis_errors():
+                reply = await self._scripts["permissions"](
+                    keys=[], args=[permissions.question(self._settings, self.keys)]
+                )
+        except QueueUnavailable as error:
+            if permissions.is_denied(error.__cause__):
+                said = permissions.refused(self._settings, error.__cause__ or error)
+                raise PermissionMissing(said) from error
+            raise
+        if lacks := permissions.lacking(self._settings, self.keys, reply):
+            raise PermissionMissing(lacks)
+
+    async def info(self, *sections: str) -> dict[str, Any]:
+        """These sections of INFO, from the server that holds the keys."""
         with redis_errors():
-            return await self._scripts[script](
-                keys=[self.keys.schema], args=[json.dumps(arguments)]
-            )
+            told: dict[str, Any] = await self.client.info(*sections)
+        return told
 
     async def ready(self) -> None:
         """Checks that Redis answers and holds data of this schema version or a neighbour.
 
         Raises:
             QueueUnavailable: Redis is away.
+            PermissionMissing: its user may not do what is needed.
             SchemaMismatch: its data is two or more versions apart.
         """
+        await self.require_permissions()
         with redis_errors():
             stored = await self.client.get(self.keys.schema)
         if stored is None or int(stored) < SCHEMA_VERSION:
@@ -182,6 +216,7 @@ class RedisConnection:
 
         Safe to repeat, and not refused by a full Redis. Raises as `ready` does.
         """
+        await self.require_permissions()
         found = await self.call(
             "prepare", version=SCHEMA_VERSION, pools=list(pools), publish=publish
         )

@@ -16,13 +16,14 @@ from asr_core.keys import Keys
 NAMES = (
     "attend", "backlog", "beat", "cancel", "claim", "cordon", "delete", "desert", "discard", "fail",
     "fetch_failed", "fetch_renew", "fetch_take", "fetched", "finish", "forget", "hear", "join",
-    "leave", "move_due", "prepare", "reap", "reconcile", "recount", "recount_stored", "recover",
-    "release", "renew", "retry", "revoke_key", "save_key", "say", "stats", "submit", "take_token",
-    "take_turn", "takes_work", "tenant_room", "touch_key", "webhook_put_back", "webhook_report",
-    "webhook_take",
+    "leave", "move_due", "permissions", "prepare", "reap", "reconcile", "recount", "recount_stored",
+    "recover", "release", "renew", "retry", "revoke_key", "save_key", "say", "stats", "submit",
+    "take_token", "take_turn", "takes_work", "tenant_room", "touch_key", "webhook_put_back",
+    "webhook_report", "webhook_take",
 )  # fmt: skip
 _REFUSED_WHEN_FULL = frozenset({"submit", "takes_work"})
 _KNOW_CALLERS = frozenset({"attend", "desert", "join", "leave", "submit"})
+_STANDS_ALONE = "permissions"
 
 
 @cache
@@ -33,5 +34,8 @@ def _source(name: str) -> str:
 def script_text(name: str, keys: Keys) -> str:
     """The whole text of one script for one key prefix."""
     shebang = "#!lua" if name in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
-    shared = ("prelude", "callers") if name in _KNOW_CALLERS else ("prelude",)
-    return "\n".join((shebang, keys.lua(), *map(_source, (*shared, name))))
+    shared: tuple[str, ...] = ("prelude", "callers") if name in _KNOW_CALLERS else ("prelude",)
+    stands_alone = name == _STANDS_ALONE
+    if stands_alone:
+        shebang, shared = "#!lua flags=no-writes,allow-oom", ()
+    return "\n".join((shebang, keys.lua(silent=stands_alone), *map(_source, (*shared, name))))

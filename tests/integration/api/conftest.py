@@ -71,6 +71,12 @@ class Platform:
         self.connections.append(connection)
         return connection
 
+    def admin(self) -> Any:
+        """A client of Redis that may do anything, closed after the test."""
+        admin = {"username": "admin", "password": "any"}
+        self.connections.append(RedisConnection(self.settings.model_copy(update=admin)))
+        return self.connections[-1].client
+
     async def consumer(self, name: str = "worker-1") -> Consumer:
         consumer = Consumer(self.connect(), self.settings, pool="default", name=name)
         await consumer.prepare()

@@ -132,7 +132,7 @@ async def test_a_stream_outlives_a_restart_of_redis(start_platform, own_redis, w
 
 async def test_listeners_that_leave_free_their_subscription(submit, client, platform):
     link = (await submit()).json()["links"]["events"]
-    redis = platform.connect().client
+    redis = platform.admin()
     pattern = f"*{platform.settings.key_prefix}*"
     for _ in range(10):
         async with aclosing(events(client, link)) as stream:

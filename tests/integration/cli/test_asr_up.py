@@ -55,8 +55,9 @@ def processes_under(folder: Path) -> dict[int, str]:
 def test_once_transcribes_the_bundled_recording_and_ends_with_nothing_left_running(
     asr: Any, tmp_path: Path, port: int
 ) -> None:
-    done = asr("up", "--once", "--port", str(port), "--data", "here")
+    done = asr("up", "--once", "--port", str(port), "--data", "here", REDIS_HOST="cache.example")
     assert done.returncode == 0, done.stderr + done.stdout
+    assert "REDIS_HOST not used: this is a private Redis, which never evicts" in done.stderr
     demo = find_demo()
     assert demo is not None
     spoken = re.search(r"“(.*)”", done.stdout)

@@ -27,6 +27,8 @@ import numpy as np
 import pytest
 import redis
 
+from asr_core.queue.permissions import least_user_options
+
 LEASE_SECONDS = 2.0
 # Upkeep each half second instead of each minute.
 API = """
@@ -78,7 +80,7 @@ class RedisAt:
                 "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
                 "--save", "", "--appendonly", "yes",
                 "--maxmemory-policy", "noeviction", "--loglevel", "notice",
-                "--logfile", str(self.folder / "redis.log"), *self.options,
+                "--logfile", str(self.folder / "redis.log"), *least_user_options(), *self.options,
             ],
             restore_signals=False,  # SIGXFSZ stays ignored: a write past the limit is an error
         )  # fmt: skip
@@ -108,7 +110,7 @@ class RedisAt:
         raise AssertionError("redis-server did not answer")
 
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, decode_responses=True)
+        return redis.Redis(port=self.port, username="admin", decode_responses=True)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
@@ -154,7 +156,7 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.api_port}", timeout=30)
-        self.raw = redis.Redis(port=self.redis_port, decode_responses=True)
+        self.raw = redis.Redis(port=self.redis_port, username="admin", decode_responses=True)
         self.pace(0)
 
     @property

@@ -135,6 +135,26 @@ def test_a_replica_refuses_until_it_is_promoted_and_then_goes_on_where_the_maste
     platform.completed(again[:1])
 
 
+def test_a_permission_that_is_taken_away_ends_no_program_and_is_named(
+    platform_on: Any, eventually: Any
+) -> None:
+    platform = platform_on("--appendfsync", "everysec")
+    platform.pace(0.5)
+    tasks = platform.accepted(4)
+    platform.held(1)
+    platform.raw.execute_command("ACL", "SETUSER", "default", "-info")
+    status = platform.client.get("/api/v1/asr/queue/status")
+    assert (status.status_code, status.json()["error"]["code"]) == (503, "queue_unavailable")
+    assert "may not run INFO: ACL SETUSER default +info" in status.json()["error"]["message"]
+    assert platform.client.get("/readyz").status_code == 200
+    eventually(
+        lambda: any("INFO" in told["error"] for told in platform.worker_log.events("no claims"))
+    )
+    platform.raw.execute_command("ACL", "SETUSER", "default", "+info")
+    platform.completed([*tasks, *platform.accepted(1)])
+    assert "Traceback" not in platform.worker_log.text() + platform.api_log.text()
+
+
 def in_step(platform: Any, replica: Any) -> bool:
     with replica.client() as raw:
         told = raw.info("replication")

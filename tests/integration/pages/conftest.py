@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from asr_cli.demo import find_demo
 from asr_cli.ports import free_port
 from asr_cli.redis_server import find_server, server_arguments
+from asr_core.queue.permissions import least_user_options
 
 Program = subprocess.Popen[bytes]
 
@@ -43,6 +44,7 @@ class Stack:
         folder = self.folder / "redis"
         folder.mkdir(exist_ok=True)
         arguments = server_arguments(find_server(), port=self.redis_port, directory=folder)
+        arguments += least_user_options()
         self._start("redis", arguments)
         with redis.Redis(port=self.redis_port) as client:
             self._until("redis", lambda: _true_unless(redis.exceptions.RedisError, client.ping))

@@ -58,7 +58,9 @@ class Queue:
         self.producer = Producer(self.connection, self.settings)
         self.reader = BacklogReader(self.connection, self.settings)
         self.upkeep = Upkeep(self.connection, self.settings)
-        self.raw = redis.Redis(port=self.redis_settings.port, decode_responses=True)
+        self.raw = redis.Redis(
+            port=self.redis_settings.port, username="admin", decode_responses=True
+        )
 
     def connect(self) -> RedisConnection:
         self._connections.append(RedisConnection(self.redis_settings))
@@ -247,7 +249,7 @@ class Keep:
 
     def dump(self) -> tuple[dict[bytes, bytes], dict[Path, tuple[bytes, int]]]:
         """Every key of Redis and every file of the store, as they are to the last bit."""
-        with redis.Redis(port=self.queue.redis_settings.port) as raw:
+        with redis.Redis(port=self.queue.redis_settings.port, username="admin") as raw:
             keys = {key: raw.dump(key) for key in raw.keys("*")}
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         return keys, {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}

@@ -24,7 +24,7 @@ def named(queue: Any) -> Any:
     """Makes connections whose clients have a name."""
 
     def make(name: str, **settings: Any) -> RedisConnection:
-        url = f"redis://127.0.0.1:{queue.redis_settings.port}?client_name={name}"
+        url = f"redis://admin:any@127.0.0.1:{queue.redis_settings.port}?client_name={name}"
         return RedisConnection(RedisSettings(_env_file=None, url=url, **settings))
 
     return make

@@ -46,7 +46,7 @@ async def test_a_subscriber_that_never_reads_is_dropped_and_slows_nothing(
     with socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.connect(("127.0.0.1", server.port))
-        deaf.sendall(b"PSUBSCRIBE *\r\n")
+        deaf.sendall(b"AUTH admin any\r\nPSUBSCRIBE *\r\n")
         async with asyncio.timeout(10):
             while queue.raw.pubsub_numpat() != 1:
                 await asyncio.sleep(0.01)

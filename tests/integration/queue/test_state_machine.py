@@ -56,7 +56,7 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.raw = redis.Redis(port=self.server.port, decode_responses=True)
+        self.raw = redis.Redis(port=self.server.port, username="admin", decode_responses=True)
         self.raw.flushall()
         self.connection = RedisConnection(self.server.settings())
         self.producer = Producer(self.connection, QUEUE)

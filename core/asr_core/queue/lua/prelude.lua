@@ -10,6 +10,17 @@
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
+-- redis.pcall for errors that are answers: no group, no stream, no such entry. A permission that lacks is
+-- none, and ends the script.
+local function try(...)
+  local reply = redis.pcall(...)
+  local err = type(reply) == 'table' and reply.err
+  if err and (string.find(err, 'NOPERM', 1, true) or string.find(err, 'The user executing the script', 1, true)) then
+    error(reply)
+  end
+  return reply
+end
+
 local function read(id)
   local names = {'state', 'pool', 'lane', 'tenant', 'entry', 'token', 'owner', 'attempt', 'crashes',
     'solo_crashes', 'solo', 'transient_failures', 'duration_ms', 'created_at', 'queued_at',
@@ -33,7 +44,7 @@ end
 -- One that is missing from a stream that stands was destroyed: reconcile tells how often that was.
 local function ensure_group(stream)
   local stood = redis.call('EXISTS', stream) == 1
-  local made = redis.pcall('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
+  local made = try('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
   if stood and not made.err then redis.call('INCR', K.remade) end
 end
 
@@ -329,7 +340,7 @@ local function take_alone(to)
     if not id then return nil end
     local task = read(id)
     if task and task.state == 'queued' then
-      local got = redis.pcall('XCLAIM', K.stream(task.pool, task.lane), GROUP, to.consumer, 0,
+      local got = try('XCLAIM', K.stream(task.pool, task.lane), GROUP, to.consumer, 0,
         task.entry, 'JUSTID')
       if not got.err and got[1] then return begin(id, task, to, to.token .. ':0', true) end
       reopen(id, task, to.window)
@@ -375,7 +386,7 @@ end
 -- Undelivered and pending entries of a stream; a third value says why they are not known.
 local function depth(stream)
   local length = redis.call('XLEN', stream)
-  local pending = redis.pcall('XPENDING', stream, GROUP)
+  local pending = try('XPENDING', stream, GROUP)
   if pending.err then
     if redis.call('EXISTS', stream) == 0 then return 0, 0, 'no_stream' end
     return length, 0, 'no_group'

@@ -33,7 +33,7 @@ local function take(id, lane)
     return bury(id, task, 'worker_crashed', 'the worker died three times while it ran this task alone')
   end
   if must_be_alone(task) then return set_aside(id, task) end
-  local got = redis.pcall('XCLAIM', K.stream(to.pool, lane), GROUP, to.consumer, 0, task.entry, 'JUSTID')
+  local got = try('XCLAIM', K.stream(to.pool, lane), GROUP, to.consumer, 0, task.entry, 'JUSTID')
   if got.err or not got[1] then return reopen(id, task, to.window) end
   claims[#claims + 1] = begin(id, task, to, to.token .. ':' .. #claims + 1, false)
   taken_ms = taken_ms + task.duration_ms

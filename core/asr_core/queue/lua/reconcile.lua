@@ -2,12 +2,12 @@
 local readded, forgotten = 0, 0
 
 local function is_delivered(stream, entry)
-  local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)
+  local pending = try('XPENDING', stream, GROUP, entry, entry, 1)
   return not pending.err and #pending == 1
 end
 
 local function was_read(stream, entry)
-  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  local groups = try('XINFO', 'GROUPS', stream)
   if groups.err then return false end
   for _, group in ipairs(groups) do
     local info = {}

@@ -51,7 +51,7 @@ for _, lane in ipairs(LANES) do
   correct_all(K.undelivered(pool, lane), undelivered)
   correct_all(K.held_tenants(pool, lane), held)
   top_up_all(lane, undelivered)
-  local consumers = redis.pcall('XINFO', 'CONSUMERS', K.stream(pool, lane), GROUP)
+  local consumers = try('XINFO', 'CONSUMERS', K.stream(pool, lane), GROUP)
   if not consumers.err then
     for _, c in ipairs(consumers) do
       local info = {}

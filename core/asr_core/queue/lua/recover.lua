@@ -4,7 +4,7 @@ for _, lane in ipairs(LANES) do
   local stream = K.stream(args.pool, lane)
   local from = '-'
   while true do
-    local pending = redis.pcall('XPENDING', stream, GROUP, from, '+', 1000, args.consumer)
+    local pending = try('XPENDING', stream, GROUP, from, '+', 1000, args.consumer)
     if pending.err or #pending == 0 then break end
     for _, item in ipairs(pending) do
       local entry = redis.call('XRANGE', stream, item[1], item[1])[1]

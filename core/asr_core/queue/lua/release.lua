@@ -10,7 +10,7 @@ for i, item in ipairs(args.tasks) do
   elseif task.state ~= 'processing' or task.token ~= item.token then
     outcomes[i] = 'fenced'
   else
-    redis.pcall('XCLAIM', K.stream(task.pool, task.lane), GROUP, task.owner, 0, task.entry,
+    try('XCLAIM', K.stream(task.pool, task.lane), GROUP, task.owner, 0, task.entry,
       'IDLE', args.lease_ms, 'JUSTID')
     redis.call('ZADD', K.leases(task.pool, task.lane), 0, id)
     set_state(id, task, 'queued')

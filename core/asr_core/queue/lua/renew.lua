@@ -11,7 +11,7 @@ for i, item in ipairs(args.tasks) do
   elseif task.state ~= 'processing' or task.token ~= item.token or task.owner ~= args.consumer then
     outcomes[i] = 'fenced'
   else
-    redis.pcall('XCLAIM', K.stream(task.pool, task.lane), GROUP, args.consumer, 0, task.entry, 'JUSTID')
+    try('XCLAIM', K.stream(task.pool, task.lane), GROUP, args.consumer, 0, task.entry, 'JUSTID')
     redis.call('ZADD', K.leases(task.pool, task.lane), now + args.lease_ms, item.task_id)
     if item.progress ~= task.progress then
       redis.call('HSET', K.task(item.task_id), 'progress', item.progress)

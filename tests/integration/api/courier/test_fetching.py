@@ -105,6 +105,7 @@ async def test_a_task_that_is_being_fetched_is_known_everywhere_and_waits_for_no
 
 async def test_one_that_fell_out_of_its_line_is_put_back_by_reconcile(
     own_platform: Any,
+    redis_server: Any,
     start_server: Any,
     answers: Any,
     start_courier: Any,
@@ -115,8 +116,8 @@ async def test_one_that_fell_out_of_its_line_is_put_back_by_reconcile(
     server = await start_server(answers.reply(200, wav))
     task_id = await submit_url(server.url("/a.wav"))
     connection = own_platform.connect()
-    lines = [key async for key in connection.client.scan_iter("*asr:line*")]
-    await connection.client.delete(*lines)
+    with redis_server.client() as raw:
+        raw.delete(*raw.scan_iter("*asr:line*"))
     reconciled = await Upkeep(connection, own_platform.settings).reconcile(force=True)
     assert reconciled is not None
     assert reconciled.mended == {"readded": 1}

@@ -15,6 +15,7 @@ import pytest
 import redis
 from redis.crc import key_slot
 
+from asr_core.queue.permissions import acl_rules
 from asr_core.settings import RedisSettings
 
 PASSWORD = "p@ss/w#rd"
@@ -66,6 +67,9 @@ class Node:
                 f"tls-ca-cert-file {self.certificates.authority}",
                 "tls-auth-clients no", "tls-replication yes",
             ]  # fmt: skip
+        if "--sentinel" not in self.arguments:  # what the product logs in as
+            rules = " ".join(acl_rules("", "*"))
+            lines.append(f'user speech on ">{self.password}" {rules}')
         lines += self.lines
         file = self.folder / "redis.conf"
         file.write_text("\n".join(lines) + "\n")
@@ -193,7 +197,7 @@ class Trio:
         scheme = "rediss" if self.certificates else "redis"
         places = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
         secret = f"sentinel_password={SENTINEL_PASSWORD}"
-        return f"{scheme}+sentinel://:{ENCODED}@{places}/main/0?{secret}"
+        return f"{scheme}+sentinel://speech:{ENCODED}@{places}/main/0?{secret}"
 
     def environment(self) -> dict[str, str]:
         ca = {"REDIS_CA_FILE": str(self.certificates.authority)} if self.certificates else {}
@@ -262,7 +266,7 @@ class Cluster:
         """Any node is the seed: one that does not hold the keys."""
         seed = next(node for node in self.masters if node is not self.owner)
         scheme = "rediss" if self.certificates else "redis"
-        return f"{scheme}+cluster://:{ENCODED}@127.0.0.1:{seed.port}"
+        return f"{scheme}+cluster://speech:{ENCODED}@127.0.0.1:{seed.port}"
 
     def environment(self) -> dict[str, str]:
         ca = {"REDIS_CA_FILE": str(self.certificates.authority)} if self.certificates else {}

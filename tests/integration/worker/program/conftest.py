@@ -191,7 +191,7 @@ class Platform:
         return self.process(str(TOY_WORKER), toy=toy, **changes)
 
     def raw(self) -> redis.Redis:
-        return redis.Redis(port=self.redis_settings.port, decode_responses=True)
+        return redis.Redis(port=self.redis_settings.port, username="admin", decode_responses=True)
 
     async def submit(self, audio: bytes, **fields: Any) -> str:
         task_id = str(uuid_utils.uuid7())

@@ -60,7 +60,7 @@ class Service:
         )
 
     def raw(self) -> redis.Redis:
-        return redis.Redis(port=self.redis_port, decode_responses=True)
+        return redis.Redis(port=self.redis_port, username="admin", decode_responses=True)
 
     def wait_for_worker(self) -> None:
         self.api.wait_until_ready()

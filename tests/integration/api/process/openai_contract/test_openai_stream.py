@@ -121,8 +121,8 @@ async def test_partial_texts_are_gone_with_the_end_of_their_task(
     worker = await desk.platform.consumer()
     held = await claim(worker)
     await worker.say(held.task.task_id, held.token, first=0, texts=["one"])
-    redis = desk.platform.connect()
-    key = f"{redis.keys.root}asr:partials:{held.task.task_id}"
-    assert 0 < await redis.client.pttl(key) <= 600_000
+    redis = desk.platform.admin()
+    key = f"{{{desk.platform.settings.key_prefix}}}:asr:partials:{held.task.task_id}"
+    assert 0 < await redis.pttl(key) <= 600_000
     await desk.platform.complete(worker, held, heard("one"))
-    assert not await redis.client.exists(key)
+    assert not await redis.exists(key)
