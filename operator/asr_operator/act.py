@@ -17,7 +17,10 @@ from asr_operator.observation import PodState
 from asr_operator.plan import Plan
 from asr_operator.pool_queue import PoolQueue
 
-_SCALE_TRIES = 3
+# Statuses that say "not now"; a scale may be repeated, since it tests what it replaces.
+_TRY_AGAIN = {409, 429, 500, 502, 503, 504}
+_SCALE_PAUSES_SECONDS = (0.1, 0.2, 0.4)
+_TEST_FAILED = 422
 _log = get_logger(__name__)
 
 
@@ -68,30 +71,44 @@ class Actor:
         """
         if plan.replicas < look.target.replicas:
             await self._write_costs(look, plan)
-        target = look.target
-        for left in reversed(range(_SCALE_TRIES)):
-            self._check()
-            try:
-                await self._cluster.scale(target, plan.replicas)
-                return
-            except ClusterUnavailable as error:
-                if error.reply_status != 409 or not left:
-                    raise
-            # Most changes of a Deployment are of its status: those do not matter here.
-            seen = await self._cluster.target(target.namespace, target.name)
-            if seen is not None and seen.replicas == plan.replicas:
-                return  # what was wanted, whoever wrote it
-            if seen is None or seen.replicas != target.replicas:
-                raise ClusterUnavailable(
-                    f"Deployment {target.name!r} was scaled by another writer meanwhile",
-                    reply_status=409,
-                )
-            target = seen
+        await self._write_replicas(look.target, plan.replicas)
 
     async def restore(self, target: Target, replicas: int) -> None:
-        """Sets the replicas that were found at first."""
-        self._check()
-        await self._cluster.scale(target, replicas)
+        """Sets the replicas that were found at first. Raises as `scale` does."""
+        await self._write_replicas(target, replicas)
+
+    async def _write_replicas(self, target: Target, replicas: int) -> None:
+        for pause_seconds in (*_SCALE_PAUSES_SECONDS, None):
+            self._check()
+            try:
+                await self._cluster.scale(target, replicas)
+                return
+            except ClusterUnavailable as error:
+                if error.reply_status == _TEST_FAILED:
+                    await self._other_writer(target, replicas, error)
+                    return
+                if error.reply_status not in _TRY_AGAIN or pause_seconds is None:
+                    raise
+            await asyncio.sleep(pause_seconds)
+
+    async def _other_writer(
+        self, target: Target, replicas: int, refusal: ClusterUnavailable
+    ) -> None:
+        """Returns if the Deployment has the replicas that were wanted, whoever wrote them."""
+        now = await self._cluster.target(target.namespace, target.name)
+        if now is None or now.uid != target.uid:
+            raise ClusterUnavailable(
+                f"Deployment {target.name!r} was deleted meanwhile", reply_status=409
+            ) from refusal
+        if now.replicas == replicas:
+            return
+        if now.replicas == target.replicas:
+            raise refusal  # the patch was refused for another reason
+        raise ClusterUnavailable(
+            f"Deployment {target.name!r} was scaled from {target.replicas} to {now.replicas} by "
+            f"another writer, before this operator could set {replicas}",
+            reply_status=409,
+        ) from refusal
 
     async def _write_costs(self, look: Look, plan: Plan) -> None:
         now = look.pods.costs  # of the Deployment's own pods; the plan may know of others

@@ -25,12 +25,11 @@ REPORTER = "asr-platform.dev/operator"
 
 @dataclass(frozen=True)
 class Target:
-    """The Deployment at one moment. `version` is its resource version."""
+    """The Deployment at one moment."""
 
     namespace: str
     name: str
     uid: str
-    version: str
     replicas: int
     selector: str
 
@@ -69,7 +68,6 @@ class Cluster:
             namespace=namespace,
             name=name,
             uid=meta["uid"],
-            version=meta["resourceVersion"],
             replicas=spec.get("replicas", 1),
             selector=selector_text(spec.get("selector") or {}),
         )
@@ -87,10 +85,21 @@ class Cluster:
         )
 
     async def scale(self, target: Target, replicas: int) -> None:
-        """Sets the replicas, unless the Deployment has changed since it was seen (409)."""
-        await self._api.patch(
+        """Sets the replicas, unless another writer has changed them since `target` was read: 422.
+
+        The version of a Deployment changes with its status, which is written many times while pods
+        come and go. So the patch tests what it replaces, and nothing else. It goes to the scale
+        subresource: the right to patch Deployments is the right to run any image.
+        """
+        # A Scale leaves out `spec.replicas` where it is 0 (omitempty); null tests for that.
+        seen = target.replicas or None
+        await self._api.json_patch(
             path(kube.APPS, target.namespace, "deployments", target.name, "scale"),
-            {"metadata": {"resourceVersion": target.version}, "spec": {"replicas": replicas}},
+            [
+                {"op": "test", "path": "/metadata/uid", "value": target.uid},
+                {"op": "test", "path": "/spec/replicas", "value": seen},
+                {"op": "add", "path": "/spec/replicas", "value": replicas},
+            ],
         )
 
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:

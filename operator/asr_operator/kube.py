@@ -1,7 +1,7 @@
 """The Kubernetes API as plain dicts: the official client's transport, in threads.
 
-Knows paths and verbs, nothing of pools. Every request has a deadline and is sent once: whoever
-recomputes everything each tick needs no retries, and a scale that is sent late must not be sent.
+Knows paths and verbs, nothing of pools. Every request has a deadline and is sent once: the caller
+knows which of them may be repeated, and whether it still holds the Lease.
 """
 
 from __future__ import annotations
@@ -99,6 +99,10 @@ class Kube:
         """A merge patch; with `metadata.resourceVersion` in it, 409 if that is no longer true."""
         return await self._call("PATCH", url, body, "application/merge-patch+json")
 
+    async def json_patch(self, url: str, operations: list[Json]) -> Json:
+        """RFC 6902. The server applies it to the newest version: 422 if a `test` in it fails."""
+        return await self._call("PATCH", url, operations, "application/json-patch+json")
+
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
@@ -107,7 +111,7 @@ class Kube:
         self,
         method: str,
         url: str,
-        body: Json | None = None,
+        body: Json | list[Json] | None = None,
         content_type: str = "",
         *,
         query: Mapping[str, str] | None = None,
@@ -121,7 +125,7 @@ class Kube:
         self,
         method: str,
         url: str,
-        body: Json | None,
+        body: Json | list[Json] | None,
         content_type: str,
         query: Mapping[str, str] | None,
     ) -> Json:

@@ -1,4 +1,4 @@
-"""The Deployment and ReplicaSet controllers, as far as scaling goes.
+"""The Deployment and ReplicaSet controllers, as far as scaling goes, and garbage collection.
 
 Which pods go first is as documented at
 https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-down : without a node,
@@ -20,6 +20,7 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 def reconcile(cluster: FakeCluster, namespace: str) -> None:
     """Makes or removes pods until each Deployment has its replicas, and counts them."""
+    _collect_garbage(cluster, namespace)
     for deployment in list(cluster.objects_of("deployments", namespace)):
         replicas = deployment["spec"].get("replicas", 1)
         owner = _replica_set(cluster, deployment)
@@ -58,11 +59,21 @@ def _deletion_order(pod: Json) -> tuple[bool, bool, bool, int, int]:
     return (has_node, not is_pending, is_ready(pod), cost, age)
 
 
-def _delete(cluster: FakeCluster, pod: Json) -> None:
-    if pod["spec"].get("nodeName"):
-        terminate(cluster, pod)
+def _collect_garbage(cluster: FakeCluster, namespace: str) -> None:
+    """Removes what only owners own that are gone, and what those own in turn."""
+    for plural in ("workerpools", "replicasets", "pods"):
+        alive = {thing["metadata"]["uid"] for thing in cluster.store.values()}
+        for thing in cluster.objects_of(plural, namespace):
+            owners = {each["uid"] for each in thing["metadata"].get("ownerReferences") or []}
+            if owners and not owners & alive:
+                _delete(cluster, thing, plural)
+
+
+def _delete(cluster: FakeCluster, thing: Json, plural: str = "pods") -> None:
+    if plural == "pods" and thing["spec"].get("nodeName"):
+        terminate(cluster, thing)
     else:
-        cluster.remove("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])
+        cluster.remove(plural, thing["metadata"]["namespace"], thing["metadata"]["name"])
 
 
 def _replica_set(cluster: FakeCluster, deployment: Json) -> Json:

@@ -20,6 +20,7 @@ from asr_operator.resources import crd_text
 from cluster_lab import controllers
 from cluster_lab.custom_resource import CustomResource
 from cluster_lab.objects import Json, Refused, matches, merged
+from cluster_lab.patches import patched, replicas_of, scale_of
 
 RESOURCES = {
     "pods": ("", "v1", "Pod"),
@@ -55,6 +56,8 @@ class Asked:
     options: Mapping[str, str]
     agent: str
     body: Any
+    content_type: str = ""
+    accept: str = ""
 
     @property
     def resource(self) -> str:
@@ -129,7 +132,8 @@ class FakeCluster(kmock.KubernetesEmulator):
         if prefix := meta.pop("generateName", ""):
             meta.setdefault("name", self._free_name(plural, namespace, prefix))
         if (plural, namespace, meta["name"]) in self.store:
-            raise Refused(409, "AlreadyExists", f"{plural} {meta['name']!r} already exists")
+            message = f'{_qualified(plural)} "{meta["name"]}" already exists'
+            raise Refused(409, "AlreadyExists", message)
         api = f"{group}/{version}" if group else version
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         thing |= {"apiVersion": api, "kind": kind}
@@ -169,7 +173,7 @@ class FakeCluster(kmock.KubernetesEmulator):
             return made
         thing = self.store.get((plural, namespace, asked.name))
         if thing is None:
-            raise Refused(404, "NotFound", f'{plural} "{asked.name}" not found')
+            raise Refused(404, "NotFound", f'{_qualified(plural)} "{asked.name}" not found')
         if asked.verb == "delete":
             self._delete(thing, asked)
         elif asked.verb == "patch":
@@ -177,20 +181,27 @@ class FakeCluster(kmock.KubernetesEmulator):
         elif asked.verb == "update":
             thing = self._update(thing, asked)
         controllers.reconcile(self, namespace)
-        return thing
+        return scale_of(thing) if asked.subresource == "scale" else thing
 
     def _patch(self, thing: Json, asked: Asked) -> Json:
-        plural, patch = asked.plural, copy.deepcopy(asked.body)
-        expected = patch.get("metadata", {}).pop("resourceVersion", None)
-        if expected is not None and expected != thing["metadata"]["resourceVersion"]:
-            raise Refused(409, "Conflict", f"{plural}: the object has been modified")
-        if asked.subresource == "status":
-            patch = {"status": patch.get("status", {})}
-        elif asked.subresource == "scale":
-            patch = {"spec": {"replicas": patch["spec"]["replicas"]}}
-        elif plural in _WITH_STATUS:
-            patch.pop("status", None)
-        changed = merged(thing, patch)
+        """As the server does: the newest version is patched, so that only a version that the patch
+        itself names can be out of date."""
+        plural, is_scale = asked.plural, asked.subresource == "scale"
+        view = scale_of(thing) if is_scale else thing
+        wanted = patched(view, asked.content_type, asked.body)
+        _check_identity(wanted["metadata"], thing["metadata"], asked)
+        if is_scale:
+            replicas = replicas_of(wanted, asked.name)
+            changed = merged(thing, {"spec": {"replicas": replicas}})
+        elif asked.subresource == "status":
+            changed = {**thing, "status": wanted.get("status", {})}
+        else:
+            changed = wanted
+            if plural in _WITH_STATUS and "status" in thing:
+                changed["status"] = thing["status"]
+            elif plural in _WITH_STATUS:
+                changed.pop("status", None)
+        changed = copy.deepcopy(changed)
         if plural == "workerpools":
             changed = self._pools.admit(changed, thing)
         if json.dumps(changed, sort_keys=True) == json.dumps(thing, sort_keys=True):
@@ -202,7 +213,7 @@ class FakeCluster(kmock.KubernetesEmulator):
     def _update(self, thing: Json, asked: Asked) -> Json:
         body = copy.deepcopy(asked.body)
         if body["metadata"].get("resourceVersion") != thing["metadata"]["resourceVersion"]:
-            raise Refused(409, "Conflict", f"{asked.plural}: the object has been modified")
+            raise _outdated(asked)
         changed = {**thing, **body, "status": thing.get("status", {})}
         if asked.plural == "workerpools":
             changed = self._pools.admit(changed, thing)
@@ -223,6 +234,28 @@ class FakeCluster(kmock.KubernetesEmulator):
         return {"kind": "Status", "status": "Success"}
 
 
+def _qualified(plural: str) -> str:
+    """As messages name a resource: `deployments.apps`."""
+    group = RESOURCES[plural][0]
+    return f"{plural}.{group}" if group else plural
+
+
+def _check_identity(wanted: Json, now: Json, asked: Asked) -> None:
+    if wanted.get("resourceVersion") not in (None, "", now["resourceVersion"]):
+        raise _outdated(asked)
+    if wanted.get("uid") not in (None, "", now["uid"]):
+        message = f"Precondition failed: UID in precondition: {wanted['uid']}"
+        raise Refused(409, "Conflict", f"{message}, UID in object meta: {now['uid']}")
+
+
+def _outdated(asked: Asked) -> Refused:
+    return Refused(
+        409, "Conflict",
+        f'Operation cannot be fulfilled on {_qualified(asked.plural)} "{asked.name}": the object '
+        "has been modified; please apply your changes to the latest version and try again",
+    )  # fmt: skip
+
+
 def _asked(request: kmock.Request) -> Asked:
     method = str(request.method.value).upper()
     verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(method)
@@ -240,4 +273,6 @@ def _asked(request: kmock.Request) -> Asked:
         options=request.params,
         agent=request.headers.get("User-Agent", ""),
         body=request.data,
+        content_type=request.headers.get("Content-Type", ""),
+        accept=request.headers.get("Accept", ""),
     )

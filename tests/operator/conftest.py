@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from prometheus_client import CollectorRegistry
 
+from asr_core.settings import OperatorSettings
+from asr_operator.cluster import Cluster
+from asr_operator.lease import Lease
+from asr_operator.metrics import OperatorMetrics
+from asr_operator.pool_loop import PoolLoop
+from asr_operator.pool_queue import PoolQueue
 from cluster_lab import RedisProgram, Scene, on_cluster, on_kmock
 
 REAL = "a real API server is used by `make test-cluster`, with KUBECONFIG"
@@ -53,3 +60,17 @@ async def scene(
             (outcome,) = await asyncio.gather(running, return_exceptions=True)
             await made.close()
             assert isinstance(outcome, asyncio.CancelledError), f"the kubelet died: {outcome!r}"
+
+
+@pytest_asyncio.fixture
+async def loop(scene: Scene) -> AsyncIterator[PoolLoop]:
+    """The operator's loop over the pool `gpu`, ticked by hand, with the Lease in its hands."""
+    lease = Lease(scene.admin, scene.namespace, "test", duration_seconds=600)
+    await lease.attempt()
+    cluster = Cluster(scene.admin, "test")
+    settings = OperatorSettings(_env_file=None, lease_seconds=0.1)
+    queue = PoolQueue(cluster, scene.namespace, settings)
+    metrics = OperatorMetrics(CollectorRegistry())
+    made = PoolLoop(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
+    yield made
+    await made.close()

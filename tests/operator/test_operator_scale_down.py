@@ -11,18 +11,12 @@ from dataclasses import dataclass, field
 
 import pytest
 import pytest_asyncio
-from prometheus_client import CollectorRegistry
 
 from asr_core.errors import ClusterUnavailable
 from asr_core.queue import BacklogReader, RedisConnection
-from asr_core.settings import OperatorSettings
 from asr_operator import kube
-from asr_operator.cluster import Cluster
 from asr_operator.kube import path
-from asr_operator.lease import Lease
-from asr_operator.metrics import OperatorMetrics
 from asr_operator.pool_loop import PoolLoop
-from asr_operator.pool_queue import PoolQueue
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
 from cluster_lab.server import Asked
@@ -75,27 +69,19 @@ class Stage:
 
 
 @pytest_asyncio.fixture
-async def stage(scene: Scene) -> AsyncIterator[Stage]:
+async def stage(scene: Scene, loop: PoolLoop) -> AsyncIterator[Stage]:
     options = {"url": scene.redis.url, "lease_seconds": 5, "throughput": 10.0}
     # Tasks are long enough that a look does not miss one, and of different lengths.
     processes = [WorkerProcess({**options, "task_seconds": 0.3 + 0.1 * n}) for n in range(MOST + 4)]
     free: asyncio.Queue[WorkerProcess] = asyncio.Queue()
     for process in processes:
         free.put_nowait(process)
-    metrics = OperatorMetrics(CollectorRegistry())
-    cluster = Cluster(scene.admin, "test")
-    lease = Lease(scene.admin, scene.namespace, "test", duration_seconds=600)
-    await lease.attempt()
-    settings = OperatorSettings(_env_file=None, lease_seconds=0.1)
-    queue = PoolQueue(cluster, scene.namespace, settings)
-    loop = PoolLoop(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
     connection = RedisConnection(scene.redis.settings())
     made = Stage(scene, loop, BacklogReader(connection, scene.settings), free)
     scene.kubelet.on_start, scene.kubelet.on_stop = made.start_pod, made.stop_pod
     yield made
     for process in processes:
         await process.end()
-    await loop.close()
     await connection.close()
 
 
