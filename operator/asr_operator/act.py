@@ -55,13 +55,13 @@ class Actor:
         except QueueUnavailable as error:
             if plan.replicas >= look.target.replicas:
                 return plan
-            return _put_off(look, plan, f"no worker is taken while Redis is away: {error.message}")
+            return _put_off(look, plan, f"no worker goes while Redis is away: {error.message}")
         was_idle = {worker.consumer for worker in look.observation.workers if not worker.busy}
         caught = [name for name in plan.cordon if name in was_idle and in_hand.get(name)]
         if not caught:
             return plan
         await self._lift(caught)
-        return _put_off(look, plan, f"{', '.join(caught)} has just begun a task")
+        return _put_off(look, plan, f"{', '.join(caught)} has just started a task")
 
     async def scale(self, look: Look, plan: Plan) -> None:
         """Writes deletion costs where pods will go, then the replicas.

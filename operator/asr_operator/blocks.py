@@ -24,11 +24,11 @@ def blocked(spec: PoolSpec, seen: Observation, history: History) -> Verdict | No
         return Verdict(seen.replicas, Reason.HOLD_CONFLICT, seen.hold.message)
     paused = spec.scaling.paused
     if paused is True:
-        return Verdict(seen.replicas, Reason.PAUSED, f"paused at {seen.replicas}, as found")
+        return Verdict(seen.replicas, Reason.PAUSED, f"paused: replicas stay at {seen.replicas}")
     if (left := _left_to_others(seen, history)) > 0:
         message = (
-            f"replicas were {seen.written}, another writer made them {seen.replicas}: "
-            f"left alone for {left:.0f} s"
+            f"another writer changed replicas from {seen.written} to {seen.replicas}; left alone "
+            f"for {left:.0f} s"
         )
         return Verdict(seen.replicas, Reason.HOLD_CONFLICT, message)
     if isinstance(paused, PausedAt):
@@ -41,7 +41,10 @@ def blocked(spec: PoolSpec, seen: Observation, history: History) -> Verdict | No
 def _paused_at(spec: PoolSpec, seen: Observation, replicas: int) -> Verdict:
     message = f"paused at {replicas}"
     if replicas < seen.replicas and seen.queue.signal is Signal.UNREACHABLE:
-        replicas, message = seen.replicas, f"{message}; nobody is taken: the queue cannot be read"
+        replicas, message = (
+            seen.replicas,
+            f"{message}; no worker goes: the queue cannot be read",
+        )
     return Verdict(_in_steps(spec, seen, replicas), Reason.PAUSED, message)
 
 
@@ -49,7 +52,7 @@ def _without_signal(spec: PoolSpec, seen: Observation, history: History) -> Verd
     fallback, lost_at = spec.scaling.fallback, history.signal_lost_at
     lost_for = seen.now - lost_at if lost_at is not None else 0.0
     message = (
-        f"the queue cannot be read for {lost_for:.0f} s: {seen.queue.error or 'no reason given'}"
+        f"the queue could not be read for {lost_for:.0f} s: {seen.queue.error or 'no reason given'}"
     )
     if fallback is None or lost_for < fallback.after_seconds:
         return Verdict(seen.replicas, Reason.HOLD_SIGNAL, message)
@@ -60,13 +63,19 @@ def _without_signal(spec: PoolSpec, seen: Observation, history: History) -> Verd
 
 def _without_evidence(seen: Observation) -> Verdict | None:
     if are_silent(seen):
-        message = f"{seen.ready} pods are ready, and no worker is heard: who is busy is not known"
+        message = (
+            f"{seen.ready} pods are ready, but no worker sends heartbeats: which of them are busy "
+            "is not known, replicas stay as they are"
+        )
         return Verdict(seen.replicas, Reason.HOLD_HEARTBEATS, message)
     if seen.queue.trusted:
         return None
     if seen.replicas == 0 and seen.queue.waiting > 0:
         return Verdict(1, Reason.ACTIVATE, f"{seen.queue.waiting} waiting")
-    message = "this Redis has been seen for less than a lease: what is in flight is not known yet"
+    message = (
+        "Redis was first seen less than one task lease ago (new, or failed over): what is in "
+        "flight is not known yet, replicas stay as they are"
+    )
     return Verdict(seen.replicas, Reason.HOLD_UNTRUSTED, message)
 
 

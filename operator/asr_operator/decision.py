@@ -22,6 +22,7 @@ class Reason(StrEnum):
     HOLD_UNTRUSTED = "HoldUntrusted"  # a Redis seen for less than a lease
     HOLD_HEARTBEATS = "HoldHeartbeats"  # workers run, but none is heard
     HOLD_CAPACITY = "HoldCapacity"  # pods cannot be scheduled
+    GIVE_UP_UNSCHEDULABLE = "GiveUpUnschedulable"  # they could not be for longer than the time-out
     HOLD_BUSY = "HoldBusy"  # fewer were wanted, but all are busy
     HOLD_CONFLICT = "HoldConflict"  # another writer, another owner, another pool
     FALLBACK = "Fallback"
@@ -59,9 +60,10 @@ class Verdict:
 
 
 def conditions(
-    spec: PoolSpec, seen: Observation, pace: Pace, verdict: Verdict, *, capacity: str
+    spec: PoolSpec, seen: Observation, pace: Pace, verdict: Verdict, *, wanted: int, capacity: str
 ) -> tuple[Condition, ...]:
-    """Every type, each time. `capacity` says what is missing, or nothing.
+    """Every type, each time. `capacity` says what is missing, or nothing; `wanted` is what the work
+    asks for.
 
     Reasons of healthy conditions do not change from tick to tick: each change is a write.
     """
@@ -69,10 +71,11 @@ def conditions(
         _ready(verdict),
         _signal(seen),
         _active(spec, verdict),
+        _limited(spec, seen, wanted),
         _target(spec, pace),
         Condition("CapacityUnavailable", True, "Unschedulable", capacity)
         if capacity
-        else Condition("CapacityUnavailable", False, "Scheduled", "every pod has a node"),
+        else Condition("CapacityUnavailable", False, "Scheduled", "every pod is scheduled"),
         _conflict(seen.hold, verdict),
         _mismatch(seen.hold),
         Condition("Paused", True, "Paused", verdict.message)
@@ -93,9 +96,9 @@ def _signal(seen: Observation) -> Condition:
         message = f"the queue cannot be read: {queue.error or 'no reason given'}"
         return Condition("SignalAvailable", False, "QueueUnreachable", message)
     said = {
-        Signal.OK: "the queue is read",
-        Signal.NO_STREAM: "the queue is read: nothing was submitted yet",
-        Signal.NO_GROUP: "the queue is read: no worker has come yet",
+        Signal.OK: "the queue can be read",
+        Signal.NO_STREAM: "the queue can be read; nothing was submitted yet",
+        Signal.NO_GROUP: "the queue can be read; no worker has connected yet",
     }
     return Condition("SignalAvailable", True, "QueueRead", said[queue.signal])
 
@@ -109,6 +112,22 @@ def _active(spec: PoolSpec, verdict: Verdict) -> Condition:
     return Condition("ScalingActive", False, str(verdict.reason), verdict.message)
 
 
+def _limited(spec: PoolSpec, seen: Observation, wanted: int) -> Condition:
+    """Types and reasons are those of a HorizontalPodAutoscaler."""
+    least, most = spec.scaling.min_replicas, spec.scaling.max_replicas
+    if seen.queue.signal is Signal.UNREACHABLE:
+        message = "what the work asks for is not known: the queue cannot be read"
+        return Condition("ScalingLimited", None, "QueueUnreachable", message)
+    if wanted > most:
+        message = f"the work asks for {wanted} workers, maxReplicas is {most}"
+        return Condition("ScalingLimited", True, "TooManyReplicas", message)
+    if wanted < least:
+        message = f"the work asks for {wanted} workers, minReplicas is {least}"
+        return Condition("ScalingLimited", True, "TooFewReplicas", message)
+    message = "what the work asks for is within minReplicas and maxReplicas"
+    return Condition("ScalingLimited", False, "DesiredWithinRange", message)
+
+
 def _target(spec: PoolSpec, pace: Pace) -> Condition:
     target, startup = spec.scaling.target_wait_seconds, pace.startup_seconds
     if startup < target:
@@ -116,7 +135,7 @@ def _target(spec: PoolSpec, pace: Pace) -> Condition:
         return Condition("TargetUnreachable", False, "StartupFits", message)
     message = (
         f"a worker takes {startup:.0f} s to start, the target is {target:.0f} s: a task that waits "
-        "for a new worker misses it. Raise minReplicas or the target, or speed the start up"
+        "for a new worker misses it. Raise minReplicas or targetWaitSeconds, or shorten the start"
     )
     return Condition("TargetUnreachable", True, "StartupTooLong", message)
 
@@ -126,7 +145,7 @@ def _conflict(hold: Hold | None, verdict: Verdict) -> Condition:
         return Condition("Conflict", True, hold.reason, hold.message)
     if hold is None and verdict.reason is Reason.HOLD_CONFLICT:
         return Condition("Conflict", True, "OtherWriter", verdict.message)
-    return Condition("Conflict", False, "OnlyWriter", "no other writer of the replicas was seen")
+    return Condition("Conflict", False, "OnlyWriter", "no other writer of spec.replicas was seen")
 
 
 def _mismatch(hold: Hold | None) -> Condition:

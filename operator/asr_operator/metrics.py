@@ -19,7 +19,10 @@ class OperatorMetrics:
 
         self.replicas = gauge("replicas", "`spec.replicas` of the Deployment")
         self.ready_replicas = gauge("ready_replicas", "Pods that are ready")
-        self.desired_replicas = gauge("desired_replicas", "Replicas that the work asks for")
+        self.desired_replicas = gauge(
+            "desired_replicas",
+            "Replicas that the work asks for, before minReplicas and maxReplicas",
+        )
         self.waiting = gauge("waiting", "Tasks that wait for a worker")
         self.in_flight = gauge("in_flight", "Tasks that a live worker holds")
         self.oldest_wait_seconds = gauge(

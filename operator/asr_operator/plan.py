@@ -16,7 +16,7 @@ from asr_operator.decision import Condition, Reason, Verdict, conditions
 from asr_operator.demand import fleet_of, load_of, workers_for
 from asr_operator.observation import History, Observation, Signal
 from asr_operator.pace import Pace, pace_of
-from asr_operator.shortage import most_schedulable, shortage, with_shortage
+from asr_operator.shortage import given_up, most_schedulable, shortage, with_shortage
 from asr_operator.spec import PoolSpec
 from asr_operator.victims import Candidate, candidates, deletion_costs
 from asr_operator.windows import down_seconds, forget, remember, stable
@@ -30,7 +30,7 @@ class Plan:
 
     `replicas` is what `spec.replicas` should be now; equal to what was seen when there is nothing
     to do. `act` is False in a dry run: then nothing is written but the status. `desired` is what
-    the work alone asks for, within min and max, before windows, steps and holds.
+    the work alone asks for, before minReplicas and maxReplicas, windows, steps and holds.
     Consumers in `cordon` are to be cordoned before the patch (they claim nothing more), those in
     `uncordon` to be released at once. `deletion_costs` by pod name are to be annotated before the
     patch when it takes pods away.
@@ -64,12 +64,17 @@ def plan(spec: PoolSpec, seen: Observation, history: History) -> Plan:
     cordoned = {worker.consumer for worker in seen.workers if worker.cordoned}
     return Plan(
         replicas=verdict.replicas,
-        desired=_within(spec, wanted),
+        desired=wanted,
         act=not spec.scaling.dry_run,
         reason=verdict.reason,
         message=verdict.message,
         conditions=conditions(
-            spec, seen, pace, verdict, capacity=shortage(spec, seen, history, wanted)
+            spec,
+            seen,
+            pace,
+            verdict,
+            wanted=wanted,
+            capacity=shortage(spec, seen, history, wanted),
         ),
         history=history,
         cordon=tuple(sorted(doomed)),
@@ -87,11 +92,11 @@ def _wanted(spec: PoolSpec, seen: Observation, pace: Pace) -> tuple[int, str]:
         return seen.replicas, "the queue cannot be read"
     if queue.waiting <= 0:
         is_open = queue.in_flight > 0 or queue.delayed > 0
-        said = f"nothing waits, {queue.in_flight} in flight, {queue.delayed} backing off"
+        said = f"no task waits, {queue.in_flight} in flight, {queue.delayed} backing off"
         return int(is_open and seen.replicas > 0), said
     waits = f"{queue.waiting} waiting, {queue.in_flight} in flight"
     if pace.throughput <= 0:
-        said = f"{waits}; how fast a worker is, is not known yet: the first one measures"
+        said = f"{waits}; throughput is not known yet: the first worker measures it"
         return max(1, seen.replicas), said
     target, load = spec.scaling.target_wait_seconds, load_of(seen, pace)
     in_time = max(target - spec.poll_interval_seconds, target / 2)  # a look may come that late
@@ -141,18 +146,26 @@ def _scaled(
         up=windows.up, down=down_seconds(windows, pace.startup_seconds),
         within=lambda count: _within(spec, count),
     )  # fmt: skip
+    if wanted > scaling.max_replicas:
+        why = f"{why}; maxReplicas is {scaling.max_replicas}"
     schedulable = min(target, most_schedulable(spec, seen, history, wanted))
     most, least = replicas + scaling.max_step.up, replicas - scaling.max_step.down
-    target, limited = max(least, min(schedulable, most)), schedulable < target
+    keeps, limited = target >= replicas, schedulable < target
+    target = max(least, min(schedulable, most))
     if target > replicas:
         return Verdict(target, Reason.SCALE_UP if replicas else Reason.ACTIVATE, why)
+    if target < replicas and keeps:
+        message = f"{given_up(spec, seen)}; {why}"
+        return Verdict(target, Reason.GIVE_UP_UNSCHEDULABLE, message)
     if target < replicas:
         return Verdict(target, Reason.SCALE_DOWN, why)
     if limited:
-        return Verdict(replicas, Reason.HOLD_CAPACITY, f"{why}; there is no node for more")
+        return Verdict(replicas, Reason.HOLD_CAPACITY, f"{why}; no node has room for more")
     if _within(spec, wanted) == replicas:
         return Verdict(replicas, Reason.STEADY, why)
-    return Verdict(replicas, Reason.HOLD_STABILIZING, f"{why}; not wanted for long enough yet")
+    return Verdict(
+        replicas, Reason.HOLD_STABILIZING, f"{why}; waiting for the stabilization window"
+    )
 
 
 def _spare_the_busy(
@@ -183,5 +196,5 @@ def _spare_the_busy(
     reason = verdict.reason
     if replicas == seen.replicas and reason is Reason.SCALE_DOWN:
         reason = Reason.HOLD_BUSY
-    message = f"{verdict.message}; {replicas - verdict.replicas} more go when they are idle"
+    message = f"{verdict.message}; {replicas - verdict.replicas} more go once they are idle"
     return Verdict(replicas, reason, message), victims if is_told else free

@@ -129,7 +129,7 @@ class PoolLoop:
         target = await self.cluster.target(self.namespace, spec.scale_target_ref.name)
         if target is None:
             name = spec.scale_target_ref.name
-            await self._say_not_ready(pool, "TargetNotFound", f"there is no Deployment {name!r}")
+            await self._say_not_ready(pool, "TargetNotFound", f"Deployment {name!r} was not found")
             return
         look = await self._looker.look(pool, spec, target)
         await self._decide(look)
@@ -161,7 +161,7 @@ class PoolLoop:
         await self._post(look.pool, Event(str(decided.reason), note, "Scale"))
         if self._actor.costs_refused != self._memory.refusal_told:
             self._memory.refusal_told = self._actor.costs_refused
-            note = f"Kubernetes chooses which pods go, busy or not: {self._actor.costs_refused}"
+            note = f"Kubernetes may delete busy pods before idle ones: {self._actor.costs_refused}"
             await self._post(look.pool, Event("DeletionCostRefused", note, "Scale", warning=True))
 
     async def _report(self, look: Look, decided: Plan, *, will_scale: bool) -> None:
@@ -189,7 +189,7 @@ class PoolLoop:
         changed = report.changes(old, {"conditions": listed, "observedGeneration": generation})
         if changed:
             await self.cluster.report(self.namespace, self.name, changed)
-            for event in report.events(old, listed)[:1]:
+            for event in report.events(old, listed):
                 await self._post(pool, event)
 
     async def _post(self, pool: Json, event: Event) -> None:

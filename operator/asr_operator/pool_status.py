@@ -9,22 +9,19 @@ from asr_operator import report
 from asr_operator.kube import Json
 from asr_operator.look import Look, last_written
 from asr_operator.observation import History, Signal
-from asr_operator.plan import Plan, Reason
-from asr_operator.spec import PoolSpec
+from asr_operator.plan import Condition, Plan, Reason
+from asr_operator.spec import PoolSpec, ignored_fields
 
 
 def parse_spec(pool: Json) -> PoolSpec:
-    """The spec as the plan knows it. Raises `InvalidOption`.
+    """The spec as the plan knows it, without fields that mean nothing. Raises `InvalidOption`.
 
-    A structural schema has no field that is a boolean or an object, so the resource says
-    `paused: true` and `pausedReplicas: 3` where the plan says `paused: {replicas: 3}`.
+    The API server refuses such fields; objects that were stored before it did must work on.
     """
-    spec = dict(pool.get("spec") or {})
-    scaling = dict(spec.get("scaling") or {})
-    replicas = scaling.pop("pausedReplicas", None)
-    if scaling.get("paused") is True and replicas is not None:
-        scaling["paused"] = {"replicas": replicas}
-    return PoolSpec.parse({**spec, "scaling": scaling})
+    spec = {key: value for key, value in (pool.get("spec") or {}).items() if value is not None}
+    for each in ignored_fields(spec):
+        spec[each.part] = {k: v for k, v in spec[each.part].items() if k != each.field}
+    return PoolSpec.parse(spec)
 
 
 def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
@@ -39,7 +36,10 @@ def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any
         "throughput": round(decided.throughput, 1),
         "startupSeconds": round(decided.startup_seconds, 1),
         "conditions": report.conditions(
-            old, decided.conditions, generation=generation, now=seen.now
+            old,
+            (*decided.conditions, _field_ignored(look.pool)),
+            generation=generation,
+            now=seen.now,
         ),
     }
     if seen.queue.signal is not Signal.UNREACHABLE:
@@ -52,6 +52,14 @@ def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any
     if look.owned:
         status |= _scale_status(look, decided, old, will_scale=will_scale)
     return status
+
+
+def _field_ignored(pool: Json) -> Condition:
+    found = ignored_fields(pool.get("spec") or {})
+    if not found:
+        return Condition("FieldIgnored", False, "AllFieldsUsed", "every field of the spec is used")
+    message = "; ".join(f"{each.message}: ignored" for each in found)
+    return Condition("FieldIgnored", True, found[0].reason, message)
 
 
 def _scale_status(

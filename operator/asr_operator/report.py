@@ -19,13 +19,26 @@ CONDITIONS = {
     "Ready": "True",
     "SignalAvailable": "True",
     "ScalingActive": "True",
+    "ScalingLimited": "False",
     "TargetUnreachable": "False",
     "CapacityUnavailable": "False",
     "Conflict": "False",
     "PoolMismatch": "False",
     "Paused": "False",
+    "FieldIgnored": "False",
 }
+# Ready and ScalingActive sum up what other conditions say: those post the event of these reasons.
+_POSTED_BY = {
+    "HoldSignal": ("SignalAvailable",),
+    "Fallback": ("SignalAvailable",),
+    "HoldCapacity": ("CapacityUnavailable",),
+    "GiveUpUnschedulable": ("CapacityUnavailable",),
+    "HoldConflict": ("Conflict", "PoolMismatch"),
+}
+# What was asked for, and what passes by itself on every fresh install.
+_NORMAL = {"Paused", "DryRun", "HoldUntrusted"}
 _NUMBERS = {
+    "desiredReplicas",
     "waiting",
     "inFlight",
     "oldestWaitSeconds",
@@ -33,7 +46,7 @@ _NUMBERS = {
     "throughput",
     "startupSeconds",
 }
-_COUNTS = ("waiting", "inFlight")
+_COUNTS = ("desiredReplicas", "waiting", "inFlight")
 _OPPOSITE = {"True": "False", "False": "True"}
 _WORDS = {True: "True", False: "False", None: "Unknown"}
 
@@ -103,19 +116,44 @@ def is_pressing(old: Status, changed: Mapping[str, Any]) -> bool:
 
 
 def events(old: Status, new: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """One event for each condition that has changed between good and bad.
+    """One event for each cause that has come, or has gone. A first status tells of what is bad only.
 
-    A first status tells of what is bad only.
+    A cause is the reason of a condition that is bad: another reason in the same condition is
+    another cause.
     """
-    before = {each["type"]: each["status"] for each in old.get("conditions") or []}
+    before = {each["type"]: each for each in old.get("conditions") or []}
+    now = {each["type"]: each for each in new}
     told = []
-    for each in new:
-        name, bad = each["type"], _OPPOSITE[CONDITIONS[each["type"]]]
-        is_bad, was_bad = each["status"] == bad, before.get(name) == bad
-        if is_bad != was_bad:
-            warning = is_bad and name != "Paused"
+    for name, each in now.items():
+        cause, last_cause = _cause(each, now), _cause(before.get(name), before)
+        if cause == last_cause:
+            continue
+        if cause or each["status"] == CONDITIONS[name]:
+            warning = bool(cause) and cause not in _NORMAL
             told.append(Event(each["reason"], each["message"], name, warning))
     return told
+
+
+def _cause(condition: Status | None, listed: Mapping[str, Status]) -> str:
+    """The reason, where the condition is bad and no other one of the same status says why.
+
+    ScalingLimited posts none: a pool at its maximum every noon is no news. ScalingActive posts what
+    Ready does not say.
+    """
+    if condition is None or not _is_bad(condition) or condition["type"] == "ScalingLimited":
+        return ""
+    reason = str(condition["reason"])
+    if condition["type"] == "ScalingActive" and reason != "DryRun":
+        return ""
+    if condition["type"] == "Ready" and any(
+        name in listed and _is_bad(listed[name]) for name in _POSTED_BY.get(reason, ())
+    ):
+        return ""
+    return reason
+
+
+def _is_bad(condition: Status) -> bool:
+    return bool(condition["status"] == _OPPOSITE[CONDITIONS[condition["type"]]])
 
 
 def _verdicts(listed: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:

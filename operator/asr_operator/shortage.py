@@ -40,15 +40,24 @@ def shortage(spec: PoolSpec, seen: Observation, history: History, wanted: int) -
     ages, timeout = _ages(seen), spec.scaling.unschedulable_timeout_seconds
     if ages:
         return (
-            f"{len(ages)} of {seen.replicas} pods have no node, the first for {max(ages):.0f} s; "
-            f"they are given up after {timeout:.0f} s"
+            f"{len(ages)} of {seen.replicas} pods cannot be scheduled, the oldest for "
+            f"{max(ages):.0f} s; they are given up after {timeout:.0f} s"
         )
     if history.capacity_retry_at is not None and wanted > seen.replicas:
         return (
-            f"{wanted} workers are wanted, nodes were found for {seen.replicas}; more are tried "
-            f"again in {history.capacity_retry_at - seen.now:.0f} s"
+            f"the work asks for {wanted} workers, nodes were found for {seen.replicas}; more are "
+            f"tried again in {history.capacity_retry_at - seen.now:.0f} s"
         )
     return ""
+
+
+def given_up(spec: PoolSpec, seen: Observation) -> str:
+    """Why pods are given up, in a sentence."""
+    timeout = spec.scaling.unschedulable_timeout_seconds
+    return (
+        f"{_overdue(spec, seen)} pods could not be scheduled for over {timeout:.0f} s and are given "
+        f"up; more are tried again in {max(timeout, _LEAST_RETRY_SECONDS):.0f} s"
+    )
 
 
 def _ages(seen: Observation) -> list[float]:

@@ -8,15 +8,20 @@ without it. Unknown fields are ignored: a newer CRD must not stop an older opera
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from asr_core.errors import InvalidOption
-from asr_core.task import DEFAULT_POOL
+from asr_core.task import DEFAULT_POOL, POOL_PATTERN
 
 MOST_REPLICAS = 10_000
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names
+DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+SECRET_KEY = r"^[-._a-zA-Z0-9]+$"
+Name = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
 Replicas = Annotated[int, Field(ge=0, le=MOST_REPLICAS)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
@@ -30,14 +35,14 @@ class _Model(BaseModel):
 class TargetRef(_Model):
     """The Deployment whose `spec.replicas` this pool owns, in the pool's namespace."""
 
-    name: str = Field(min_length=1, max_length=253)
+    name: Name
 
 
 class SecretKey(_Model):
     """One key of a Secret in the pool's namespace."""
 
-    name: str = Field(min_length=1, max_length=253)
-    key: str = Field(min_length=1, max_length=253)
+    name: Name
+    key: str = Field(min_length=1, max_length=253, pattern=SECRET_KEY)
 
 
 class RedisRef(_Model):
@@ -45,7 +50,7 @@ class RedisRef(_Model):
 
     url_secret_ref: SecretKey | None = None
     ca_secret_ref: SecretKey | None = None
-    key_prefix: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$")
+    key_prefix: str = Field("", max_length=63, pattern=r"^[A-Za-z0-9_.-]*$")
 
 
 class Stabilization(_Model):
@@ -92,17 +97,30 @@ class Scaling(_Model):
     paused: bool | PausedAt = False
     dry_run: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _paused_at(cls, scaling: Any) -> Any:
+        """A structural schema has no field that is a boolean or an object, so the resource says
+        `paused: true` and `pausedReplicas: 3` where the plan says `paused: {replicas: 3}`."""
+        if isinstance(scaling, Mapping) and scaling.get("paused") is True:
+            replicas = scaling.get("pausedReplicas")
+            return scaling if replicas is None else {**scaling, "paused": {"replicas": replicas}}
+        return scaling
+
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if self.min_replicas > self.max_replicas:
-            raise ValueError(
-                f"minReplicas ({self.min_replicas}) is above maxReplicas ({self.max_replicas})"
-            )
-        if self.fallback is not None and self.fallback.replicas > self.max_replicas:
-            raise ValueError(
-                f"fallback.replicas ({self.fallback.replicas}) is above "
-                f"maxReplicas ({self.max_replicas})"
-            )
+        """The rules of the resource, in its words."""
+        paused = self.paused
+        for name, replicas in (
+            ("minReplicas", self.min_replicas),
+            ("fallback.replicas", self.fallback.replicas if self.fallback else 0),
+            ("pausedReplicas", paused.replicas if isinstance(paused, PausedAt) else 0),
+        ):
+            if replicas > self.max_replicas:
+                raise ValueError(
+                    f"spec.scaling.{name} must not be above spec.scaling.maxReplicas: "
+                    f"{replicas} > {self.max_replicas}"
+                )
         return self
 
 
@@ -115,11 +133,11 @@ class PoolSpec(_Model):
     """
 
     scale_target_ref: TargetRef
-    pool: str = Field(DEFAULT_POOL, min_length=1, max_length=63)
+    pool: str = Field(DEFAULT_POOL, min_length=1, max_length=63, pattern=POOL_PATTERN)
     redis: RedisRef = RedisRef()
     poll_interval_seconds: float = Field(2.0, ge=1, le=300, allow_inf_nan=False)
     scaling: Scaling = Scaling()
-    slots_per_worker: int | None = Field(None, ge=1)
+    slots_per_worker: int | None = Field(None, ge=1, le=100_000)
     throughput: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False)
     on_delete: Literal["keep", "restore"] = "keep"
 
@@ -127,9 +145,37 @@ class PoolSpec(_Model):
     def parse(cls, spec: Mapping[str, Any]) -> PoolSpec:
         """From the resource's `spec`. Raises `InvalidOption`; its `param` is the field's path."""
         try:
-            return cls.model_validate(spec)
+            parsed = cls.model_validate(spec)
         except ValidationError as error:
             problem = error.errors()[0]
             path = ".".join(["spec", *(str(part) for part in problem["loc"])])
-            reason = problem["msg"].removeprefix("Value error, ")
-            raise InvalidOption(f"{path}: {reason}", param=path) from None
+            if problem["type"] == "value_error":  # our own: it names its fields
+                raise InvalidOption(str(problem["ctx"]["error"]), param=path) from None
+            raise InvalidOption(f"{path}: {problem['msg']}", param=path) from None
+        for each in ignored_fields(spec):
+            raise InvalidOption(each.message, param=f"spec.{each.part}.{each.field}")
+        return parsed
+
+
+@dataclass(frozen=True)
+class IgnoredField:
+    """`spec.{part}.{field}` means nothing without another field, as `message` says."""
+
+    part: str
+    field: str
+    reason: str
+    message: str
+
+
+def ignored_fields(spec: Mapping[str, Any]) -> list[IgnoredField]:
+    """Fields of the resource that mean nothing as it stands."""
+    scaling, redis = spec.get("scaling") or {}, spec.get("redis") or {}
+    found = []
+    if scaling.get("pausedReplicas") is not None and not scaling.get("paused"):
+        message = "spec.scaling.pausedReplicas needs spec.scaling.paused: true"
+        found.append(IgnoredField("scaling", "pausedReplicas", "NeedsPaused", message))
+    for field in ("caSecretRef", "keyPrefix"):
+        if redis.get(field) and not redis.get("urlSecretRef"):
+            message = f"spec.redis.{field} needs spec.redis.urlSecretRef"
+            found.append(IgnoredField("redis", field, "NeedsUrlSecretRef", message))
+    return found

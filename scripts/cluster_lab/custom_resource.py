@@ -37,6 +37,8 @@ class CustomResource:
         stored: Json = structural.pruned({**new, "metadata": {}}, self.schema)
         stored["metadata"] = copy.deepcopy(new["metadata"])
         structural.defaulted(stored, self.schema)
+        if old is not None:  # what is read from the store gets the defaults of today's schema
+            old = structural.defaulted(copy.deepcopy(old), self.schema)
         unchanged = _parts(old, self.schema) if old else {}
         now = _parts(stored, self.schema)
         found = [

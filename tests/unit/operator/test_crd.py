@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,15 @@ from asr_core.task import POOL_PATTERN
 from asr_operator.pool_status import parse_spec
 from asr_operator.report import CONDITIONS
 from asr_operator.resources import crd_text, role_rules_text
-from asr_operator.spec import Fallback, PoolSpec, RedisRef, Scaling, Stabilization, Steps
+from asr_operator.spec import (
+    Fallback,
+    PoolSpec,
+    RedisRef,
+    Scaling,
+    Stabilization,
+    Steps,
+    ignored_fields,
+)
 from cluster_lab.custom_resource import CustomResource
 from cluster_lab.objects import Refused
 
@@ -24,6 +33,7 @@ VERSION = CRD["spec"]["versions"][0]
 SCHEMA = VERSION["schema"]["openAPIV3Schema"]
 SPEC = SCHEMA["properties"]["spec"]
 MINIMAL = {"scaleTargetRef": {"name": "asr-worker"}}
+RULES = "x-kubernetes-validations"
 
 
 def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -187,7 +197,7 @@ def test_every_rule_names_its_field() -> None:
         for path, node in nodes(SPEC, "spec")
         for rule in node.get("x-kubernetes-validations", [])
     ]
-    assert len(rules) == 4
+    assert len(rules) == 7
     for path, rule in rules:
         assert path in rule["message"]
         assert "\n" not in rule["message"]
@@ -214,9 +224,64 @@ def test_paused_replicas_pause_at_that_number() -> None:
     paused = parse_spec(pool).scaling.paused
     assert not isinstance(paused, bool)
     assert paused.replicas == 3
-    pool["spec"]["scaling"]["paused"] = False
-    assert parse_spec(pool).scaling.paused is False
-    assert pool["spec"]["scaling"]["pausedReplicas"] == 3, "the resource itself is left alone"
+
+
+CASES = yaml.safe_load((Path(__file__).parents[2] / "fixtures/worker_pools.yaml").read_text())
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(each, id=each["name"]) for each in CASES if "was" not in each]
+)
+def test_the_plan_takes_and_refuses_the_specs_that_the_server_does(case: dict[str, Any]) -> None:
+    """`asr simulate` reads specs that no server has seen. Of a rule the words are the same."""
+    refused = case.get("refused", [])
+    try:
+        PoolSpec.parse(case.get("spec") or {})
+    except InvalidOption as error:
+        assert refused, error.message
+        rules = [rule["message"] for _, n in nodes(SPEC) for rule in n.get(RULES, [])]
+        for rule in rules:
+            if any(rule in each for each in refused):
+                assert rule in error.message
+    else:
+        # The plan knows one kind of target, and reads a number in a text.
+        assert not refused or ".kind:" in refused[0] or "must be of type" in refused[0]
+
+
+def test_a_stored_pool_whose_fields_mean_nothing_works_on_and_is_told_of() -> None:
+    """It was taken before the rule came; `paused` and `keyPrefix` are there by default."""
+    spec = {
+        **MINIMAL,
+        "redis": {"caSecretRef": {"name": "redis", "key": "ca"}, "keyPrefix": "asr"},
+        "scaling": {"paused": False, "pausedReplicas": 3},
+    }
+    parsed = parse_spec({"spec": spec})
+    assert parsed == PoolSpec.parse(MINIMAL)
+    assert spec["scaling"]["pausedReplicas"] == 3, "the resource itself is left alone"
+    assert [(each.field, each.reason) for each in ignored_fields(spec)] == [
+        ("pausedReplicas", "NeedsPaused"),
+        ("caSecretRef", "NeedsUrlSecretRef"),
+        ("keyPrefix", "NeedsUrlSecretRef"),
+    ]
+    assert not ignored_fields({"redis": {"keyPrefix": ""}, "scaling": {"paused": False}})
+
+
+def test_what_was_stored_before_a_rule_came_can_be_written_on() -> None:
+    """Its status, and what has nothing to do with the rule; a part that is wrong is not changed
+    before it is right."""
+    pools = CustomResource(CRD)
+    meta = {"name": "gpu", "namespace": "asr"}
+    scaling = {"minReplicas": 0, "maxReplicas": 8, "paused": False, "pausedReplicas": 3}
+    spec = {**pools.admit({"metadata": meta, "spec": MINIMAL})["spec"], "scaling": scaling}
+    stored = {"metadata": meta, "spec": spec}
+    told = pools.admit({**stored, "status": {"replicas": 3}}, stored)
+    assert told["status"] == {"replicas": 3}
+    pools.admit({"metadata": meta, "spec": {**spec, "pollIntervalSeconds": 5}}, told)
+    more = {**spec, "scaling": {**scaling, "maxReplicas": 9}}
+    with pytest.raises(Refused, match=r"spec\.scaling\.pausedReplicas needs"):
+        pools.admit({"metadata": meta, "spec": more}, told)
+    del more["scaling"]["pausedReplicas"]
+    pools.admit({"metadata": meta, "spec": more}, told)
 
 
 def test_the_role_holds_no_wildcard_and_nothing_outside_a_namespace() -> None:

@@ -62,9 +62,30 @@ def test_more_workers_than_tasks_are_of_no_use(pool_of: PoolOf, see: See) -> Non
 def test_scaling_up_goes_in_steps_and_to_the_maximum(pool_of: PoolOf, see: See) -> None:
     spec = pool_of(maxReplicas=6)
     first = plan(spec, see(0, waiting=500), History())
-    assert (first.replicas, first.desired) == (4, 6)
+    assert first.replicas == 4
     second = plan(spec, see(4, starting=4, waiting=500), first.history)
     assert (second.replicas, second.reason) == (6, Reason.SCALE_UP)
+
+
+def test_what_the_work_asks_for_is_told_beside_the_bounds(pool_of: PoolOf, see: See) -> None:
+    """Types and reasons are those of a HorizontalPodAutoscaler."""
+
+    def limited(decided: Plan) -> tuple[bool | None, str]:
+        (found,) = (each for each in decided.conditions if each.type == "ScalingLimited")
+        return found.status, found.reason
+
+    free = watched(pool_of(maxReplicas=300), see(6, busy=6, waiting=500))
+    capped = watched(pool_of(maxReplicas=6), see(6, busy=6, waiting=500))
+    assert limited(free) == (False, "DesiredWithinRange")
+    assert capped.desired == free.desired > 6
+    assert (capped.replicas, capped.reason) == (6, Reason.STEADY)
+    assert limited(capped) == (True, "TooManyReplicas")
+    assert "maxReplicas is 6" in capped.message
+    kept = watched(pool_of(minReplicas=2), see(2))
+    assert (kept.replicas, kept.desired) == (2, 0)
+    assert limited(kept) == (True, "TooFewReplicas")
+    away = replace(see(9), queue=QueueSeen.unreachable("away"))
+    assert limited(watched(pool_of(maxReplicas=6), away)) == (None, "QueueUnreachable")
 
 
 def test_scaling_down_waits_for_the_whole_window(pool_of: PoolOf, see: See) -> None:
@@ -254,7 +275,9 @@ def test_after_the_time_out_pods_without_a_node_are_given_up_and_tried_again_lat
     spec = pool_of(unschedulableTimeoutSeconds=600)
     short = see(4, nodeless=2, nodeless_seconds=601.0, busy=2, waiting=500)
     given_up = plan(spec, short, History())
-    assert given_up.replicas == 2
+    assert (given_up.replicas, given_up.reason) == (2, Reason.GIVE_UP_UNSCHEDULABLE)
+    assert status(given_up, "Ready") is False, "it is not well for the moment of giving up"
+    assert given_up.message.startswith("2 pods could not be scheduled for over 600 s")
     assert given_up.cordon == (), "only what has no node goes"
     blocked = plan(spec, see(2, busy=2, waiting=500, now=1500.0), given_up.history)
     assert (blocked.replicas, blocked.reason) == (2, Reason.HOLD_CAPACITY)

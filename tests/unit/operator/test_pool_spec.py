@@ -41,8 +41,11 @@ def test_unknown_fields_of_a_newer_resource_are_passed_over() -> None:
         ({"redis": {"keyPrefix": "a b"}}, "spec.redis.keyPrefix"),
         ({"onDelete": "explode"}, "spec.onDelete"),
         ({"throughput": -1}, "spec.throughput"),
-        ({"scaling": {"minReplicas": 9}}, "minReplicas (9) is above maxReplicas (8)"),
-        ({"scaling": {"fallback": {"replicas": 9}}}, "fallback.replicas (9) is above"),
+        ({"scaling": {"minReplicas": 9}}, "spec.scaling.minReplicas must not be above"),
+        (
+            {"scaling": {"fallback": {"replicas": 9}}},
+            "spec.scaling.fallback.replicas must not be above",
+        ),
     ],
 )
 def test_a_bad_spec_is_refused_by_the_name_of_the_field(spec: dict[str, Any], field: str) -> None:

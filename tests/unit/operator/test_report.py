@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from asr_operator import report
 from asr_operator.look import last_written
 from asr_operator.plan import Condition
 
 READY = Condition("Ready", True, "Steady", "3 replicas")
-NOT_READY = Condition("Ready", False, "HoldSignal", "Redis is away")
+NOT_READY = Condition("Ready", False, "HoldHeartbeats", "nobody is heard")
 
 
 def status(*conditions: Condition, now: float = 0, **fields: Any) -> dict[str, Any]:
@@ -57,6 +59,9 @@ def test_moving_numbers_are_not_pressing_but_their_first_and_last_are() -> None:
     assert not report.is_pressing(old, {"waiting": 6, "oldestWaitSeconds": 9})
     assert report.is_pressing(old, {"waiting": 0})
     assert report.is_pressing({**old, "waiting": 0}, {"waiting": 1})
+    wanted = {**old, "desiredReplicas": 40}
+    assert not report.is_pressing(wanted, {"desiredReplicas": 41}), "it moves with each task"
+    assert report.is_pressing(wanted, {"desiredReplicas": 0})
     assert report.is_pressing(old, {"replicas": 4})
 
 
@@ -73,11 +78,81 @@ def test_an_event_tells_of_each_turn_and_of_nothing_else() -> None:
     assert report.events({}, good["conditions"]) == []
     assert report.events(good, good["conditions"]) == []
     (lost,) = report.events(good, bad["conditions"])
-    assert (lost.reason, lost.note, lost.warning) == ("HoldSignal", "Redis is away", True)
+    assert (lost.reason, lost.note, lost.warning) == ("HoldHeartbeats", "nobody is heard", True)
     assert report.events(bad, bad["conditions"]) == []
     (back,) = report.events(bad, good["conditions"])
     assert (back.reason, back.warning) == ("Steady", False)
     assert [each.warning for each in report.events({}, bad["conditions"])] == [True]
+
+
+def told(old: dict[str, Any], *conditions: Condition) -> list[tuple[bool, str]]:
+    new = status(*conditions)
+    return [(each.warning, each.reason) for each in report.events(old, new["conditions"])]
+
+
+def summed_up(reason: str, message: str = "m") -> tuple[Condition, Condition]:
+    return (
+        Condition("Ready", False, reason, message),
+        Condition("ScalingActive", False, reason, message),
+    )
+
+
+OLDER = Condition("Conflict", True, "OlderPool", "another pool owns it")
+ALONE = Condition("Conflict", False, "OnlyWriter", "")
+WELL = (READY, Condition("ScalingActive", True, "Scaling", ""), ALONE)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("HoldConflict", OLDER),
+        ("HoldConflict", Condition("PoolMismatch", True, "OtherPool", "")),
+        ("HoldSignal", Condition("SignalAvailable", False, "QueueUnreachable", "")),
+        ("Fallback", Condition("SignalAvailable", False, "QueueUnreachable", "")),
+        ("HoldCapacity", Condition("CapacityUnavailable", True, "Unschedulable", "")),
+        ("GiveUpUnschedulable", Condition("CapacityUnavailable", True, "Unschedulable", "")),
+    ],
+)
+def test_one_cause_posts_one_warning_and_its_end_one_event(reason: str, cause: Condition) -> None:
+    bad = (*summed_up(reason), cause)
+    good = Condition(cause.type, not cause.status, "Good", "")
+    assert told(status(*WELL), *bad) == [(True, cause.reason)]
+    assert told({}, *bad) == [(True, cause.reason)]
+    assert told(status(*bad), *bad) == []
+    assert told(status(*bad), *WELL[:2], good) == [(False, "Good")]
+
+
+def test_what_no_other_condition_says_ready_says() -> None:
+    for reason in ("HoldHeartbeats", "InvalidSpec", "TargetNotFound"):
+        assert told(status(*WELL), *summed_up(reason), ALONE) == [(True, reason)]
+        assert told(status(*summed_up(reason)), *WELL) == [(False, "Steady")]
+
+
+def test_a_second_cause_in_a_standing_condition_is_told() -> None:
+    first = (*summed_up("HoldConflict"), OLDER)
+    hpa = Condition("Conflict", True, "HorizontalPodAutoscaler", "")
+    assert told(status(*first), *summed_up("HoldConflict"), hpa) == [(True, hpa.reason)]
+    gone = status(*summed_up("TargetNotFound"))
+    assert told(gone, *summed_up("InvalidSpec")) == [(True, "InvalidSpec")]
+    silent = summed_up("HoldHeartbeats")
+    assert told(status(*first), *silent, ALONE) == [(True, "HoldHeartbeats"), (False, "OnlyWriter")]
+    assert told(status(*silent, ALONE), *first) == [(True, "OlderPool")]
+
+
+def test_the_first_lease_of_a_fresh_install_is_no_warning() -> None:
+    assert told({}, *summed_up("HoldUntrusted"), ALONE) == [(False, "HoldUntrusted")]
+
+
+def test_what_was_asked_for_is_no_warning() -> None:
+    dry = Condition("ScalingActive", False, "DryRun", "")
+    assert told(status(*WELL), READY, dry, ALONE) == [(False, "DryRun")]
+    many = Condition("ScalingLimited", True, "TooManyReplicas", "")
+    assert told(status(*WELL), *WELL, many) == [], "a pool at its maximum every noon is no news"
+
+
+def test_a_field_that_means_nothing_is_a_warning() -> None:
+    ignored = Condition("FieldIgnored", True, "NeedsPaused", "")
+    assert told(status(*WELL), *WELL, ignored) == [(True, "NeedsPaused")]
 
 
 def test_a_condition_that_is_bad_when_true_warns_then() -> None:
