@@ -116,7 +116,7 @@ def is_pressing(old: Status, changed: Mapping[str, Any]) -> bool:
 
 
 def events(old: Status, new: Sequence[Mapping[str, Any]]) -> list[Event]:
-    """One event for each cause that has come, or has gone. A first status tells of what is bad only.
+    """One event for each cause that came, or went. A first status tells of what is bad only.
 
     A cause is the reason of a condition that is bad: another reason in the same condition is
     another cause.

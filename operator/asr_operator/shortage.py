@@ -55,8 +55,8 @@ def given_up(spec: PoolSpec, seen: Observation) -> str:
     """Why pods are given up, in a sentence."""
     timeout = spec.scaling.unschedulable_timeout_seconds
     return (
-        f"{_overdue(spec, seen)} pods could not be scheduled for over {timeout:.0f} s and are given "
-        f"up; more are tried again in {max(timeout, _LEAST_RETRY_SECONDS):.0f} s"
+        f"{_overdue(spec, seen)} pods could not be scheduled for over {timeout:.0f} s and are "
+        f"given up; more are tried again in {max(timeout, _LEAST_RETRY_SECONDS):.0f} s"
     )
 
 

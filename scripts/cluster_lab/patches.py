@@ -81,7 +81,7 @@ def _json_patched(document: Json, operations: list[Json]) -> Json:
 
 
 def _place(document: Json, pointer: str) -> tuple[Json | None, str]:
-    """The object that holds the member, and the member's name. No arrays: nobody here needs them."""
+    """The object that holds the member, and the member's name. Arrays are not supported."""
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     place: Any = document
     for part in parts[:-1]:
