@@ -35,9 +35,13 @@ async def lose_redis(scene: Scene, replicas: int) -> None:
     assert await scene.steps() == steps
     scene.redis.start()
     await scene.until(is_back, what="SignalAvailable True")
-    kinds = [(each["type"], each["action"]) for each in await scene.events()]
-    assert ("Warning", "SignalAvailable") in kinds, "its loss is an event"
-    assert ("Normal", "SignalAvailable") in kinds, "its recovery is one as well"
+
+    async def are_events() -> bool:  # they follow the status
+        kinds = [each["type"] for each in await scene.events() if each["action"] == cause]
+        return kinds == ["Warning", "Normal"]
+
+    cause = "SignalAvailable"
+    await scene.until(are_events, what="an event of its loss and one of its recovery")
 
 
 async def test_at_load_the_workers_stay_and_the_work_goes_on_afterwards(scene: Scene) -> None:
