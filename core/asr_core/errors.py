@@ -278,3 +278,8 @@ class ClusterUnavailable(DependencyError):
     ) -> None:
         super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
         self.reply_status = reply_status
+
+    @property
+    def is_refusal(self) -> bool:
+        """The account has not the right, or does not exist any more."""
+        return self.reply_status in (401, 403)

@@ -336,6 +336,12 @@ class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
     operator_lease_seconds: int = Field(
         15, ge=3, le=600, description="after which another operator takes over from a dead one"
     )
+    operator_release: str = Field(
+        "",
+        max_length=63,
+        description="serves WorkerPools with this label asr-platform.dev/operator, and those with "
+        "none; unset: all",
+    )
     liveness_url: str = Field(
         "", description="where the liveness probe is answered; unset: nowhere"
     )

@@ -20,6 +20,12 @@ LEASE_NAME = "asr-operator"
 _log = get_logger(__name__)
 
 
+def lease_name(release: str) -> str:
+    """Of the pools that carry this release's label, or none: two operators that may both serve a
+    pool ask for the same Lease, two that never may do not get in each other's way."""
+    return f"{LEASE_NAME}-{release}" if release else LEASE_NAME
+
+
 class Lease:
     """The right to act in one namespace. `run` keeps asking for it and renewing it."""
 
@@ -29,12 +35,14 @@ class Lease:
         namespace: str,
         identity: str,
         *,
+        name: str = LEASE_NAME,
         duration_seconds: int = 15,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
-        self._url = path(COORDINATION, namespace, "leases", LEASE_NAME)
+        self._url = path(COORDINATION, namespace, "leases", name)
         self._namespace = namespace
+        self._name = name
         self._identity = identity
         self._duration_seconds = duration_seconds
         self._clock = clock
@@ -52,15 +60,19 @@ class Lease:
 
     async def run(self) -> None:
         """Asks five times in each duration, until cancelled."""
-        was_held = False
+        log = _log.bind(namespace=self._namespace, lease=self._name)
+        was_held, failures = False, 0
         while True:
             try:
                 await self.attempt()
+                failures = 0
             except ClusterUnavailable as error:
-                _log.warning("lease not renewed", namespace=self._namespace, error=error.message)
+                failures += 1
+                if failures > 1 or not error.is_refusal:
+                    log.warning("lease not renewed", error=error.message)
             if self.held != was_held:
                 was_held = self.held
-                _log.info("lease held" if was_held else "lease lost", namespace=self._namespace)
+                log.info("lease held" if was_held else "lease lost")
             await asyncio.sleep(self._duration_seconds / 5)
 
     async def attempt(self) -> None:
@@ -82,7 +94,10 @@ class Lease:
             self._valid_until = float("-inf")
 
     async def release(self) -> None:
-        """Lets the next one begin at once."""
+        """Lets the next one begin at once.
+
+        At an uninstall the rights go before the program does: then there is no next one.
+        """
         was_held, self._valid_until = self.held, float("-inf")
         if not was_held or self._record is None:
             return
@@ -96,7 +111,8 @@ class Lease:
                 },
             )
         except ClusterUnavailable as error:
-            _log.warning("lease not released", namespace=self._namespace, error=error.message)
+            tell = _log.info if error.is_refusal or error.reply_status == 404 else _log.warning
+            tell("lease left to expire", namespace=self._namespace, error=error.message)
 
     def _notice(self, record: Json) -> None:
         if self._record is None or _version(record) != _version(self._record):
@@ -121,7 +137,7 @@ class Lease:
                 body = {
                     "apiVersion": "coordination.k8s.io/v1",
                     "kind": "Lease",
-                    "metadata": {"name": LEASE_NAME, "namespace": self._namespace},
+                    "metadata": {"name": self._name, "namespace": self._namespace},
                     "spec": spec,
                 }
                 written = await self._kube.create(self._url.rpartition("/")[0], body)

@@ -65,7 +65,7 @@ class OperatorMetrics:
         )
         self.leading = Gauge(
             "asr_operator_leading",
-            "1 while this operator holds the namespace's Lease",
+            "1 while this operator holds a Lease of the namespace",
             ["namespace"],
             registry=registry,
         )

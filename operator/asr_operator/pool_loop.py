@@ -43,6 +43,7 @@ class _Memory:
     numbers_told_at: float = float("-inf")
     refusal_told: str = ""
     error_told: str = ""
+    failed_ticks: int = 0
 
 
 @dataclass
@@ -133,6 +134,7 @@ class PoolLoop:
             return
         look = await self._looker.look(pool, spec, target)
         await self._decide(look)
+        self._memory.failed_ticks = 0
         if self._memory.error_told:
             _log.info("working again", pool=self.name, namespace=self.namespace)
             self._memory.error_told = ""
@@ -233,8 +235,15 @@ class PoolLoop:
         metrics.backlog_audio_seconds.labels(*labels).set(queue.audio_seconds)
 
     def _tell_error(self, error: Exception) -> None:
-        """Every error is counted, each kind is logged once until a tick succeeds."""
+        """Every error is counted, each kind is logged once until a tick succeeds.
+
+        A single refusal is not: at an uninstall the rights go a moment before the program does.
+        """
         self.metrics.tick_errors.labels(*self._labels).inc()
+        self._memory.failed_ticks += 1
+        is_refusal = isinstance(error, ClusterUnavailable) and error.is_refusal
+        if is_refusal and self._memory.failed_ticks == 1:
+            return
         message = error.message if isinstance(error, AsrError) else repr(error)
         if message != self._memory.error_told:
             self._memory.error_told = message

@@ -23,7 +23,7 @@ from asr_operator.act import LeaseLost
 from asr_operator.cluster import Cluster
 from asr_operator.health import HealthServer
 from asr_operator.kube import Json, Kube
-from asr_operator.lease import Lease
+from asr_operator.lease import Lease, lease_name
 from asr_operator.look import Claimant
 from asr_operator.metrics import OperatorMetrics
 from asr_operator.pool_loop import PoolLoop
@@ -31,6 +31,7 @@ from asr_operator.pool_queue import PoolQueue
 
 ALL_NAMESPACES = "*"
 STALE_SECONDS = 60.0
+RELEASE_LABEL = "asr-platform.dev/operator"
 _CRD_SECONDS = 60.0
 _OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _log = get_logger(__name__)
@@ -41,6 +42,7 @@ Claimants = Callable[[str, str], Sequence[Claimant]]
 @dataclass
 class _Running:
     uid: str
+    release: str
     generation: int
     loop: PoolLoop
     task: asyncio.Task[None]
@@ -54,7 +56,7 @@ class Operator:
         self.metrics = OperatorMetrics(CollectorRegistry())
         self.identity = f"{settings.operator_name or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
         self._pools: dict[tuple[str, str], _Running] = {}
-        self._leases: dict[str, tuple[Lease, asyncio.Task[None]]] = {}
+        self._leases: dict[tuple[str, str], tuple[Lease, asyncio.Task[None]]] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._stop_metrics: Callable[[], None] = lambda: None
         self._health: HealthServer | None = None
@@ -89,15 +91,19 @@ class Operator:
         """A pool exists or has changed."""
         meta = pool["metadata"]
         key, generation = (meta["namespace"], meta["name"]), int(meta.get("generation") or 0)
+        release = (meta.get("labels") or {}).get(RELEASE_LABEL, "")
         running = self._pools.get(key)
-        if running is not None and running.uid == meta["uid"]:
+        if running is not None and (running.uid, running.release) == (meta["uid"], release):
             if generation != running.generation:
                 running.generation = generation
                 running.loop.wake()
             return
-        if running is not None:  # deleted and made anew while nobody watched
+        if running is not None:  # deleted and made anew while nobody watched, or given away
+            del self._pools[key]
             self._end(running, None)
-        self._pools[key] = self._started(meta["uid"], generation, *key, claimants)
+        if release and self.settings.operator_release not in ("", release):
+            return
+        self._pools[key] = self._started(meta["uid"], release, generation, *key, claimants)
 
     def lost(self, pool: Json) -> None:
         """A pool was deleted."""
@@ -135,19 +141,25 @@ class Operator:
         await self._lease_api.close()
 
     def _started(
-        self, uid: str, generation: int, namespace: str, name: str, claimants: Claimants
+        self,
+        uid: str,
+        release: str,
+        generation: int,
+        namespace: str,
+        name: str,
+        claimants: Claimants,
     ) -> _Running:
         loop = PoolLoop(
             namespace=namespace,
             name=name,
             cluster=self._cluster,
             queue=PoolQueue(self._cluster, namespace, self.settings),
-            lease=self._lease(namespace),
+            lease=self._lease(namespace, release),
             claimants=lambda target: claimants(namespace, target),
             metrics=self.metrics,
         )
         task = asyncio.create_task(self._run(loop), name=f"pool {namespace}/{name}")
-        return _Running(uid, generation, loop, task)
+        return _Running(uid, release, generation, loop, task)
 
     async def _run(self, loop: PoolLoop) -> None:
         """Returns where the pool is gone and the watch has not told so."""
@@ -171,23 +183,31 @@ class Operator:
             if deleted is not None:
                 await loop.farewell(deleted)
         except (AsrError, LeaseLost) as error:
-            _log.warning("farewell failed", pool=loop.name, error=str(error))
+            is_uninstall = isinstance(error, ClusterUnavailable) and error.is_refusal
+            tell = _log.info if is_uninstall else _log.warning
+            tell("farewell failed", pool=loop.name, error=str(error))
         finally:
             await loop.close()
         _log.info("pool let go", namespace=loop.namespace, pool=loop.name)
 
-    def _lease(self, namespace: str) -> Lease:
-        if namespace not in self._leases:
+    def _lease(self, namespace: str, release: str) -> Lease:
+        key = (namespace, release)
+        if key not in self._leases:
             lease = Lease(
                 self._lease_api,
                 namespace,
                 self.identity,
+                name=lease_name(release),
                 duration_seconds=self.settings.operator_lease_seconds,
             )
-            self.metrics.leading.labels(namespace).set_function(lambda: float(lease.held))
-            task = asyncio.create_task(lease.run(), name=f"lease {namespace}")
-            self._leases[namespace] = (lease, task)
-        return self._leases[namespace][0]
+            self.metrics.leading.labels(namespace).set_function(lambda: self._leads(namespace))
+            task = asyncio.create_task(lease.run(), name=f"lease {namespace} {release}")
+            self._leases[key] = (lease, task)
+        return self._leases[key][0]
+
+    def _leads(self, namespace: str) -> float:
+        leases = [lease for (where, _), (lease, _) in [*self._leases.items()] if where == namespace]
+        return float(any(lease.held for lease in leases))
 
 
 def namespaces_of(settings: OperatorSettings) -> tuple[str, ...]:

@@ -45,11 +45,13 @@ class Admin(Kube):
         }
         await self.create(path(kube.APPS, namespace, "deployments"), body)
 
-    async def pool(self, namespace: str, name: str, spec: Json) -> Json:
+    async def pool(
+        self, namespace: str, name: str, spec: Json, labels: dict[str, str] | None = None
+    ) -> Json:
         body = {
             "apiVersion": "asr-platform.dev/v1alpha1",
             "kind": "WorkerPool",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "labels": labels or {}},
             "spec": spec,
         }
         return await self.create(path(kube.POOLS, namespace, "workerpools"), body)

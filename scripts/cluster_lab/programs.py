@@ -83,6 +83,7 @@ class OperatorProgram:
     namespace: str
     log: Path
     name: str = "operator"
+    release: str = ""
     liveness: str = field(default_factory=lambda: f"http://127.0.0.1:{free_port()}/healthz")
     metrics_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
@@ -92,6 +93,7 @@ class OperatorProgram:
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
             "ASR_OPERATOR_NAME": self.name,
+            "ASR_OPERATOR_RELEASE": self.release,
             "ASR_OPERATOR_LEASE_SECONDS": str(LEASE_SECONDS),
             "ASR_LEASE_SECONDS": "1",
             "REDIS_TIMEOUT_SECONDS": "1",

@@ -18,6 +18,7 @@ from asr_core.settings import QueueSettings
 from asr_core.task import NewTask
 from asr_operator import kube
 from asr_operator.kube import Json, path
+from asr_operator.program import RELEASE_LABEL
 from cluster_lab.admin import Admin
 from cluster_lab.kubelet import Kubelet
 from cluster_lab.programs import OperatorProgram, RedisProgram
@@ -46,7 +47,9 @@ class Scene:
     programs: list[OperatorProgram] = field(default_factory=list)
     _connections: list[RedisConnection] = field(default_factory=list)
 
-    async def pool(self, name: str = "gpu", target: str = "asr-worker", **spec: Any) -> Json:
+    async def pool(
+        self, name: str = "gpu", target: str = "asr-worker", release: str = "", **spec: Any
+    ) -> Json:
         """A WorkerPool that looks each second, with short windows."""
         scaling = {**FAST, **spec.pop("scaling", {})}
         full = {
@@ -56,7 +59,8 @@ class Scene:
             "scaling": scaling,
             **spec,
         }
-        return await self.admin.pool(self.namespace, name, full)
+        labels = {RELEASE_LABEL: release} if release else {}
+        return await self.admin.pool(self.namespace, name, full, labels)
 
     async def change_pool(self, name: str = "gpu", **spec: Any) -> None:
         """Merges into the spec, as `kubectl patch` does."""
@@ -70,13 +74,12 @@ class Scene:
     async def deployment(self, replicas: int = 0, name: str = "asr-worker") -> None:
         await self.admin.deployment(self.namespace, name, replicas)
 
-    def operator(self, name: str = "operator") -> OperatorProgram:
+    def operator(self, name: str = "operator", release: str = "") -> OperatorProgram:
         """A running operator."""
         log = self.folder / f"{name}-{len(self.programs)}.log"
-        self.programs.append(
-            OperatorProgram(self.kubeconfig, self.namespace, log, name=name).start()
-        )
-        return self.programs[-1]
+        program = OperatorProgram(self.kubeconfig, self.namespace, log, name=name, release=release)
+        self.programs.append(program.start())
+        return program
 
     async def submit(self, count: int = 1, seconds: float = 10.0, pool: str = "default") -> None:
         producer = Producer(self._connected(), self.settings)

@@ -64,7 +64,9 @@ def _cell(column: Json, thing: Json) -> Any:
         case "number", int() | float() if not isinstance(value, bool):
             return value
         case "date", str():
-            return human_duration((datetime.now(UTC) - datetime.fromisoformat(value)).total_seconds())
+            return human_duration(
+                (datetime.now(UTC) - datetime.fromisoformat(value)).total_seconds()
+            )
     return None
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from asr_operator.lease import LEASE_NAME
+from asr_operator.lease import LEASE_NAME, lease_name
+from asr_operator.program import RELEASE_LABEL
 from asr_operator.resources import role_rules_text
 from chart.tools import Helm
 
@@ -107,6 +108,8 @@ def test_the_operator_may_do_what_its_rules_say_and_read_no_secret_unless_named(
     rules = yaml.safe_load(role_rules_text())
     without = [rule for rule in rules if rule["resources"] != ["secrets"]]
     assert without != rules
+    (named_leases,) = (r for r in without if r["resources"] == ["leases"] and "get" in r["verbs"])
+    named_leases["resourceNames"] = [LEASE_NAME, lease_name("asr")]
     assert render().find("Role", "asr-operator")["rules"] == without
     named = render("--set", "operator.readableSecrets[0]=mine").find("Role", "asr-operator")
     assert [r for r in named["rules"] if "secrets" in r["resources"]] == [
@@ -114,12 +117,29 @@ def test_the_operator_may_do_what_its_rules_say_and_read_no_secret_unless_named(
     ]
 
 
-def test_there_is_one_operator_at_a_time_and_its_lease_goes_with_the_release(render: Any) -> None:
+def test_there_is_one_operator_at_a_time_and_it_makes_its_lease_itself(render: Any) -> None:
+    """One of the chart's would refuse a second release, and one that the operator had made."""
     made = render()
     operator = made.find("Deployment", "asr-operator")
     assert operator["spec"]["replicas"] == 1
     assert operator["spec"]["strategy"] == {"type": "Recreate"}
-    assert "spec" not in made.find("Lease", LEASE_NAME)
+    assert not made.of_kind("Lease")
+
+
+def test_the_operator_serves_the_pools_of_its_release(render: Any) -> None:
+    made = render("--set", "fullnameOverride=speech")
+    container = made.find("Deployment", "speech-operator")["spec"]["template"]["spec"]["containers"]
+    settings = {each["name"]: each.get("value") for each in container[0]["env"]}
+    for pool in made.worker_pools():
+        assert pool["metadata"]["labels"][RELEASE_LABEL] == settings["ASR_OPERATOR_RELEASE"]
+    role = made.find("Role", "speech-operator")["rules"]
+    names = [
+        name
+        for rule in role
+        if rule["resources"] == ["leases"]
+        for name in rule.get("resourceNames", [])
+    ]
+    assert lease_name(settings["ASR_OPERATOR_RELEASE"]) in names
 
 
 def test_no_object_of_the_release_is_of_a_kind_that_the_same_release_brings(render: Any) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from asr_core.errors import ClusterUnavailable
 from asr_operator import kube
 from asr_operator.kube import Kube, path
 from asr_operator.lease import LEASE_NAME, Lease
+from asr_operator.pool_loop import PoolLoop
 from cluster_lab import Scene
+from cluster_lab.objects import Refused
 
 pytestmark = pytest.mark.asyncio
 
@@ -114,8 +117,6 @@ async def test_without_an_api_server_the_right_to_act_runs_out(two: Two, scene: 
     if scene.fake is None:
         pytest.skip("a real API server is not taken away")
     await two.first.attempt()
-    from cluster_lab.objects import Refused
-
     scene.fake.refuse = lambda _: Refused(503, "Unavailable", "etcd is away")
     for _ in range(3):
         two.wait(3)
@@ -134,3 +135,34 @@ async def test_a_lease_that_was_deleted_is_made_again(two: Two, scene: Scene) ->
     await scene.admin.delete(path(kube.COORDINATION, scene.namespace, "leases", LEASE_NAME))
     await two.first.attempt()
     assert two.first.held
+
+
+GONE = Refused(403, "Forbidden", "leases is forbidden: the Role was deleted")
+
+
+async def test_rights_that_go_before_the_program_does_are_no_warning(
+    two: Two, scene: Scene
+) -> None:
+    """`helm uninstall` deletes the Role a moment before the pod ends."""
+    if scene.fake is None:
+        pytest.skip("the role of a real cluster is not changed")
+    await two.first.attempt()
+    scene.fake.refuse = lambda _: GONE
+    with capture_logs() as logs:
+        await two.first.release()
+    assert [each["log_level"] for each in logs] == ["info"]
+    assert not two.first.held
+
+
+async def test_one_refused_tick_is_no_warning_a_second_is(scene: Scene, loop: PoolLoop) -> None:
+    if scene.fake is None:
+        pytest.skip("the role of a real cluster is not changed")
+    await scene.deployment()
+    await scene.pool()
+    scene.fake.refuse = lambda _: GONE
+    with capture_logs() as logs:
+        for count in (0, 1, 1):
+            with pytest.raises(ClusterUnavailable) as refused:
+                await loop.tick()
+            loop._tell_error(refused.value)
+            assert [each["event"] for each in logs] == ["tick failed"] * count

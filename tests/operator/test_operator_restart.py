@@ -8,7 +8,8 @@ import pytest
 
 from asr_operator import kube
 from asr_operator.kube import path
-from asr_operator.lease import LEASE_NAME
+from asr_operator.lease import LEASE_NAME, lease_name
+from asr_operator.program import RELEASE_LABEL
 from cluster_lab import Scene
 from cluster_lab.programs import LEASE_SECONDS
 
@@ -23,8 +24,9 @@ async def loaded(scene: Scene, replicas: int = 3) -> None:
     await scene.submit(10, seconds=1200.0)
 
 
-async def holder(scene: Scene) -> str:
-    lease = await scene.admin.find(path(kube.COORDINATION, scene.namespace, "leases", LEASE_NAME))
+async def holder(scene: Scene, release: str = "") -> str:
+    url = path(kube.COORDINATION, scene.namespace, "leases", lease_name(release))
+    lease = await scene.admin.find(url)
     return str(lease["spec"]["holderIdentity"]) if lease else ""
 
 
@@ -121,3 +123,52 @@ async def test_an_operator_without_its_lease_changes_nothing(scene: Scene) -> No
 
     await scene.stays(is_held, seconds=4)
     assert await holder(scene) == "x"
+
+
+async def test_two_releases_in_a_namespace_scale_their_own_pools(scene: Scene) -> None:
+    """Each has an operator with a Redis of its own. A pool without a label is served by one."""
+    scene.pods_run = False
+    for name in ("one", "two", "nobodys"):
+        await scene.deployment(name=name)
+        release = "" if name == "nobodys" else name
+        await scene.pool(name, target=name, release=release, scaling={"minReplicas": 1})
+    scene.operator("first", release="one")
+    scene.operator("second", release="two")
+
+    async def are_awake() -> bool:
+        return all([await scene.replicas(name) == 1 for name in ("one", "two", "nobodys")])
+
+    await scene.until(are_awake, what="one replica each")
+    assert (await holder(scene, "one")).startswith("first")
+    assert (await holder(scene, "two")).startswith("second")
+    reporters = {
+        name: {each["reportingInstance"].split("_")[0] for each in await scene.events(name)}
+        for name in ("one", "two", "nobodys")
+    }
+    assert (reporters["one"], reporters["two"]) == ({"first"}, {"second"})
+    assert reporters["nobodys"] == {(await holder(scene)).split("_")[0]}
+
+
+async def test_a_pool_that_is_given_to_another_release_changes_hands(scene: Scene) -> None:
+    await scene.deployment()
+    await scene.pool(scaling={"minReplicas": 1})
+    scene.operator("first", release="one")
+
+    async def is_awake() -> bool:
+        return await scene.replicas() == 1
+
+    async def has_two() -> bool:
+        return await scene.replicas() == 2
+
+    await scene.until(is_awake, what="one replica")
+    scene.operator("second", release="two")
+    url = path(kube.POOLS, scene.namespace, "workerpools", "gpu")
+    await scene.admin.patch(url, {"metadata": {"labels": {RELEASE_LABEL: "two"}}})
+
+    async def second_leads() -> bool:
+        return (await holder(scene, "two")).startswith("second")
+
+    await scene.until(second_leads, what="the second leads")
+    await scene.change_pool(scaling={"minReplicas": 2})
+    await scene.until(has_two, what="two replicas")
+    assert (await scene.events())[-1]["reportingInstance"].startswith("second")

@@ -36,6 +36,7 @@ ASR_WORKER_NAME: nothing, for each pod has its own name
 ASR_OPERATOR_NAME: nothing, for each pod has its own name
 POD_NAME: nothing, for each pod has its own name
 ASR_WATCH_NAMESPACES: nothing, for the operator may act in the release's namespace only
+ASR_OPERATOR_RELEASE: nothing, for it is that of the release's pools
 ASR_OPERATOR_LEASE_SECONDS: operator.leaseSeconds
 MAX_RECORDINGS: retention.recordings.max
 ASR_RECORDINGS_MAX_AGE_DAYS: retention.recordings.maxAgeDays

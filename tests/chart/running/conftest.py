@@ -167,5 +167,3 @@ async def _apply(scene: Scene, rendered: Any) -> None:
     again = rendered.worker_pools()
     again[0]["spec"]["scaling"]["maxReplicas"] = 2
     await asyncio.to_thread(job["apply_all"], api, again, 30)
-    (lease,) = rendered.of_kind("Lease")
-    await scene.admin.create(path(kube.COORDINATION, NAMESPACE, "leases"), lease)

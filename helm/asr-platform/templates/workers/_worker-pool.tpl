@@ -4,7 +4,7 @@
 apiVersion: asr-platform.dev/v1alpha1
 kind: WorkerPool
 metadata:
-  {{- include "asr.metadata" (dict "root" .root "part" "worker" "pool" .pool.name "name" (include "asr.pool.deployment" .)) | nindent 2 }}
+  {{- include "asr.metadata" (dict "root" .root "part" "worker" "pool" .pool.name "name" (include "asr.pool.deployment" .) "labels" (dict "asr-platform.dev/operator" (include "asr.fullname" .root))) | nindent 2 }}
 spec:
   scaleTargetRef:
     name: {{ include "asr.pool.deployment" . }}
