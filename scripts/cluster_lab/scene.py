@@ -19,6 +19,7 @@ from asr_core.task import NewTask
 from asr_operator import kube
 from asr_operator.kube import Json, path
 from asr_operator.program import RELEASE_LABEL
+from chart.tools import find_kubectl
 from cluster_lab.admin import Admin
 from cluster_lab.kubelet import Kubelet
 from cluster_lab.programs import OperatorProgram, RedisProgram
@@ -131,6 +132,18 @@ class Scene:
         notes = [each["note"] for each in await self.events(name) if each["action"] == "Scale"]
         found = [re.match(r"(\d+) to (\d+):", note) for note in notes]
         return [(int(match[1]), int(match[2])) for match in found if match]
+
+    async def kubectl(self, *arguments: str) -> str:
+        """What a person with kubectl reads."""
+        program = await asyncio.to_thread(find_kubectl)
+        place = [f"--kubeconfig={self.kubeconfig}"] if self.fake else []  # else the admin's own
+        process = await asyncio.create_subprocess_exec(
+            program, *place, f"--namespace={self.namespace}", f"--cache-dir={self.folder}",
+            *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        told, _ = await process.communicate()
+        assert process.returncode == 0, told.decode()
+        return told.decode()
 
     async def until(
         self, holds: Callable[[], Awaitable[object]], *, seconds: float = 30, what: str = ""

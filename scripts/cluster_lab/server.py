@@ -14,33 +14,20 @@ from typing import Any
 import aiohttp.web
 import attrs
 import kmock
-import yaml
 
-from asr_operator.resources import crd_text
-from cluster_lab import controllers
+from cluster_lab import controllers, events, tables
 from cluster_lab.custom_resource import CustomResource
 from cluster_lab.objects import Json, Refused, matches, merged
 from cluster_lab.patches import patched, replicas_of, scale_of
-
-RESOURCES = {
-    "pods": ("", "v1", "Pod"),
-    "secrets": ("", "v1", "Secret"),
-    "deployments": ("apps", "v1", "Deployment"),
-    "replicasets": ("apps", "v1", "ReplicaSet"),
-    "horizontalpodautoscalers": ("autoscaling", "v2", "HorizontalPodAutoscaler"),
-    "leases": ("coordination.k8s.io", "v1", "Lease"),
-    "events": ("events.k8s.io", "v1", "Event"),
-    "workerpools": ("asr-platform.dev", "v1alpha1", "WorkerPool"),
-}
-# What kopf wants to be told of, though it then reads none of it.
-_FOR_KOPF = {
-    "namespaces": ("", "v1", "Namespace"),
-    "customresourcedefinitions": (
-        *("apiextensions.k8s.io", "v1"),
-        "CustomResourceDefinition",
-    ),
-}
-_WITH_STATUS = {"pods", "deployments", "workerpools"}
+from cluster_lab.served import (
+    CRD,
+    RESOURCES,
+    WITH_STATUS,
+    api_version,
+    discovery,
+    for_kmock,
+    qualified,
+)
 
 
 @dataclass(frozen=True)
@@ -78,19 +65,16 @@ class FakeCluster(kmock.KubernetesEmulator):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        for plural, (group, version, kind) in {**RESOURCES, **_FOR_KOPF}.items():
-            name = kmock.resource(group, version, plural)
-            self.resources[name] = kmock.ResourceInfo(
-                namespaced=plural not in ("namespaces", "customresourcedefinitions"),
-                kind=kind,
-                singular=kind.lower(),
-                verbs={"get", "list", "watch", "create", "patch", "delete"},
-                subresources={"status"} if plural in _WITH_STATUS else set(),
-            )
-        self._pools = CustomResource(yaml.safe_load(crd_text()))
+        for name, info in for_kmock().items():
+            self.resources[name] = info
+        self._pools = CustomResource(CRD)
 
     async def _handle(self, request: kmock.Request) -> aiohttp.web.StreamResponse:
+        if listed := discovery(request.url.path):
+            return aiohttp.web.json_response(listed)
         asked = _asked(request)
+        if (asked.group, asked.plural, asked.verb) == ("", "events", "list"):
+            return aiohttp.web.json_response(self._core_events(asked))
         if RESOURCES.get(asked.plural, ("?",))[0] != asked.group:
             return await super()._handle(request)
         self.asked.append(asked)
@@ -126,23 +110,23 @@ class FakeCluster(kmock.KubernetesEmulator):
         self._news.append((plural, "DELETED", copy.deepcopy(thing)))
 
     def create(self, plural: str, namespace: str, body: Json) -> Json:
-        group, version, kind = RESOURCES[plural]
         thing = copy.deepcopy(body)
         meta = thing.setdefault("metadata", {})
         if prefix := meta.pop("generateName", ""):
             meta.setdefault("name", self._free_name(plural, namespace, prefix))
         if (plural, namespace, meta["name"]) in self.store:
-            message = f'{_qualified(plural)} "{meta["name"]}" already exists'
+            message = f'{qualified(plural)} "{meta["name"]}" already exists'
             raise Refused(409, "AlreadyExists", message)
-        api = f"{group}/{version}" if group else version
         created = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        thing |= {"apiVersion": api, "kind": kind}
+        thing |= {"apiVersion": api_version(plural), "kind": RESOURCES[plural][2]}
         meta |= {"namespace": namespace, "uid": str(uuid.uuid4()), "creationTimestamp": created}
-        if plural in _WITH_STATUS:
+        if plural in WITH_STATUS:
             meta["generation"] = 1
             thing.pop("status", None)
         if plural == "workerpools":
             thing = self._pools.admit(thing)
+        elif plural == "events":
+            events.check(thing)
         return self.write(plural, thing, kind="ADDED")
 
     def _free_name(self, plural: str, namespace: str, prefix: str) -> str:
@@ -164,7 +148,7 @@ class FakeCluster(kmock.KubernetesEmulator):
         if asked.verb == "list":
             selector = asked.options.get("labelSelector", "")
             found = [t for t in self.objects_of(plural, namespace) if matches(t, selector)]
-            return {"metadata": {"resourceVersion": str(next(self._versions))}, "items": found}
+            return self._listed(asked, found)
         if asked.resource == "pods/binding":
             return self._bind(asked)
         if asked.verb == "create":
@@ -173,7 +157,9 @@ class FakeCluster(kmock.KubernetesEmulator):
             return made
         thing = self.store.get((plural, namespace, asked.name))
         if thing is None:
-            raise Refused(404, "NotFound", f'{_qualified(plural)} "{asked.name}" not found')
+            raise Refused(404, "NotFound", f'{qualified(plural)} "{asked.name}" not found')
+        if asked.verb == "get" and plural == "workerpools" and tables.is_asked_for(asked.accept):
+            return self._listed(asked, [thing])
         if asked.verb == "delete":
             self._delete(thing, asked)
         elif asked.verb == "patch":
@@ -182,6 +168,25 @@ class FakeCluster(kmock.KubernetesEmulator):
             thing = self._update(thing, asked)
         controllers.reconcile(self, namespace)
         return scale_of(thing) if asked.subresource == "scale" else thing
+
+    def _listed(self, asked: Asked, things: list[Json]) -> Json:
+        version = str(next(self._versions))
+        if asked.plural == "workerpools" and tables.is_asked_for(asked.accept):
+            columns = CRD["spec"]["versions"][0]["additionalPrinterColumns"]
+            return tables.table(columns, things, version)
+        return {
+            "kind": f"{RESOURCES[asked.plural][2]}List",
+            "apiVersion": api_version(asked.plural),
+            "metadata": {"resourceVersion": version},
+            "items": things,
+        }
+
+    def _core_events(self, asked: Asked) -> Json:
+        """The events that were posted to `events.k8s.io`, in the API that kubectl lists."""
+        found = [events.as_core(each) for each in self.objects_of("events", asked.namespace)]
+        listed = [each for each in found if events.is_selected(each, asked.options)]
+        meta = {"resourceVersion": str(next(self._versions))}
+        return {"kind": "EventList", "apiVersion": "v1", "metadata": meta, "items": listed}
 
     def _patch(self, thing: Json, asked: Asked) -> Json:
         """As the server does: the newest version is patched, so that only a version that the patch
@@ -197,16 +202,16 @@ class FakeCluster(kmock.KubernetesEmulator):
             changed = {**thing, "status": wanted.get("status", {})}
         else:
             changed = wanted
-            if plural in _WITH_STATUS and "status" in thing:
+            if plural in WITH_STATUS and "status" in thing:
                 changed["status"] = thing["status"]
-            elif plural in _WITH_STATUS:
+            elif plural in WITH_STATUS:
                 changed.pop("status", None)
         changed = copy.deepcopy(changed)
         if plural == "workerpools":
             changed = self._pools.admit(changed, thing)
         if json.dumps(changed, sort_keys=True) == json.dumps(thing, sort_keys=True):
             return thing
-        if plural in _WITH_STATUS and changed.get("spec") != thing.get("spec"):
+        if plural in WITH_STATUS and changed.get("spec") != thing.get("spec"):
             changed["metadata"]["generation"] += 1
         return self.write(plural, changed)
 
@@ -234,12 +239,6 @@ class FakeCluster(kmock.KubernetesEmulator):
         return {"kind": "Status", "status": "Success"}
 
 
-def _qualified(plural: str) -> str:
-    """As messages name a resource: `deployments.apps`."""
-    group = RESOURCES[plural][0]
-    return f"{plural}.{group}" if group else plural
-
-
 def _check_identity(wanted: Json, now: Json, asked: Asked) -> None:
     if wanted.get("resourceVersion") not in (None, "", now["resourceVersion"]):
         raise _outdated(asked)
@@ -251,7 +250,7 @@ def _check_identity(wanted: Json, now: Json, asked: Asked) -> None:
 def _outdated(asked: Asked) -> Refused:
     return Refused(
         409, "Conflict",
-        f'Operation cannot be fulfilled on {_qualified(asked.plural)} "{asked.name}": the object '
+        f'Operation cannot be fulfilled on {qualified(asked.plural)} "{asked.name}": the object '
         "has been modified; please apply your changes to the latest version and try again",
     )  # fmt: skip
 
