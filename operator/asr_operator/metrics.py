@@ -23,6 +23,7 @@ class OperatorMetrics:
             "desired_replicas",
             "Replicas that the work asks for, before minReplicas and maxReplicas",
         )
+        self.max_replicas = gauge("max_replicas", "`maxReplicas` of the WorkerPool")
         self.waiting = gauge("waiting", "Tasks that wait for a worker")
         self.in_flight = gauge("in_flight", "Tasks that a live worker holds")
         self.oldest_wait_seconds = gauge(
@@ -75,8 +76,8 @@ class OperatorMetrics:
         self.forget_queue(namespace, pool)
         labels = {"namespace": namespace, "pool": pool}
         for metric in (
-            *(self.replicas, self.ready_replicas, self.desired_replicas, self.signal_up),
-            *(self.signal_errors, self.decisions, self.scales),
+            *(self.replicas, self.ready_replicas, self.desired_replicas, self.max_replicas),
+            *(self.signal_up, self.signal_errors, self.decisions, self.scales),
             *(self.tick_duration_seconds, self.tick_errors),
         ):
             metric.remove_by_labels(labels)

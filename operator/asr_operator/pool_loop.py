@@ -221,6 +221,7 @@ class PoolLoop:
         metrics.replicas.labels(*labels).set(seen.replicas)
         metrics.ready_replicas.labels(*labels).set(seen.ready)
         metrics.desired_replicas.labels(*labels).set(decided.desired)
+        metrics.max_replicas.labels(*labels).set(look.spec.scaling.max_replicas)
         metrics.decisions.labels(*labels, str(decided.reason)).inc()
         queue = seen.queue
         is_up = queue.signal is not Signal.UNREACHABLE

@@ -21,7 +21,9 @@ from asr_core.settings import (
     RetentionSettings,
     WorkerSettings,
 )
+from asr_operator.decision import Reason
 from asr_operator.metrics import OperatorMetrics
+from asr_operator.report import CONDITIONS
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")
@@ -87,6 +89,20 @@ def test_the_table_of_metrics_is_that_of_the_code() -> None:
     names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
     rows = re.findall(r"^\| `(asr_[a-z_]+)(?:\{[a-z,]+\})?` \|", read("docs/operations.md"), re.M)
     assert sorted(rows) == sorted(names)
+
+
+def test_every_condition_and_reason_of_a_worker_pool_is_documented() -> None:
+    """Reasons stand in the code as the third argument of a Condition, or in an enumeration."""
+    document = read("docs/operator.md")
+    rows = re.findall(r"^\| `([A-Z][A-Za-z]+)` \|.*\|.*\|$", document, re.M)
+    assert list(CONDITIONS) == rows
+    sources = "".join(each.read_text() for each in (ROOT / "operator/asr_operator").glob("*.py"))
+    written = re.findall(
+        r"(?:Condition|Hold|_say_not_ready|Event|IgnoredField)\(([^)]*)\)", sources
+    )
+    reasons = {name for text in written for name in re.findall(r'"([A-Z][a-z]+[A-Z]\w+)"', text)}
+    assert len(reasons) > 20
+    assert {name for name in reasons | set(Reason) if f"`{name}`" not in document} == set()
 
 
 def test_the_table_of_the_operators_metrics_is_that_of_the_code() -> None:

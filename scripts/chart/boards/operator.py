@@ -18,6 +18,7 @@ OPERATOR = Dashboard(
             "Replicas by pool",
             (
                 ("max by (pool) (asr_operator_desired_replicas{})", "{{pool}} wanted"),
+                ("max by (pool) (asr_operator_max_replicas{})", "{{pool}} at most"),
                 ("max by (pool) (asr_operator_replicas{})", "{{pool}} set"),
                 ("max by (pool) (asr_operator_ready_replicas{})", "{{pool}} ready"),
             ),
