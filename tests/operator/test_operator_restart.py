@@ -129,14 +129,15 @@ async def test_two_releases_in_a_namespace_scale_their_own_pools(scene: Scene) -
     """Each has an operator with a Redis of its own. A pool without a label is served by one."""
     scene.pods_run = False
     for name in ("one", "two", "nobodys"):
-        await scene.deployment(name=name)
-        release = "" if name == "nobodys" else name
-        await scene.pool(name, target=name, release=release, scaling={"minReplicas": 1})
+        await scene.deployment(name=f"worker-{name}")
+        release, scaling = "" if name == "nobodys" else name, {"minReplicas": 1}
+        await scene.pool(name, target=f"worker-{name}", release=release, scaling=scaling)
     scene.operator("first", release="one")
     scene.operator("second", release="two")
 
     async def are_awake() -> bool:
-        return all([await scene.replicas(name) == 1 for name in ("one", "two", "nobodys")])
+        names = [f"worker-{name}" for name in ("one", "two", "nobodys")]
+        return all([await scene.replicas(name) == 1 for name in names])
 
     await scene.until(are_awake, what="one replica each")
     assert (await holder(scene, "one")).startswith("first")
