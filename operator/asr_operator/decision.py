@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asr_operator.observation import Hold, Observation, Signal
-from asr_operator.pace import Pace
+from asr_operator.pace import ASSUMED_STARTUP_SECONDS, Pace
 from asr_operator.spec import PoolSpec
 
 
@@ -72,7 +72,7 @@ def conditions(
         _signal(seen),
         _active(spec, verdict),
         _limited(spec, seen, wanted),
-        _target(spec, pace),
+        _target(spec, seen, pace),
         Condition("CapacityUnavailable", True, "Unschedulable", capacity)
         if capacity
         else Condition("CapacityUnavailable", False, "Scheduled", "every pod is scheduled"),
@@ -128,8 +128,12 @@ def _limited(spec: PoolSpec, seen: Observation, wanted: int) -> Condition:
     return Condition("ScalingLimited", False, "DesiredWithinRange", message)
 
 
-def _target(spec: PoolSpec, pace: Pace) -> Condition:
+def _target(spec: PoolSpec, seen: Observation, pace: Pace) -> Condition:
     target, startup = spec.scaling.target_wait_seconds, pace.startup_seconds
+    is_measured = any(pod.startup_seconds for pod in seen.pods)
+    if startup == ASSUMED_STARTUP_SECONDS and not is_measured:
+        message = f"no worker has started yet; {startup:.0f} s to start are assumed"
+        return Condition("TargetUnreachable", None, "StartupNotMeasured", message)
     if startup < target:
         message = f"a worker starts in {startup:.0f} s, the target is {target:.0f} s"
         return Condition("TargetUnreachable", False, "StartupFits", message)

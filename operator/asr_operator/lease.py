@@ -111,8 +111,11 @@ class Lease:
                 },
             )
         except ClusterUnavailable as error:
-            tell = _log.info if error.is_refusal or error.reply_status == 404 else _log.warning
-            tell("lease left to expire", namespace=self._namespace, error=error.message)
+            log = _log.bind(namespace=self._namespace, lease=self._name)
+            if error.is_refusal or error.reply_status == 404:
+                log.info("lease left to expire", reason="the right to write it was taken away")
+            else:
+                log.warning("lease not released", error=error.message)
 
     def _notice(self, record: Json) -> None:
         if self._record is None or _version(record) != _version(self._record):

@@ -10,8 +10,8 @@ from asr_operator.pool_loop import PoolLoop
 from cluster_lab import Scene
 
 pytestmark = pytest.mark.asyncio
-# Longer than a start is assumed to take; 20 tasks are 200 s of work.
-SCALING = {"targetWaitSeconds": 60, "maxReplicas": 3}
+# 20 tasks are 200 s of work.
+SCALING = {"maxReplicas": 3}
 WORK = {"throughput": 1, "scaling": SCALING}
 
 

@@ -130,8 +130,7 @@ async def test_pods_without_a_node_are_reported_and_no_more_are_asked_for(scene:
         pytest.skip("a real cluster has the nodes it has")
     scene.kubelet.capacity = 1
     scene.worker_options = {"task_seconds": 30.0}
-    scaling = {"maxReplicas": 8, "maxStep": {"up": 1, "down": 1}, "targetWaitSeconds": 60}
-    await serving(scene, scaling=scaling)
+    await serving(scene, scaling={"maxReplicas": 8, "maxStep": {"up": 1, "down": 1}})
     await scene.submit(100, seconds=100.0)
 
     async def is_short() -> bool:

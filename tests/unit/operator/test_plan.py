@@ -262,6 +262,15 @@ def test_a_start_that_eats_the_target_is_told_and_does_not_explode(
         assert status(decided, "TargetUnreachable") is told
 
 
+def test_a_start_that_was_not_measured_breaks_no_promise(pool_of: PoolOf, see: See) -> None:
+    """Half a minute is assumed on a fresh install: that is no reason to warn."""
+    spec = pool_of(targetWaitSeconds=20)
+    fresh = plan(spec, see(0, known_startup_seconds=0.0), History())
+    assert status(fresh, "TargetUnreachable") is None
+    started = plan(spec, see(1, known_startup_seconds=0.0), fresh.history)
+    assert status(started, "TargetUnreachable") is True
+
+
 def test_pods_without_a_node_stop_the_way_up(pool_of: PoolOf, see: See) -> None:
     decided = plan(pool_of(), see(3, nodeless=1, busy=2, waiting=500), History())
     assert (decided.replicas, decided.reason) == (3, Reason.HOLD_CAPACITY)
