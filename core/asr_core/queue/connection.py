@@ -89,6 +89,7 @@ def client_options(settings: RedisSettings, address: RedisAddress) -> dict[str, 
         "username": address.username or None,
         "password": address.password or None,
         "db": address.db,
+        "driver_info": None,  # no CLIENT SETINFO, of which ACL LOG tells where it is not allowed
     }
     if settings.ca_file:
         options["ssl_ca_certs"] = str(settings.ca_file)

@@ -84,7 +84,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 _OTHER_DATABASES = "select"  # database 0 is there without it
 _OF_A_CLUSTER = "cluster|slots"
-_IN_A_SCRIPT = "The user executing the script can't"  # Redis 7.0; newer servers say NOPERM
+# Redis 7.0 and Valkey 8; others say NOPERM. `try` in prelude.lua knows the same.
+_IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 _RUNBOOK = "docs/operations.md#redis-user"
 
 
@@ -102,7 +103,8 @@ def is_denied(error: BaseException | None) -> bool:
     """Whether Redis refused for want of a permission, also inside a script."""
     if isinstance(error, redis.exceptions.NoPermissionError):
         return True
-    return isinstance(error, redis.exceptions.ResponseError) and _IN_A_SCRIPT in str(error)
+    is_reply = isinstance(error, redis.exceptions.ResponseError)
+    return is_reply and any(words in str(error) for words in _IN_A_SCRIPT)
 
 
 def user_name(settings: RedisSettings) -> str:

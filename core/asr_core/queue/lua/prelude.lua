@@ -15,8 +15,10 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local function try(...)
   local reply = redis.pcall(...)
   local err = type(reply) == 'table' and reply.err
-  if err and (string.find(err, 'NOPERM', 1, true) or string.find(err, 'The user executing the script', 1, true)) then
-    error(reply)
+  if err then
+    for _, words in ipairs({'NOPERM', "The user executing the script can't", 'ACL failure in script'}) do
+      if string.find(err, words, 1, true) then error(reply) end
+    end
   end
   return reply
 end
