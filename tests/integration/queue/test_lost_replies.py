@@ -8,6 +8,7 @@ import uuid_utils
 
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Consumer, LeaseKeeper, Outcome, Producer
+from asr_core.queue.scripts import script_text
 from asr_core.task import NewTask
 from chaos.proxy import FaultProxy
 
@@ -22,6 +23,8 @@ async def test_a_submit_whose_reply_was_lost_is_one_task(
         task_id=str(uuid_utils.uuid7()), bytes=1, duration_seconds=1,
         idempotency_key="k", fingerprint="f",
     )  # fmt: skip
+    # Else the first reply is NOSCRIPT, where no other test has submitted anything.
+    queue.raw.script_load(script_text("submit", queue.connection.keys))
     lost = proxy.stop_reply(task.task_id.encode())
     submitting = asyncio.create_task(producer.submit(task))
     await asyncio.wait_for(lost.caught.wait(), 10)
