@@ -40,6 +40,7 @@ class WorkerProcess:
 
     options: dict[str, Any]
     consumer: str = ""
+    _is_ended: bool = False
     _process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
     async def start(self, pod: str) -> None:
@@ -54,10 +55,11 @@ class WorkerProcess:
 
     async def stop(self) -> int:
         """Drains. Returns how many tasks it had in hand."""
-        return int(await self._ask("stop"))
+        return int(await self._ask("stop") or 0)
 
     async def end(self) -> None:
-        """Ends the process."""
+        """Ends the process, whatever it was asked and has not answered."""
+        self._is_ended = True
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
@@ -68,7 +70,7 @@ class WorkerProcess:
         assert self._process.stdout
         self._process.stdin.write(f"{line}\n".encode())
         answer = await self._process.stdout.readline()
-        assert answer, "the worker's process has ended"
+        assert answer or self._is_ended, "the worker's process has ended"
         return answer.decode().strip()
 
 

@@ -59,7 +59,7 @@ class Stage:
 
     async def settle(self, replicas: int) -> None:
         """Until so many pods are ready and none is ending."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120  # a dozen processes start on a busy machine
         while True:
             ready, ending = await self.pods()
             if len(ready) == replicas and not ending and ready == set(self.at_work):

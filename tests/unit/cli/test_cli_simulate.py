@@ -71,7 +71,7 @@ def test_a_generated_trace_can_be_kept_and_replayed(tmp_path: Path) -> None:
         (("step", "--policy", "guess"), "no policy guess"),
         (("step", "--outage", "noon"), "FROM:SECONDS"),
         (("step", "ramp", "--plot", "a.png"), "one trace"),
-        (("step", "--min-replicas", "9"), "minReplicas (9) is above maxReplicas (8)"),
+        (("step", "--min-replicas", "9"), "spec.scaling.minReplicas must not be above"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_line(arguments: tuple[str, ...], told: str) -> None:
