@@ -99,21 +99,20 @@ class Lease:
         At an uninstall the rights go before the program does: then there is no next one.
         """
         was_held, self._valid_until = self.held, float("-inf")
-        if not was_held or self._record is None:
+        if not was_held:
             return
-        version = self._record["metadata"]["resourceVersion"]
+        # Not by its version: a renewal that was just sent may have made it another one.
+        released: list[Json] = [
+            {"op": "test", "path": "/spec/holderIdentity", "value": self._identity},
+            {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
+            {"op": "replace", "path": "/spec/leaseDurationSeconds", "value": 1},
+        ]
         try:
-            await self._kube.patch(
-                self._url,
-                {
-                    "metadata": {"resourceVersion": version},
-                    "spec": {"holderIdentity": "", "leaseDurationSeconds": 1},
-                },
-            )
+            await self._kube.json_patch(self._url, released)
         except ClusterUnavailable as error:
             log = _log.bind(namespace=self._namespace, lease=self._name)
-            if error.is_refusal or error.reply_status == 404:
-                log.info("lease left to expire", reason="the right to write it was taken away")
+            if error.is_refusal or error.reply_status in (404, 422):
+                log.info("lease not released", reason="it or the right to it has gone to others")
             else:
                 log.warning("lease not released", error=error.message)
 

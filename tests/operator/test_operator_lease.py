@@ -113,6 +113,25 @@ async def test_what_was_released_is_taken_at_once(two: Two) -> None:
     assert two.second.held
 
 
+async def test_a_renewal_under_way_does_not_keep_it_from_being_released(two: Two) -> None:
+    """The program was told to end while the reply of the renewal was on its way."""
+    await two.first.attempt()
+    await two.second.attempt()
+    renewed = {"spec": {"renewTime": kube.micro_time()}}
+    await two.api.patch(path(kube.COORDINATION, two.namespace, "leases", LEASE_NAME), renewed)
+    await two.first.release()
+    await two.second.attempt()
+    assert two.second.held
+
+
+async def test_what_another_one_has_taken_is_not_released(two: Two) -> None:
+    await two.first.attempt()
+    taken = {"spec": {"holderIdentity": "second"}}
+    await two.api.patch(path(kube.COORDINATION, two.namespace, "leases", LEASE_NAME), taken)
+    await two.first.release()
+    assert (await two.spec())["holderIdentity"] == "second"
+
+
 async def test_without_an_api_server_the_right_to_act_runs_out(two: Two, scene: Scene) -> None:
     if scene.fake is None:
         pytest.skip("a real API server is not taken away")
