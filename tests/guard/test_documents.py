@@ -45,6 +45,8 @@ def settings_in_code() -> dict[str, str]:
 def default_text(value: object) -> str:
     if value is None or value == "":
         return ""
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(default_text(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
