@@ -24,7 +24,8 @@ EXAMPLES = (
 _Traces = Annotated[
     list[str] | None,
     typer.Argument(
-        help="`step`, `ramp`, `sine`, `burst`, `day`, or CSV files. [default: all five]"
+        help="`step`, `ramp`, `sine`, `burst`, `day`, `cold`, `template`, or CSV files. "
+        "[default: all seven]"
     ),
 ]
 _Policies = Annotated[
@@ -87,7 +88,7 @@ def simulate(
     from asr_operator.simulate.outcome import Scenario
     from asr_operator.simulate.picture import draw, sample_seconds
     from asr_operator.simulate.report import as_data
-    from asr_operator.simulate.shapes import SHAPES, Workload
+    from asr_operator.simulate.shapes import SHAPES, Workload, model_of
     from asr_operator.simulate.trace import write_trace as write
 
     names = traces or list(SHAPES)
@@ -105,7 +106,8 @@ def simulate(
             write(trace, write_trace)
             say(f"{len(trace)} arrivals in {write_trace}")
             return
-        scenario = Scenario(trace, model, faults, target, max_replicas, min_replicas)
+        shaped = model_of(name, model)
+        scenario = Scenario(trace, shaped, faults, target, max_replicas, min_replicas)
         entries = list(
             compare(
                 scenario, spec, objective=objective, policies=policy or POLICIES,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,26 +20,38 @@ from asr_operator.report import Event
 from asr_operator.spec import SecretKey
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+REVISION = "deployment.kubernetes.io/revision"
+TEMPLATE_HASH = "pod-template-hash"
 REPORTER = "asr-platform.dev/operator"
 
 
 @dataclass(frozen=True)
 class Target:
-    """The Deployment at one moment."""
+    """The Deployment at one moment.
+
+    `model` is the ASR_MODEL of its pods, `gpu` whether they ask for a GPU; neither where another
+    program than the chart's runs there.
+    """
 
     namespace: str
     name: str
     uid: str
     replicas: int
     selector: str
+    model: str = ""
+    gpu: bool = False
 
 
 @dataclass(frozen=True)
 class Pods:
-    """The Deployment's pods, and the deletion cost that each carries now."""
+    """The Deployment's pods, and the deletion cost that each carries now.
+
+    `template` is the hash of the template that new pods are made from.
+    """
 
     seen: tuple[PodSeen, ...]
     costs: Mapping[str, int]
+    template: str = ""
 
 
 class Cluster:
@@ -70,18 +82,22 @@ class Cluster:
             uid=meta["uid"],
             replicas=spec.get("replicas", 1),
             selector=selector_text(spec.get("selector") or {}),
+            model=environment(spec, "ASR_MODEL"),
+            gpu=asks_for_gpu(spec),
         )
 
     async def pods(self, target: Target, now: float) -> Pods:
         """The pods of every ReplicaSet that the Deployment controls; finished ones are left out."""
         query = {"labelSelector": target.selector}
         sets = await self._api.items(path(kube.APPS, target.namespace, "replicasets"), query)
-        owners = {each["metadata"]["uid"] for each in sets if controller(each) == target.uid}
+        sets = [each for each in sets if controller(each) == target.uid]
+        owners = {each["metadata"]["uid"] for each in sets}
         found = await self._api.items(path(kube.CORE, target.namespace, "pods"), query)
         own = [pod for pod in found if controller(pod) in owners]
         return Pods(
             seen=tuple(seen for pod in own if (seen := pod_seen(pod, now))),
             costs={pod["metadata"]["name"]: deletion_cost(pod) for pod in own},
+            template=current_template(sets),
         )
 
     async def scale(self, target: Target, replicas: int) -> None:
@@ -175,7 +191,50 @@ def pod_seen(pod: Json, now: float) -> PodSeen | None:
         state = PodState.UNSCHEDULABLE
     else:
         state = PodState.STARTING
-    return PodSeen(meta["name"], state, max(0.0, now - created), startup_seconds)
+    age = max(0.0, now - created)
+    return PodSeen(meta["name"], state, age, startup_seconds, template_hash(pod))
+
+
+def template_hash(thing: Json) -> str:
+    """Which pod template a pod or ReplicaSet is of; empty where nothing says so."""
+    return str((thing["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
+
+
+def current_template(sets: Iterable[Json]) -> str:
+    """That of the ReplicaSet with the latest revision: the one that a Deployment scales up.
+
+    A rollback gives an old ReplicaSet the latest revision; a paused Deployment has no ReplicaSet
+    of its new template yet, and its pods are still made from the last one.
+    """
+    latest = max(sets, key=_revision, default=None)
+    return template_hash(latest) if latest is not None else ""
+
+
+def environment(spec: Json, name: str) -> str:
+    """The value of an environment variable in the first container that sets it."""
+    for container in _containers(spec):
+        for each in container.get("env") or []:
+            if each.get("name") == name:
+                return str(each.get("value") or "")
+    return ""
+
+
+def asks_for_gpu(spec: Json) -> bool:
+    """Whether a container is limited to some GPU: `nvidia.com/gpu`, `amd.com/gpu`, a MIG slice."""
+    return any(
+        "gpu" in resource or resource.startswith("nvidia.com/")
+        for container in _containers(spec)
+        for resource in (container.get("resources") or {}).get("limits") or {}
+    )
+
+
+def _containers(spec: Json) -> list[Json]:
+    return list(((spec.get("template") or {}).get("spec") or {}).get("containers") or [])
+
+
+def _revision(replica_set: Json) -> int:
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "0")
+    return int(text) if text.isdecimal() else 0
 
 
 def deletion_cost(pod: Json) -> int:

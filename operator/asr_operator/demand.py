@@ -1,19 +1,21 @@
 """How many workers the work asks for. Pure; time is in seconds, work in seconds of one worker.
 
-Two questions, both about what *waits* (what is in flight is being served):
+The queue is served in order, so that the time at which each waiting task begins can be projected:
+the workers are free at some time each, a new one after a start-up, and what waits is worked off by
+those that are free. As few workers are asked for as begin everything in time:
 
-- Steady: as many workers as start it within `target - startup/3`. While tasks arrive faster than
-  they are served the queue grows, and one more is asked for. A queue of that length is no fault: it
-  is what keeps workers from being idle. A tenth of a start-up's arrivals is added, since they are
-  there before a new worker is.
-- Burst: what the present workers will not have done when a new one is ready must be started in
-  what is left of the target then. A start-up that eats the target leaves half of it, so that the
-  answer stays finite: 58 s of start-up under a target of 60 s ask for one worker, not for 89.
+- A task is to begin within the target, counted from its arrival; its age is that of the ten seconds
+  in which it was submitted. While a worker starts, tasks go on arriving that it was not asked for:
+  the slower the start beside the target, the more of the target is kept free for them.
+- A new worker helps nobody before it has started. What could not begin in time any more is to begin
+  within some half of the target from then on, so that the answer stays finite.
+- All that waits is to begin within three quarters of the target or more, while arrivals keep the
+  workers busy. A queue of that length is what keeps workers from being idle.
+- Fewer workers than there are would have to begin everything in time as well.
 
-The task that waits last begins when one worker is free, not when all are: with several workers
-that saves up to a task's time, half of it where all begin at once. More workers than tasks are of
-no use. Workers that are present, starting ones included, are kept while the work that waits needs
-them to start in time, given how long its oldest task has waited already.
+How long the last of the waiting tasks is, is not known; most of an average one is reckoned to come
+before it. It begins when one worker is free, not when all are: with several workers that saves up
+to a task's time. More workers than tasks are of no use.
 
 The constants were chosen with `asr simulate`: docs/autoscaling.md has the numbers.
 """
@@ -21,100 +23,193 @@ The constants were chosen with `asr simulate`: docs/autoscaling.md has the numbe
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import inf
 
-from asr_operator.observation import Observation, PodState
+from asr_operator.observation import Observation, PodState, QueueSeen
 from asr_operator.pace import Pace, clean
+from asr_operator.spec import MOST_REPLICAS
 
-MOST_WORKERS = 1_000_000
-_RATE_SECONDS = 120.0  # over which arrivals are averaged
-_LEAD = 0.1  # of a start-up
-_LATE = 1 / 3  # of a start-up
-_LEAST_OF_TARGET = 0.25
+_BUCKET_SECONDS = 10.0
+_BEAT_AGE_SECONDS = 5.0  # of a heartbeat, on the average
+_SLOW_START = 1.21  # start-ups vary: a new worker is reckoned with after so many of them
+_KEPT_FREE = 0.5  # of the target, times the square of start-up over target
+_STEADY_KEPT_FREE = 0.25  # of the target, times start-up over target
+_LEAST_OF_TARGET = 0.5
+_LATE_WITHIN = 0.45  # of the target
+_STAGGERED = 0.6  # of a task's time
+_LAST = 0.85  # of the last task's time
+_MOST_UNHEARD = 3.0  # tasks
+
+
+@dataclass(frozen=True)
+class Group:
+    """Waiting tasks of about one age: `tasks` of together `work`, from `oldest` to `newest`."""
+
+    tasks: int
+    work: float
+    oldest: float
+    newest: float
 
 
 @dataclass(frozen=True)
 class Load:
-    """What waits and what runs, in seconds of one worker.
+    """What waits, the oldest first; `task` is the work of one task on the average.
 
-    `work` is that of the waiting tasks, `left` what a busy pod has left on the average, `rate` the
-    work that arrives per second, `task` that of one recent task on the average.
+    `unheard` is the work in hand that no heartbeat told of yet.
     """
 
-    waiting: int
-    work: float
-    left: float
-    rate: float
-    task: float
-    oldest_seconds: float
-    busy_pods: int
+    groups: tuple[Group, ...] = ()
+    task: float = 0.0
+    unheard: float = 0.0
+
+    @property
+    def waiting(self) -> int:
+        return sum(group.tasks for group in self.groups)
+
+    @property
+    def work(self) -> float:
+        return sum(group.work for group in self.groups)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """`present` replicas, of which `ready` work; `ages` are those of the pods that start."""
+    """`(free_in, speed)` of every replica, the soonest first; speed 1 is that of a new worker.
 
-    present: int
-    ready: int
-    ages: tuple[float, ...]
+    `busy` of them have a task. `new_in` is when one that is asked for now can work.
+    """
+
+    workers: tuple[tuple[float, float], ...]
+    busy: int
+    new_in: float
 
 
 def load_of(seen: Observation, pace: Pace) -> Load:
-    """`pace.throughput` must be known.
+    """The queue is served in order: what waits is what was submitted last.
 
-    The queue counts the audio of all open tasks. What waits of it is estimated by the number of
-    tasks, and is never more than what the workers do not have left in hand.
+    Tasks that the counts of arrivals do not reach back to share what audio is left with those in
+    hand. The audio that is open is all there is, whatever the counts say.
     """
     queue, speed = seen.queue, pace.throughput
-    left: dict[str, float] = defaultdict(float)
-    for worker in seen.workers:
-        if worker.busy > 0:
-            left[worker.pod] += clean(worker.in_flight_seconds)
-    in_hand, audio = sum(left.values()), clean(queue.audio_seconds)
-    waiting = max(0, queue.waiting)
-    others = max(0, queue.in_flight) + max(0, queue.delayed - queue.delayed_due)
-    share = waiting / (waiting + others) if waiting else 0.0
-    waits = min(audio * share, max(0.0, audio - in_hand))
-    recent = sum(clean(a.audio_seconds) for a in queue.arrivals if a.at > seen.now - _RATE_SECONDS)
-    tasks = sum(max(0, a.tasks) for a in queue.arrivals)
-    arrived = sum(clean(a.audio_seconds) for a in queue.arrivals)
+    groups, left = _newest(queue, seen.now, max(0, queue.waiting))
+    audio, known = clean(queue.audio_seconds), sum(group.work for group in groups)
+    if left:
+        others = max(0, queue.in_flight) + max(0, queue.delayed - queue.delayed_due)
+        rest = max(0.0, audio - known) * left / (left + others)
+        newest = groups[0].oldest if groups else 0.0
+        groups = [Group(left, rest, clean(queue.oldest_wait_seconds), newest), *groups]
+        known += rest
+    real = min(1.0, audio / known) / speed if known > 0 else 0.0
+    oldest = clean(queue.oldest_wait_seconds)
+    told = sum(clean(worker.in_flight_seconds) for worker in seen.workers)
     return Load(
-        waiting=waiting,
-        work=clean(waits / speed),
-        left=clean(in_hand / len(left) / speed) if left else 0.0,
-        rate=clean(recent / _RATE_SECONDS / speed),
-        task=clean(arrived / tasks / speed) if tasks else 0.0,
-        oldest_seconds=clean(queue.oldest_wait_seconds),
-        busy_pods=len(left),
+        groups=tuple(
+            Group(g.tasks, clean(g.work * real), min(g.oldest, oldest), min(g.newest, oldest))
+            for g in groups
+        ),
+        task=clean(known * real / max(1, queue.waiting)),
+        unheard=clean(max(0.0, audio - min(known, audio) - told) / speed),
     )
 
 
-def fleet_of(seen: Observation) -> Fleet:
-    """Pods that have no node, or are not there yet, are present and neither ready nor starting."""
-    starting = tuple(clean(p.age_seconds) for p in seen.pods if p.state is PodState.STARTING)
-    return Fleet(max(0, seen.replicas), seen.ready, starting)
+def _newest(queue: QueueSeen, now: float, tasks: int) -> tuple[list[Group], int]:
+    """The last so many arrivals, and how many are older than all that is counted.
+
+    `work` is audio still.
+    """
+    groups: list[Group] = []
+    for each in reversed(queue.arrivals):
+        taken = min(max(0, each.tasks), tasks)
+        if taken:
+            audio = clean(each.audio_seconds) * taken / each.tasks
+            age = clean(now - each.at)
+            groups.append(Group(taken, audio, age, max(0.0, age - _BUCKET_SECONDS)))
+            tasks -= taken
+    return groups[::-1], tasks
+
+
+def fleet_of(seen: Observation, pace: Pace, load: Load, *, poll_seconds: float) -> Fleet:
+    """Pods that have no node, or are not there yet, are as far as one that is asked for now.
+
+    A worker takes the next task when it has done one of those in hand. A heartbeat is up to ten
+    seconds old: a busy worker that tells of no work has just begun, and has its share of the work
+    that no heartbeat tells of.
+    """
+    new_in = poll_seconds + _SLOW_START * pace.startup_seconds
+    holds: dict[str, float] = defaultdict(float)
+    tasks: dict[str, int] = defaultdict(int)
+    for worker in seen.workers:
+        if worker.busy > 0:
+            holds[worker.pod] += clean(worker.in_flight_seconds)
+            tasks[worker.pod] += worker.busy
+    silent = sum(audio == 0 for audio in holds.values())
+    share = min(load.unheard / silent, _MOST_UNHEARD * load.task) if silent else 0.0
+    workers = []
+    for pod in seen.pods:
+        speed = pace.speeds.get(pod.template, pace.throughput) / pace.throughput
+        if pod.state is PodState.READY:
+            in_hand = holds.get(pod.name, 0.0) / pace.throughput or share * (pod.name in holds)
+            free_in = in_hand / speed / max(1, tasks[pod.name]) - _BEAT_AGE_SECONDS
+            workers.append((clean(free_in), speed))
+        elif pod.state is PodState.STARTING:
+            left = max(new_in - clean(pod.age_seconds), 0.1 * pace.startup_seconds)
+            workers.append((left, speed))
+    replicas = max(0, seen.replicas)
+    workers = sorted(workers)[:replicas] + [(new_in, 1.0)] * (replicas - len(workers))
+    return Fleet(tuple(sorted(workers)), len(holds), new_in)
 
 
 def workers_for(load: Load, fleet: Fleet, *, target: float, startup: float) -> int:
     """At least one while a task waits; `target` and `startup` in seconds."""
+    most = min(load.waiting + fleet.busy, MOST_REPLICAS)
     if load.waiting == 0:
         return 0
-    spare = load.task * (1 - 1 / fleet.present) if fleet.present > 1 else 0.0
-    serve = max(target - _LATE * startup, target / 2)
-    steady = load.work / (serve + spare) + _LEAD * startup * load.rate / serve
-    wanted = max(1, _whole(steady))
-    until_ready = fleet.ready * startup + sum(min(age, startup) for age in fleet.ages)
-    excess = load.work + load.left - until_ready
-    burst = _whole(excess / (max(target - startup, target / 2) + spare / 2))
-    if burst > fleet.present:
-        wanted = max(wanted, burst)
-    wanted = min(wanted, load.waiting + load.busy_pods)
-    if wanted < fleet.present:
-        remaining = max(target - load.oldest_seconds, _LEAST_OF_TARGET * target)
-        wanted = max(wanted, min(fleet.present, _whole(load.work / remaining)))
-    return wanted
+    ratio = startup / target
+    within = target * max(1 - _KEPT_FREE * ratio**2, _LEAST_OF_TARGET)
+    free = _STEADY_KEPT_FREE * ratio
+    late = target * _LATE_WITHIN
+    fewest, enough = 0, most
+    while enough - fewest > 1:
+        count = (fewest + enough) // 2
+        if _serves(count, load, fleet, within=within, steady=target, free=free, late=late):
+            enough = count
+        else:
+            fewest = count
+    return enough
 
 
-def _whole(workers: float) -> int:
-    return ceil(min(workers, MOST_WORKERS))
+def _serves(
+    count: int, load: Load, fleet: Fleet, *, within: float, steady: float, free: float, late: float
+) -> bool:
+    """Whether so many workers begin all that waits in time."""
+    present = len(fleet.workers)
+    workers = [*fleet.workers[:count]]
+    if count > present:
+        workers = sorted([*workers, (fleet.new_in, float(count - present))])
+    soonest = fleet.new_in + late if count >= present else 0.0
+    staggered = _STAGGERED * load.task * (1 - 1 / count)
+    steady *= max(1 - free * (1 - 1 / count), _LEAST_OF_TARGET)
+    if load.work / sum(speed for _, speed in workers) - staggered > steady:
+        return False
+    before = 0.0
+    for group in load.groups:
+        for work, age in (
+            (before, group.oldest),
+            (before + group.work * (1 - (1 - _LAST) / group.tasks), group.newest),
+        ):
+            if _begun(workers, work) - staggered > max(within - age, soonest):
+                return False
+        before += group.work
+    return True
+
+
+def _begun(workers: Sequence[tuple[float, float]], work: float) -> float:
+    """When so much work is begun by workers that are free from some time on, the soonest first."""
+    now = speed = 0.0
+    for free_in, more in workers:
+        if speed > 0 and work <= (free_in - now) * speed:
+            break
+        work -= max(0.0, free_in - now) * speed
+        now, speed = max(now, free_in), speed + more
+    return now + max(0.0, work) / speed if speed > 0 else inf

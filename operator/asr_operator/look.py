@@ -16,7 +16,7 @@ from asr_core.logs import get_logger
 from asr_core.queue import WorkerRecord
 from asr_operator.cluster import Cluster, Pods, Target
 from asr_operator.kube import Json
-from asr_operator.observation import Hold, Observation, PodState, Signal, WorkerSeen
+from asr_operator.observation import Hold, Measurement, Observation, PodState, Signal, WorkerSeen
 from asr_operator.pool_queue import PoolQueue, QueueLook
 from asr_operator.spec import PoolSpec
 
@@ -77,8 +77,10 @@ class Looker:
             workers=tuple(_workers(queue, pods)),
             pods=pods.seen,
             written=last_written(status, target.replicas),
-            known_throughput=float(status.get("throughput") or 0),
-            known_startup_seconds=float(status.get("startupSeconds") or 0),
+            template=pods.template,
+            model=target.model,
+            gpu=target.gpu,
+            measurements=measurements(status),
             hold=rival
             or await self._autoscaler(target, now)
             or await self._mismatch(spec, pods, queue),
@@ -156,6 +158,23 @@ def last_written(status: Mapping[str, Any], replicas: int) -> int | None:
     return int(last["to"])
 
 
+def measurements(status: Mapping[str, Any]) -> tuple[Measurement, ...]:
+    """What was measured of pod templates, the last one first.
+
+    A status of an older release has none: whose speed stands there is not known.
+    """
+    return tuple(
+        Measurement(
+            template=each["template"],
+            model=each.get("model", ""),
+            device=each.get("device", ""),
+            throughput=float(each.get("throughput") or 0),
+            startup_seconds=float(each.get("startupSeconds") or 0),
+        )
+        for each in status.get("measurements") or []
+    )
+
+
 def pod_of(worker: str, pods: Pods) -> str:
     """The pod of a worker: of several in one pod each has the pod's name and a number."""
     return worker if worker in pods.costs else re.sub(r"-\d+$", "", worker)
@@ -177,4 +196,6 @@ def _worker(record: WorkerRecord, in_hand: int, pods: Pods) -> WorkerSeen:
         throughput=record.throughput,
         startup_seconds=record.startup_seconds,
         cordoned=record.cordoned,
+        model=record.model,
+        device=record.device.partition(":")[0],
     )

@@ -65,7 +65,8 @@ class WorkerSeen:
 
     `busy` is its tasks in hand: the larger of what the heartbeat says (ten seconds old) and what is
     pending for it now. `in_flight_seconds` is the audio that is left of them. `throughput` is 0
-    while nothing has been measured. `pod` is the name of its pod.
+    while nothing has been measured. `pod` is the name of its pod. `model` and `device` (`cpu`,
+    `cuda`) are what it says it runs.
     """
 
     consumer: str
@@ -76,6 +77,8 @@ class WorkerSeen:
     throughput: float = 0.0
     startup_seconds: float = 0.0
     cordoned: bool = False
+    model: str = ""
+    device: str = ""
 
 
 class PodState(StrEnum):
@@ -89,12 +92,31 @@ class PodState(StrEnum):
 
 @dataclass(frozen=True)
 class PodSeen:
-    """One pod of the Deployment. `startup_seconds` is from its creation to its first Ready."""
+    """One pod of the Deployment. `startup_seconds` is from its creation to its first Ready.
+
+    `template` is the hash of the pod template it was made from (its label `pod-template-hash`).
+    """
 
     name: str
     state: PodState
     age_seconds: float = 0.0
     startup_seconds: float | None = None
+    template: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the pods of one template were measured at; 0 is not measured.
+
+    `throughput` is in audio-seconds per second and pod. `model` and `device` are those that the
+    pods said they ran at the time.
+    """
+
+    template: str
+    model: str = ""
+    device: str = ""
+    throughput: float = 0.0
+    startup_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -112,9 +134,10 @@ class Observation:
     """One tick.
 
     `replicas` is the Deployment's `spec.replicas`; `written` the number that this operator wrote
-    last, from its annotation on the Deployment (None: never). `known_throughput` and
-    `known_startup_seconds` are what `status` remembers from earlier workers (0: nothing), so that
-    zero workers or a restart of the operator forget nothing.
+    last, from its annotation on the Deployment (None: never). `template` is the hash of the
+    template that a new pod is made from; `model` and `gpu` are what its environment and resources
+    say. `measurements` are those that `status` remembers, so that zero workers or a restart of the
+    operator forget nothing.
     """
 
     now: float
@@ -123,8 +146,10 @@ class Observation:
     workers: tuple[WorkerSeen, ...] = ()
     pods: tuple[PodSeen, ...] = ()
     written: int | None = None
-    known_throughput: float = 0.0
-    known_startup_seconds: float = 0.0
+    template: str = ""
+    model: str = ""
+    gpu: bool = False
+    measurements: tuple[Measurement, ...] = ()
     hold: Hold | None = None
 
     @property
@@ -155,8 +180,7 @@ class History:
     highs: tuple[Desire, ...] = ()
     lows: tuple[Desire, ...] = ()
     signal_lost_at: float | None = None
-    throughput: float = 0.0
-    startup_seconds: float = 0.0
+    measurements: tuple[Measurement, ...] = ()
     capacity_retry_at: float | None = None
     foreign_replicas: int | None = None
     disturbed_at: float | None = None

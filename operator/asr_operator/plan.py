@@ -14,8 +14,8 @@ from math import ceil
 from asr_operator.blocks import are_silent, blocked, with_writer
 from asr_operator.decision import Condition, Reason, Verdict, conditions
 from asr_operator.demand import fleet_of, load_of, workers_for
-from asr_operator.observation import History, Observation, Signal
-from asr_operator.pace import Pace, pace_of
+from asr_operator.observation import History, Measurement, Observation, Signal
+from asr_operator.pace import Pace, clean, pace_of
 from asr_operator.shortage import given_up, most_schedulable, shortage, with_shortage
 from asr_operator.spec import PoolSpec
 from asr_operator.victims import Candidate, candidates, deletion_costs
@@ -34,8 +34,8 @@ class Plan:
     Consumers in `cordon` are to be cordoned before the patch (they claim nothing more), those in
     `uncordon` to be released at once. `deletion_costs` by pod name are to be annotated before the
     patch when it takes pods away.
-    `throughput` and `startup_seconds` are what the plan reckoned with (0: unknown); write them into
-    the status and give them back as `known_…` in the next observation.
+    `throughput` and `startup_seconds` are what the plan reckoned with, measured or not. Write
+    `measurements` into the status, and give them back in the next observation.
     """
 
     replicas: int
@@ -50,6 +50,7 @@ class Plan:
     deletion_costs: tuple[tuple[str, int], ...] = ()
     throughput: float = 0.0
     startup_seconds: float = 0.0
+    measurements: tuple[Measurement, ...] = ()
 
 
 def plan(spec: PoolSpec, seen: Observation, history: History) -> Plan:
@@ -82,6 +83,7 @@ def plan(spec: PoolSpec, seen: Observation, history: History) -> Plan:
         deletion_costs=deletion_costs(ordered, len(victims)) if victims else (),
         throughput=pace.throughput,
         startup_seconds=pace.startup_seconds,
+        measurements=pace.measurements,
     )
 
 
@@ -94,17 +96,16 @@ def _wanted(spec: PoolSpec, seen: Observation, pace: Pace) -> tuple[int, str]:
         is_open = queue.in_flight > 0 or queue.delayed > 0
         said = f"no task waits, {queue.in_flight} in flight, {queue.delayed} backing off"
         return int(is_open and seen.replicas > 0), said
-    waits = f"{queue.waiting} waiting, {queue.in_flight} in flight"
-    if pace.throughput <= 0:
-        said = f"{waits}; throughput is not known yet: the first worker measures it"
-        return max(1, seen.replicas), said
     target, load = spec.scaling.target_wait_seconds, load_of(seen, pace)
-    in_time = max(target - spec.poll_interval_seconds, target / 2)  # a look may come that late
-    wanted = workers_for(load, fleet_of(seen), target=in_time, startup=pace.startup_seconds)
+    fleet = fleet_of(seen, pace, load, poll_seconds=spec.poll_interval_seconds)
+    wanted = workers_for(load, fleet, target=target, startup=pace.startup_seconds)
+    source = f" ({pace.source})" if pace.source else ""
     return wanted, (
-        f"{waits}; {load.work * pace.throughput:.0f} s of audio wait, the oldest for "
-        f"{load.oldest_seconds:.0f} s; at {pace.throughput:.1f} audio-seconds per second and "
-        f"{pace.startup_seconds:.0f} s to start, a wait of {target:.0f} s takes {wanted} workers"
+        f"{queue.waiting} waiting, {queue.in_flight} in flight; "
+        f"{load.work * pace.throughput:.0f} s of audio wait, the oldest for "
+        f"{clean(queue.oldest_wait_seconds):.0f} s; at {pace.throughput:.1f} audio-seconds per "
+        f"second{source} and {pace.startup_seconds:.0f} s to start, a wait of {target:.0f} s takes "
+        f"{wanted} workers"
     )
 
 
@@ -122,16 +123,15 @@ def _remembered(
     if lost_at is not None or not seen.queue.trusted or are_silent(seen):
         history = forget(history)
     else:
-        windows = spec.scaling.stabilization_seconds
-        down = down_seconds(windows, pace.startup_seconds)
-        history = remember(history, seen.now, wanted, up=windows.up, down=down)
+        up = spec.scaling.stabilization_seconds.up
+        down = down_seconds(spec.scaling, pace.startup_seconds)
+        history = remember(history, seen.now, wanted, up=up, down=down)
     history = with_shortage(spec, seen, with_writer(seen, history))
     return replace(
         history,
         at=seen.now,
         signal_lost_at=lost_at,
-        throughput=pace.throughput,
-        startup_seconds=pace.startup_seconds,
+        measurements=pace.measurements,
     )
 
 
@@ -140,10 +140,9 @@ def _scaled(
 ) -> Verdict:
     """The rule: stable over the windows, within min and max, what there are nodes for, in steps."""
     scaling, replicas = spec.scaling, seen.replicas
-    windows = scaling.stabilization_seconds
     target = stable(
         history, seen.now, replicas,
-        up=windows.up, down=down_seconds(windows, pace.startup_seconds),
+        up=scaling.stabilization_seconds.up, down=down_seconds(scaling, pace.startup_seconds),
         within=lambda count: _within(spec, count),
     )  # fmt: skip
     if wanted > scaling.max_replicas:

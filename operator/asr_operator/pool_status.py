@@ -35,6 +35,16 @@ def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any
         "desiredReplicas": decided.desired,
         "throughput": round(decided.throughput, 1),
         "startupSeconds": round(decided.startup_seconds, 1),
+        "measurements": [
+            {
+                "template": each.template,
+                "model": each.model[:253],
+                "device": each.device[:63],
+                "throughput": round(each.throughput, 1),
+                "startupSeconds": round(each.startup_seconds, 1),
+            }
+            for each in decided.measurements
+        ],
         "conditions": report.conditions(
             old,
             (*decided.conditions, _field_ignored(look.pool)),

@@ -45,6 +45,7 @@ _NUMBERS = {
     "backlogAudioSeconds",
     "throughput",
     "startupSeconds",
+    "measurements",
 }
 _COUNTS = ("desiredReplicas", "waiting", "inFlight")
 _OPPOSITE = {"True": "False", "False": "True"}

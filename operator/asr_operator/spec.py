@@ -56,8 +56,9 @@ class RedisRef(_Model):
 class Stabilization(_Model):
     """For how long a change must have been wanted, in seconds.
 
-    `down` unset is half as long as a worker takes to start, within 10 and 300 s: to keep an idle
-    worker for longer costs more than to start it again (docs/autoscaling.md).
+    `down` unset is half as long as a worker takes to start, times the square of start-up over
+    target where that is below 1, within 5 and 300 s: to keep an idle worker for longer costs more
+    than to start it again (docs/autoscaling.md).
     """
 
     up: Seconds = 0.0
@@ -127,8 +128,8 @@ class Scaling(_Model):
 class PoolSpec(_Model):
     """The whole spec.
 
-    `throughput` is in audio-seconds per second and worker (pod). It stands in until workers have
-    measured it; without it the first worker goes ahead alone and measures.
+    `throughput` is in audio-seconds per second and worker (pod). It stands in until the pods of a
+    template have measured it; without it, a low figure by model and device (`prior`).
     `slots_per_worker` is how many tasks one pod may hold, instead of what heartbeats say.
     """
 

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from asr_operator.observation import Desire, History
-from asr_operator.spec import Stabilization
+from asr_operator.spec import Scaling
 
-_LEAST_DOWN_SECONDS, _MOST_DOWN_SECONDS = 10.0, 300.0
+_LEAST_DOWN_SECONDS, _MOST_DOWN_SECONDS = 5.0, 300.0
 
 
-def down_seconds(stabilization: Stabilization, startup_seconds: float) -> float:
-    """As the spec says, else half a start-up: what it costs to start a worker again counts."""
-    if stabilization.down is not None:
-        return stabilization.down
-    return min(max(startup_seconds / 2, _LEAST_DOWN_SECONDS), _MOST_DOWN_SECONDS)
+def down_seconds(scaling: Scaling, startup_seconds: float) -> float:
+    """As the spec says, else half a start-up, and less where a start is short beside the target: a
+    worker that is missed is there again in time."""
+    if (down := scaling.stabilization_seconds.down) is not None:
+        return down
+    ratio = min(1.0, startup_seconds / scaling.target_wait_seconds)
+    return min(max(startup_seconds / 2 * ratio**2, _LEAST_DOWN_SECONDS), _MOST_DOWN_SECONDS)
 
 
 def remember(history: History, now: float, wanted: int, *, up: float, down: float) -> History:

@@ -7,6 +7,8 @@ pending, not ready, then the lower deletion cost, then the younger one.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from cluster_lab.server import FakeCluster
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+REVISION = "deployment.kubernetes.io/revision"
+TEMPLATE_HASH = "pod-template-hash"
 
 
 def reconcile(cluster: FakeCluster, namespace: str) -> None:
@@ -24,6 +28,7 @@ def reconcile(cluster: FakeCluster, namespace: str) -> None:
     for deployment in list(cluster.objects_of("deployments", namespace)):
         replicas = deployment["spec"].get("replicas", 1)
         owner = _replica_set(cluster, deployment)
+        _end_others(cluster, deployment, owner)
         if owner["spec"]["replicas"] != replicas:
             owner = cluster.write("replicasets", merged(owner, {"spec": {"replicas": replicas}}))
         uid = owner["metadata"]["uid"]
@@ -77,19 +82,53 @@ def _delete(cluster: FakeCluster, thing: Json, plural: str = "pods") -> None:
 
 
 def _replica_set(cluster: FakeCluster, deployment: Json) -> Json:
-    meta = deployment["metadata"]
-    for each in cluster.objects_of("replicasets", meta["namespace"]):
-        if owned_by(each, meta["uid"]):
+    """The ReplicaSet of the Deployment's template, made if there is none; its revision is the
+    latest, also after a rollback."""
+    meta, labels = deployment["metadata"], _labels(deployment)
+    own = _replica_sets(cluster, deployment)
+    latest = max((_revision(each) for each in own), default=0)
+    for each in own:
+        if each["metadata"]["labels"] == labels:
+            if _revision(each) < latest:
+                newer = {"metadata": {"annotations": {REVISION: str(latest + 1)}}}
+                return cluster.write("replicasets", merged(each, newer))
             return each
     body = {
         "metadata": {
-            "name": f"{meta['name']}-5c9f",
-            "labels": deployment["spec"]["template"]["metadata"]["labels"],
+            "name": f"{meta['name']}-{labels[TEMPLATE_HASH]}",
+            "labels": labels,
+            "annotations": {REVISION: str(latest + 1)},
             "ownerReferences": [_reference(deployment)],
         },
         "spec": {"replicas": 0},
     }
     return cluster.create("replicasets", meta["namespace"], body)
+
+
+def _replica_sets(cluster: FakeCluster, deployment: Json) -> list[Json]:
+    meta = deployment["metadata"]
+    found = cluster.objects_of("replicasets", meta["namespace"])
+    return [each for each in found if owned_by(each, meta["uid"])]
+
+
+def _labels(deployment: Json) -> Json:
+    """Those of the template, with its hash, as the Deployment controller gives them to pods."""
+    template = deployment["spec"]["template"]
+    digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).hexdigest()[:10]
+    return {**(template["metadata"].get("labels") or {}), TEMPLATE_HASH: digest}
+
+
+def _revision(replica_set: Json) -> int:
+    return int(replica_set["metadata"]["annotations"][REVISION])
+
+
+def _end_others(cluster: FakeCluster, deployment: Json, owner: Json) -> None:
+    """A rolling update in one step: the pods of other templates go."""
+    old = {each["metadata"]["uid"] for each in _replica_sets(cluster, deployment)}
+    for uid in old - {owner["metadata"]["uid"]}:
+        for pod in list(cluster.objects_of("pods", deployment["metadata"]["namespace"])):
+            if owned_by(pod, uid):
+                _delete(cluster, pod)
 
 
 def _make_pod(cluster: FakeCluster, owner: Json, deployment: Json) -> None:
@@ -98,7 +137,7 @@ def _make_pod(cluster: FakeCluster, owner: Json, deployment: Json) -> None:
     body = {
         "metadata": {
             "generateName": f"{owner['metadata']['name']}-",
-            "labels": {**template["metadata"]["labels"], "made": number},
+            "labels": {**owner["metadata"]["labels"], "made": number},
             "ownerReferences": [_reference(owner)],
         },
         "spec": dict(template["spec"]),

@@ -27,7 +27,7 @@ from asr_operator.simulate.model import (
 from asr_operator.simulate.trace import Trace
 
 _GIVE_UP_SECONDS = 3600.0  # after the end of the trace: a policy may kill a long task for ever
-_READY, _DONE, _REQUEUE, _OUTAGE, _WAKE, _RESTART = range(6)
+_READY, _DONE, _REQUEUE, _OUTAGE, _WAKE, _RESTART, _CHANGE = range(7)
 
 
 class Policy(Protocol):
@@ -103,6 +103,8 @@ class Cluster:
             self._push(end, _WAKE, None, 0)
         for restart in self.faults.restarts:
             self._push(restart, _RESTART, None, 0)
+        if self.model.changed_at > 0:
+            self._push(self.model.changed_at, _CHANGE, None, 0)
         arrivals, total = self.trace.arrivals, len(self.trace)
         next_tick, next_sample = 0.0, 0.0 if sample_seconds else inf
         while True:
@@ -157,7 +159,7 @@ class Cluster:
             audio = self.trace.audio_seconds[task]
             self.waiting_audio = self.waiting_audio - audio if queue else 0.0
             self.starts[task] = self.now
-            pod.task, pod.finish = task, self.now + audio / self.model.throughput
+            pod.task, pod.finish = task, self.now + audio / pod.throughput
             pod.run += 1
             self.in_flight += 1
             self._push(pod.finish, _DONE, pod, pod.run)
@@ -172,12 +174,14 @@ class Cluster:
             self.outage_until = self.redis_since = until
         elif kind == _RESTART:
             policy.restart(self)
+        elif kind == _CHANGE:
+            self._roll()
         elif kind == _REQUEUE:
             self._put_back(number)
         elif pod is not None and kind == _READY and not pod.terminating:
             self._idle.append(pod)
         elif pod is not None and kind == _DONE and pod.run == number and pod.task >= 0:
-            self.busy_seconds += self.trace.audio_seconds[pod.task] / self.model.throughput
+            self.busy_seconds += self.trace.audio_seconds[pod.task] / pod.throughput
             self.in_flight -= 1
             self.done += 1
             pod.tasks_done += 1
@@ -200,13 +204,29 @@ class Cluster:
             self.changes.append((self.now, decision.replicas))
             self.replicas = decision.replicas
         for _ in range(change):
-            self._serial += 1
-            self.pods.append(Pod(f"pod-{self._serial}", self.now))
+            self._make()
         if change < 0:
             for pod in self._order(decision.cost)[:-change]:
                 self._take(pod)
         self._schedule()
         self._hand_out()
+
+    def _make(self) -> None:
+        self._serial += 1
+        throughput = self.model.throughput_at(self.now)
+        self.pods.append(Pod(f"pod-{self._serial}", self.now, throughput=throughput))
+
+    def _roll(self) -> None:
+        """A rolling update: nobody is killed, and each pod has a successor at once."""
+        for pod in tuple(self.pods):
+            self.pods.remove(pod)
+            pod.terminating = True
+            if pod.scheduled_at < inf:
+                self._left.append(pod)
+                if pod.task < 0:
+                    self._end(pod)
+            self._make()
+        self._schedule()
 
     def _order(self, cost: Mapping[str, int]) -> list[Pod]:
         def key(pod: Pod) -> tuple[bool, bool, int, float]:

@@ -16,6 +16,9 @@ class ClusterModel:
     `startup_jitter`: start-ups vary evenly by this share, up and down. `drain`: a worker that is
     taken finishes what fits into `grace_seconds` and hands the rest back at once. Without it, the
     task is killed and starts again after its lease.
+
+    At `changed_at` the pods' template changes: until then a pod is `faster_before` times as fast.
+    The pods that there are finish their tasks, and new ones take their places at once.
     """
 
     throughput: float = 20.0
@@ -25,6 +28,12 @@ class ClusterModel:
     grace_seconds: float = 30.0
     drain: bool = True
     seed: int = 1
+    changed_at: float = 0.0
+    faster_before: float = 1.0
+
+    def throughput_at(self, at: float) -> float:
+        """Of a pod that is made then."""
+        return self.throughput * (self.faster_before if at < self.changed_at else 1.0)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class Pod:
     tasks_done: int = 0
     cordoned: bool = False
     terminating: bool = False
+    throughput: float = 1.0
 
 
 @dataclass(frozen=True)

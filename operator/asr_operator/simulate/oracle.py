@@ -38,7 +38,8 @@ def best_schedule(
     slots = int((trace.seconds + within_seconds) / slot) + 2
     work = np.bincount(
         (np.asarray(trace.arrivals) / slot).astype(int),
-        weights=np.asarray(trace.audio_seconds) / model.throughput,
+        weights=np.asarray(trace.audio_seconds)
+        / [model.throughput_at(at) for at in trace.arrivals],
         minlength=slots,
     )
     arrived = np.concatenate(([0.0], np.cumsum(work)))

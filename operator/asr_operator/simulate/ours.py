@@ -11,6 +11,7 @@ from collections import deque
 from asr_operator.observation import (
     Arrivals,
     History,
+    Measurement,
     Observation,
     PodSeen,
     PodState,
@@ -22,7 +23,7 @@ from asr_operator.simulate.cluster import Cluster
 from asr_operator.simulate.model import LEASE_SECONDS, Decision, Pod
 from asr_operator.spec import PoolSpec
 
-_BEAT_SECONDS, _BUCKET_SECONDS, _KEPT_SECONDS = 10.0, 10.0, 300.0
+_BEAT_SECONDS, _BATCH_SECONDS, _BUCKET_SECONDS, _KEPT_SECONDS = 10.0, 5.0, 10.0, 300.0
 
 
 class Ours:
@@ -34,7 +35,7 @@ class Ours:
         self.period_seconds = spec.poll_interval_seconds
         self._spec = spec
         self._history = History()
-        self._throughput = self._startup = 0.0
+        self._measurements: tuple[Measurement, ...] = ()
         self._written: int | None = None
         self._buckets: deque[Arrivals] = deque()
         self._counted = 0
@@ -46,7 +47,7 @@ class Ours:
     def decide(self, cluster: Cluster) -> Decision:
         decided = plan(self._spec, self._look(cluster), self._history)
         self._history = decided.history
-        self._throughput, self._startup = decided.throughput, decided.startup_seconds
+        self._measurements = decided.measurements
         self._written = decided.replicas
         return Decision(decided.replicas, dict(decided.deletion_costs), frozenset(decided.cordon))
 
@@ -57,10 +58,11 @@ class Ours:
             queue=QueueSeen.unreachable("outage") if cluster.redis_away else self._queue(cluster),
             replicas=cluster.replicas,
             workers=tuple(_worker(pod, cluster) for pod in pods if pod.ready_at <= cluster.now),
-            pods=tuple(_pod(pod, cluster.now) for pod in pods),
+            pods=tuple(_pod(pod, cluster) for pod in pods),
             written=self._written,
-            known_throughput=self._throughput,
-            known_startup_seconds=self._startup,
+            template=_template(cluster.now, cluster),
+            gpu=True,
+            measurements=self._measurements,
         )
 
     def _queue(self, cluster: Cluster) -> QueueSeen:
@@ -90,24 +92,31 @@ class Ours:
 
 
 def _worker(pod: Pod, cluster: Cluster) -> WorkerSeen:
+    """As its last heartbeat has it. Nothing is measured before the first batch is done."""
     beat_at = cluster.now - (cluster.now - pod.ready_at) % _BEAT_SECONDS
-    busy = pod.task >= 0
-    left = pod.finish - beat_at if busy and cluster.starts[pod.task] <= beat_at else 0.0
+    worked = beat_at - cluster.starts[pod.task] if pod.task >= 0 else -1.0
+    is_measured = pod.tasks_done > 0 or worked >= _BATCH_SECONDS
+    left = pod.finish - beat_at + (0.0 if is_measured else worked)
     return WorkerSeen(
         consumer=pod.name,
         pod=pod.name,
-        busy=int(busy),
+        busy=int(pod.task >= 0),
         slots=1,
-        in_flight_seconds=left * cluster.model.throughput,
-        throughput=cluster.model.throughput if pod.tasks_done else 0.0,
+        in_flight_seconds=left * pod.throughput if worked >= 0 else 0.0,
+        throughput=pod.throughput if is_measured else 0.0,
         cordoned=pod.cordoned,
     )
 
 
-def _pod(pod: Pod, now: float) -> PodSeen:
-    state, startup = PodState.UNSCHEDULABLE, None
+def _pod(pod: Pod, cluster: Cluster) -> PodSeen:
+    now, state, startup = cluster.now, PodState.UNSCHEDULABLE, None
     if pod.ready_at <= now:
         state, startup = PodState.READY, pod.ready_at - pod.created_at
     elif pod.scheduled_at <= now:
         state = PodState.STARTING
-    return PodSeen(pod.name, state, now - pod.created_at, startup)
+    template = _template(pod.created_at, cluster)
+    return PodSeen(pod.name, state, now - pod.created_at, startup, template)
+
+
+def _template(created_at: float, cluster: Cluster) -> str:
+    return "old" if created_at < cluster.model.changed_at else "new"

@@ -88,4 +88,6 @@ def reversals(replicas: Sequence[int]) -> int:
 
 def work_hours(scenario: Scenario) -> float:
     """GPU-hours that the work takes if no worker is ever idle, starting or killed."""
-    return sum(scenario.trace.audio_seconds) / scenario.model.throughput / _HOUR
+    trace, model = scenario.trace, scenario.model
+    tasks = zip(trace.arrivals, trace.audio_seconds, strict=True)
+    return sum(audio / model.throughput_at(at) for at, audio in tasks) / _HOUR

@@ -10,7 +10,7 @@ from asr_operator.simulate.comparison import OURS, Entry
 from asr_operator.simulate.outcome import Scenario, work_hours
 
 COLUMNS = ("policy", "p50", "p95", "p99", "over", "GPU-h", "busy", "reversals", "killed")
-WITHIN_OF_ORACLE = 0.25
+WITHIN_OF_ORACLE = 0.15
 
 
 def row(entry: Entry) -> tuple[str, ...]:

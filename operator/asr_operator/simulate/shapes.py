@@ -2,6 +2,10 @@
 
 The load is given in workers that it keeps busy, so that a shape fits any throughput. Bursts are of
 a size that a policy can still serve within the target when it starts from zero.
+
+Two shapes say more than arrivals: `cold` is a folder of long recordings at once, for workers of
+which nothing was measured and that take ten minutes to start; in `template` the pods' template
+changes midway, and pods are thirty times slower since.
 """
 
 from __future__ import annotations
@@ -10,12 +14,15 @@ import itertools
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr_core.errors import InvalidOption
+from asr_operator.simulate.model import ClusterModel
 from asr_operator.simulate.trace import Trace
 
 MINUTE, HOUR = 60.0, 3600.0
+_COLD_TASKS, _COLD_AUDIO_SECONDS, _COLD_START_SECONDS = 500, 600.0, 600.0
+_SLOWER = 30.0
 _SIGMA = 0.8  # of the lognormal of durations: a mean of 180 s then has a median of 131 s
 
 
@@ -41,12 +48,28 @@ def generate(shape: str, work: Workload | None = None) -> Trace:
     work = work or Workload()
     seconds, load = SHAPES[shape]
     chance = random.Random(f"{shape}/{work.seed}")
+    if shape == "cold":
+        return _cold(seconds, work, chance)
     arrivals = _poisson(seconds, load, work.service_seconds / work.scale, chance)
     if shape == "burst":
         arrivals = sorted(arrivals + _bursts(seconds, work.scale, chance))
     mu = math.log(work.mean_audio_seconds) - _SIGMA**2 / 2
     audio = tuple(max(1.0, chance.lognormvariate(mu, _SIGMA)) for _ in arrivals)
     return Trace(shape, seconds, tuple(arrivals), audio)
+
+
+def model_of(shape: str, model: ClusterModel) -> ClusterModel:
+    """The model as the shape has it: how slowly workers start, when they become slower."""
+    if shape == "cold":
+        return replace(model, startup_seconds=_COLD_START_SECONDS)
+    if shape == "template":
+        return replace(model, changed_at=HOUR, faster_before=_SLOWER)
+    return model
+
+
+def _cold(seconds: float, work: Workload, chance: random.Random) -> Trace:
+    arrivals = sorted(chance.uniform(0, 5) for _ in range(round(_COLD_TASKS * work.scale)))
+    return Trace("cold", seconds, tuple(arrivals), (_COLD_AUDIO_SECONDS,) * len(arrivals))
 
 
 def _poisson(
@@ -89,6 +112,10 @@ def _quiet(at: float) -> float:
     return 0.5
 
 
+def _busy(at: float) -> float:
+    return 3.0
+
+
 # Hours and loads of a working day with a lunch dip.
 _DAY = ((0, 0.2), (6, 0.3), (8, 2.5), (10, 6), (11.5, 6), (12.5, 3), (13.5, 5.5), (16, 6), (18, 3),
         (20, 1), (23, 0.3), (24, 0.2))  # fmt: skip
@@ -108,4 +135,6 @@ SHAPES: dict[str, tuple[float, Callable[[float], float]]] = {
     "sine": (3 * HOUR, _sine),
     "burst": (3 * HOUR, _quiet),
     "day": (24 * HOUR, _day),
+    "cold": (HOUR, _quiet),
+    "template": (2 * HOUR, _busy),
 }

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from asr_operator.observation import Observation, PodSeen, PodState, QueueSeen, WorkerSeen
+from asr_operator.observation import (
+    Measurement,
+    Observation,
+    PodSeen,
+    PodState,
+    QueueSeen,
+    WorkerSeen,
+)
 from asr_operator.spec import PoolSpec
 
 PoolOf = Callable[..., PoolSpec]
@@ -61,8 +68,7 @@ def see() -> See:
             "replicas": replicas,
             "pods": tuple(pods),
             "workers": tuple(workers) if heard else (),
-            "known_throughput": 10.0,
-            "known_startup_seconds": 20.0,
+            "measurements": (Measurement("", "", "", 10.0, 20.0),),
             **more,
         })  # fmt: skip
 

@@ -14,6 +14,7 @@ from asr_operator.observation import (
     Desire,
     History,
     Hold,
+    Measurement,
     Observation,
     PodSeen,
     PodState,
@@ -31,6 +32,11 @@ absurd = st.one_of(
     st.sampled_from([0.0, -1.0, 1e-300, 1e300, math.inf, -math.inf, math.nan]),
 )
 moments = st.floats(NOW - 2000, NOW)
+templates = st.sampled_from(["", "a", "b"])
+measurements = st.lists(
+    st.builds(Measurement, templates, st.sampled_from(["", "m"]), st.just(""), absurd, absurd),
+    max_size=3,
+).map(tuple)
 
 
 @st.composite
@@ -78,7 +84,11 @@ def queues(draw: st.DrawFn) -> QueueSeen:
 @st.composite
 def observations(draw: st.DrawFn) -> Observation:
     states = draw(st.lists(st.sampled_from(list(PodState)), max_size=12))
-    pods = [PodSeen(f"pod-{n}", s, draw(st.floats(0, 1e4))) for n, s in enumerate(states)]
+    started = st.sampled_from([None, 0.0, 20.0, math.inf])
+    pods = [
+        PodSeen(f"pod-{n}", state, draw(st.floats(0, 1e4)), draw(started), draw(templates))
+        for n, state in enumerate(states)
+    ]
     workers = []
     for pod in pods:
         if pod.state is PodState.READY and draw(st.sampled_from([True, True, True, False])):
@@ -93,8 +103,10 @@ def observations(draw: st.DrawFn) -> Observation:
         workers=tuple(workers),
         pods=tuple(pods),
         written=draw(st.sampled_from([None, None, 4])),
-        known_throughput=draw(absurd),
-        known_startup_seconds=draw(absurd),
+        template=draw(templates),
+        model=draw(st.sampled_from(["", "iic/SenseVoiceSmall"])),
+        gpu=draw(st.booleans()),
+        measurements=draw(measurements),
         hold=draw(st.sampled_from([None, None, None, Hold("Conflict", "OlderPool", "older")])),
     )
 
@@ -110,8 +122,7 @@ def histories(draw: st.DrawFn) -> History:
         highs=(Desire(since, draw(counts)),),
         lows=(Desire(since, draw(counts)),),
         signal_lost_at=draw(st.sampled_from([None, NOW - 400])),
-        throughput=draw(absurd),
-        startup_seconds=draw(absurd),
+        measurements=draw(measurements),
         capacity_retry_at=draw(st.sampled_from([None, NOW - 1, NOW + 100])),
         foreign_replicas=draw(st.sampled_from([None, 4])),
         disturbed_at=draw(st.sampled_from([None, NOW - 30])),

@@ -8,14 +8,28 @@ from pathlib import Path
 
 import pytest
 
-from asr_operator.simulate.comparison import OURS, POLICIES, Entry, compare, thresholds
+from asr_operator.simulate.cluster import Cluster
+from asr_operator.simulate.comparison import (
+    OURS,
+    POLICIES,
+    Entry,
+    candidates,
+    compare,
+    thresholds,
+)
 from asr_operator.simulate.model import ClusterModel
 from asr_operator.simulate.oracle import Oracle, best_schedule
 from asr_operator.simulate.ours import Ours
-from asr_operator.simulate.outcome import Outcome, Scenario, run, work_hours
+from asr_operator.simulate.outcome import Outcome, Scenario, run, waits, work_hours
 from asr_operator.simulate.picture import draw, sample_seconds
-from asr_operator.simulate.report import COLUMNS, as_data, judgements, row
-from asr_operator.simulate.shapes import Workload, generate
+from asr_operator.simulate.report import (
+    COLUMNS,
+    WITHIN_OF_ORACLE,
+    as_data,
+    judgements,
+    row,
+)
+from asr_operator.simulate.shapes import Workload, generate, model_of
 from asr_operator.simulate.trace import Trace
 from asr_operator.spec import PoolSpec
 
@@ -86,15 +100,102 @@ def test_the_oracle_starts_a_worker_before_its_work_comes() -> None:
     assert outcome.billed_hours * 3600 < 100
 
 
-@pytest.mark.parametrize("shape", ["step", "burst"])
-def test_the_plan_is_punctual_and_within_a_quarter_of_the_oracle(
-    shape: str, pool_of: PoolOf
-) -> None:
+# The settings that `asr simulate` finds best for each peer, so that the suite need not search for
+# them again. Those of a day take long to run: what came out is written down (docs/autoscaling.md).
+PEERS_AT_THEIR_BEST = {
+    "step": [
+        "6 replicas",
+        "4 tasks, down 60 s, cooldown 60 s",
+        "5 tasks, down 60 s, cooldown 60 s",
+        "concurrency 4, window 60 s, panic 10",
+    ],
+    "ramp": [
+        "7 replicas",
+        "4 tasks, down 60 s, cooldown 60 s",
+        "5 tasks, down 60 s, cooldown 30 s",
+        "concurrency 5, window 15 s, panic 2",
+    ],
+    "sine": [
+        "7 replicas",
+        "4 tasks, down 0 s, cooldown 60 s",
+        "5 tasks, down 60 s, cooldown 60 s",
+        "concurrency 5, window 60 s, panic 2",
+    ],
+    "burst": [
+        "3 replicas",
+        "2 tasks, down 0 s, cooldown 300 s",
+        "3 tasks, down 0 s, cooldown 30 s",
+        "concurrency 4, window 15 s, panic 2",
+    ],
+    "template": [
+        "4 replicas",
+        "4 tasks, down 0 s, cooldown 300 s",
+        "6 tasks, down 60 s, cooldown 300 s",
+        "concurrency 6, window 30 s, panic 2",
+    ],
+}
+PEERS_OF_A_DAY = {"hours": 71.22, "over": 0.0051}
+
+
+def at_its_best(scenario: Scenario, spec: PoolSpec, policy: str, setting: str) -> Outcome:
+    """One peer with one of the settings that a comparison tries."""
+    tried = candidates(policy, scenario, spec)
+    return run(scenario, next(make for said, make in tried if said == setting)())
+
+
+@pytest.mark.parametrize("shape", PEERS_AT_THEIR_BEST)
+def test_the_plan_is_the_cheapest_that_keeps_the_target(shape: str, pool_of: PoolOf) -> None:
+    """And misses it no more often than any peer that keeps it."""
+    scenario = Scenario(generate(shape), model_of(shape, ClusterModel()))
+    ours = run(scenario, Ours(pool_of()))
+    for policy, setting in zip(POLICIES[1:-1], PEERS_AT_THEIR_BEST[shape], strict=True):
+        peer = at_its_best(scenario, pool_of(), policy, setting)
+        assert peer.over <= 0.01, "it keeps the target"
+        assert ours.billed_hours < peer.billed_hours, policy
+        assert ours.over <= peer.over, policy
+    assert ours.killed == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "setting"),
+    [
+        ("sine", "work within 55 s"),
+        ("burst", "work within 65 s"),
+        ("day", "work within 55 s"),
+    ],
+)
+def test_the_plan_comes_near_to_the_oracle(shape: str, setting: str, pool_of: PoolOf) -> None:
     scenario = Scenario(generate(shape), ClusterModel())
-    ours, best = compare(scenario, pool_of(), policies=(OURS, "oracle"))
-    assert ours.outcome.over <= 0.001
-    assert ours.outcome.killed == 0
-    assert ours.outcome.billed_hours <= 1.25 * best.outcome.billed_hours
+    best = at_its_best(scenario, pool_of(), "oracle", setting)
+    ours = run(scenario, Ours(pool_of()))
+    assert best.over <= 0.01
+    assert ours.billed_hours <= (1 + WITHIN_OF_ORACLE) * best.billed_hours
+    if shape == "day":
+        assert ours.billed_hours < PEERS_OF_A_DAY["hours"]
+        assert ours.over <= PEERS_OF_A_DAY["over"]
+
+
+def test_before_anything_is_measured_long_recordings_wait_no_longer_than_by_kedas_rule(
+    pool_of: PoolOf,
+) -> None:
+    """500 files of ten minutes at once, workers that take ten minutes to start."""
+    scenario = Scenario(generate("cold"), model_of("cold", ClusterModel()))
+    ours = run(scenario, Ours(pool_of()))
+    for entry in compare(scenario, pool_of(), policies=("KEDA lag", "KEDA length")):
+        assert ours.p50 <= entry.outcome.p50
+        assert ours.p95 <= entry.outcome.p95
+
+
+def test_slower_pods_of_a_new_template_are_joined_by_others_in_time(pool_of: PoolOf) -> None:
+    """Thirty times slower from the second hour on, and nothing over the target then."""
+    scenario = Scenario(generate("template"), model_of("template", ClusterModel()))
+    cluster = Cluster(scenario.trace, scenario.model)
+    cluster.run(Ours(pool_of()))
+    changed_at = scenario.model.changed_at
+    pairs = zip(scenario.trace.arrivals, waits(cluster), strict=True)
+    after = [wait for at, wait in pairs if at >= changed_at]
+    assert max(after) <= 60.0
+    assert max(replicas for at, replicas in cluster.changes if at >= changed_at) > 3
 
 
 def test_three_minutes_of_start_up_do_not_ask_for_everything(pool_of: PoolOf) -> None:
@@ -118,7 +219,7 @@ def test_judgements_say_what_is_lost_and_to_whom() -> None:
         "no: share over target, 2.00%, is not above any peer's (A 0.00%)",
         "no: GPU-hours, 5.00, are below those of each of the 1 peers that keep 99% within the "
         "target (A 4.00)",
-        "no: GPU-hours are +67% of the oracle's, within 25%",
+        "no: GPU-hours are +67% of the oracle's, within 15%",
     ]
     told = judgements([entry(OURS, 0.0, 3.3), entry("A", 0.0, 4.0), entry("oracle", 0, 3)], 0.01)
     assert [line.split(":")[0] for line in told] == ["yes", "yes", "yes"]

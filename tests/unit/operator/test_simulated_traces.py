@@ -81,5 +81,5 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 
 def test_an_unknown_shape_is_answered_with_those_there_are() -> None:
-    with pytest.raises(InvalidOption, match="step, ramp, sine, burst, day"):
+    with pytest.raises(InvalidOption, match="step, ramp, sine, burst, day, cold, template"):
         generate("zigzag")

@@ -1,0 +1,198 @@
+"""How fast a worker is reckoned to be: by its pod template, its model and its device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr_operator.observation import History, Measurement, Observation, PodState
+from asr_operator.pace import ASSUMED_STARTUP_SECONDS, REMEMBERED_TEMPLATES, pace_of
+from asr_operator.plan import plan
+from asr_operator.prior import prior_throughput
+from asr_operator.spec import PoolSpec
+
+PoolOf = Callable[..., PoolSpec]
+See = Callable[..., Observation]
+FAST = Measurement("old", "m", "cuda", 530.0, 20.0)
+
+
+def of_template(seen: Observation, template: str, throughput: float = 0.0) -> Observation:
+    """All its pods are of this template and its workers measured so much; so is a new pod."""
+    return replace(
+        seen,
+        template=template,
+        pods=tuple(replace(pod, template=template) for pod in seen.pods),
+        workers=tuple(
+            replace(worker, throughput=throughput, model="m", device="cuda")
+            for worker in seen.workers
+        ),
+    )
+
+
+def test_a_new_template_starts_from_its_own_measurement(pool_of: PoolOf, see: See) -> None:
+    """530 audio-seconds a second were measured, the pods are 30 times slower since."""
+    spec = pool_of(targetWaitSeconds=30)
+    old = of_template(see(1, busy=1, waiting=1), "old", 530.0)
+    before = plan(spec, old, History())
+    assert before.throughput == 530.0
+    seen = see(1, busy=1, waiting=40, oldest_wait_seconds=3.0, now=1002.0)
+    after = plan(spec, of_template(seen, "new", 17.7), before.history)
+    assert after.throughput == 17.7
+    assert after.replicas > 1, "asked for at once: the target is not half gone"
+
+
+def test_at_zero_workers_a_new_template_takes_nothing_from_the_old_one(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = replace(see(0, waiting=100), measurements=(FAST,), template="new", gpu=True)
+    decided = plan(pool_of(), replace(seen, model="iic/SenseVoiceSmall"), History())
+    assert decided.throughput == prior_throughput("iic/SenseVoiceSmall", "cuda") < 530.0
+    assert plan(pool_of(spec={"throughput": 7}), seen, History()).throughput == 7.0
+    known = replace(seen, template="old")
+    assert plan(pool_of(), known, History()).throughput == 530.0
+
+
+def test_a_rollback_finds_its_figures_again(pool_of: PoolOf, see: See) -> None:
+    spec, history = pool_of(), History()
+    for step, (template, speed) in enumerate([("a", 100.0), ("b", 5.0), ("c", 50.0)]):
+        seen = of_template(see(1, busy=1, now=1000.0 + step), template, speed)
+        history = plan(spec, seen, history).history
+    assert [each.template for each in history.measurements] == ["c", "b", "a"]
+    back = replace(see(0, waiting=1, now=1010.0), template="a")
+    assert plan(spec, back, history).throughput == 100.0
+
+
+def test_a_restart_of_the_operator_forgets_nothing_that_is_still_true(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of()
+    before = plan(spec, of_template(see(1, busy=1), "a", 40.0), History())
+    empty = replace(see(0, waiting=9), template="a", measurements=before.measurements)
+    after = plan(spec, empty, History())
+    assert (after.throughput, after.startup_seconds) == (40.0, 20.0)
+
+
+def test_the_same_template_on_another_device_is_measured_anew(pool_of: PoolOf, see: See) -> None:
+    """CUDA is missing on a node, or the model behind the name is another one."""
+    seen = of_template(see(1, busy=1, waiting=9), "a")
+    on_cpu = tuple(replace(worker, device="cpu") for worker in seen.workers)
+    seen = replace(seen, workers=on_cpu, measurements=(replace(FAST, template="a"),))
+    assert plan(pool_of(), seen, History()).throughput == prior_throughput("m", "cpu")
+
+
+def test_during_a_rollout_each_pod_counts_with_its_own_speed(pool_of: PoolOf, see: See) -> None:
+    """Three old pods that are thirty times as fast leave nothing to do for more new ones."""
+    spec = pool_of()
+    seen = of_template(see(4, busy=4, waiting=40), "old", 300.0)
+    pods = (*seen.pods[:3], replace(seen.pods[3], template="new"))
+    workers = (*seen.workers[:3], replace(seen.workers[3], throughput=10.0))
+    mixed = replace(seen, pods=pods, workers=workers, template="new", measurements=())
+    rolling = plan(spec, mixed, History())
+    assert rolling.throughput == 10.0
+    assert rolling.desired <= 4
+    all_new = plan(spec, of_template(seen, "new", 10.0), History())
+    assert all_new.desired > 4
+    assert {m.template: m.throughput for m in rolling.measurements} == {"new": 10.0, "old": 300.0}
+
+
+def test_a_slower_figure_counts_at_once_while_the_target_is_missed(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of()
+    known = plan(spec, of_template(see(1, busy=1), "a", 100.0), History()).history
+    for oldest, expected in ((31.0, 4.0), (3.0, 98.0)):
+        seen = see(1, busy=1, waiting=9, oldest_wait_seconds=oldest, now=1001.0)
+        decided = plan(spec, of_template(seen, "a", 4.0), known)
+        assert decided.throughput == pytest.approx(expected, rel=0.02)
+
+
+def test_a_worker_that_has_done_no_batch_for_long_is_no_faster_than_what_it_holds(
+    pool_of: PoolOf, see: See
+) -> None:
+    spec = pool_of(spec={"throughput": 530})
+    seen = see(1, busy=1, waiting=9, oldest_wait_seconds=120.0)
+    stuck = of_template(replace(seen, measurements=()), "a")
+    decided = plan(spec, stuck, History())
+    assert decided.throughput == 60.0 / 120.0, "a minute of audio, not one batch in two minutes"
+    assert decided.measurements[0].throughput == 0.0, "a bound is no measurement"
+    one_batch = replace(stuck.workers[0], throughput=20.0)
+    assert plan(spec, replace(stuck, workers=(one_batch,)), History()).throughput == 20.0
+
+
+def test_before_a_pod_was_ready_those_that_start_say_how_long_it_takes(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = replace(see(2, starting=2, waiting=9), measurements=())
+    assert plan(pool_of(), seen, History()).startup_seconds == ASSUMED_STARTUP_SECONDS
+    slow = tuple(replace(pod, age_seconds=400.0) for pod in seen.pods)
+    assert plan(pool_of(), replace(seen, pods=slow), History()).startup_seconds == 400.0
+
+
+def test_a_folder_of_long_recordings_wakes_all_workers_before_anything_was_measured(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = see(0, waiting=500, audio_seconds=300_000.0, measurements=(), gpu=True)
+    first = plan(pool_of(), seen, History())
+    assert (first.replicas, first.desired) == (4, 8)
+    assert "assumed for an unknown model on cuda" in first.message
+    one = plan(pool_of(), see(0, waiting=1, measurements=()), History())
+    assert one.replicas == 1
+
+
+def test_a_prior_is_by_device_and_model() -> None:
+    assert prior_throughput("iic/SenseVoiceSmall", "cuda:0") > prior_throughput("SenseVoice", "cpu")
+    assert prior_throughput("openai/whisper-large-v3", "cpu") == 1.0
+    assert prior_throughput("embedded", "cpu") > prior_throughput("paraformer-zh", "cpu")
+    assert prior_throughput("", "") == prior_throughput("something", "cpu")
+
+
+speeds = st.floats(0.01, 1e5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(speeds, speeds, st.floats(0, 1e4), st.integers(0, 500), st.booleans())
+def test_no_old_figure_reaches_a_new_template(
+    old: float, own: float, oldest: float, waiting: int, has_measured: bool
+) -> None:
+    """Whatever was measured before, the same is decided for a new template."""
+    spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "throughput": 9})
+    make = look(waiting, oldest)
+    seen = of_template(make, "new", own if has_measured else 0.0)
+    decided = [
+        plan(spec, seen, History(at=990.0, measurements=(replace(FAST, throughput=speed),)))
+        for speed in (old, 1.0)
+    ]
+    assert decided[0].throughput == decided[1].throughput
+    assert decided[0].replicas == decided[1].replicas
+    assert decided[0].throughput <= max(9.0, own)
+
+
+def look(waiting: int, oldest: float) -> Observation:
+    from asr_operator.observation import PodSeen, QueueSeen, WorkerSeen
+
+    queue = QueueSeen(
+        waiting=waiting, in_flight=1, audio_seconds=60.0 * (waiting + 1), oldest_wait_seconds=oldest
+    )
+    pods = (PodSeen("pod-0", PodState.READY, 500.0, 20.0),)
+    workers = (WorkerSeen("pod-0.x", "pod-0", 1, 1, 60.0),)
+    return Observation(1000.0, queue, 1, workers, pods)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), speeds), max_size=12))
+def test_few_templates_are_remembered_the_present_one_first(
+    changes: list[tuple[str, float]],
+) -> None:
+    spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}})
+    history = History()
+    for template, speed in changes:
+        history = plan(spec, of_template(look(1, 0.0), template, speed), history).history
+        found = [each.template for each in history.measurements]
+        assert found[0] == template
+        assert len(set(found)) == len(found) <= REMEMBERED_TEMPLATES
+        seen = of_template(look(1, 0.0), template)
+        assert pace_of(spec, seen, history).throughput >= min(speed, 0.01)
