@@ -24,10 +24,10 @@ test: ## set up and run the tests; ARGS go to pytest
 	@scripts/set_up.sh dev
 	@exec $(PYTEST) $(ARGS)
 
-test-cluster: ## run the operator's tests on the API server of KUBECONFIG as well; they need its admin
+test-cluster: ## run the tests of operator and chart on the API server of KUBECONFIG; they need its admin
 	@scripts/set_up.sh dev
 	@test -n "$$KUBECONFIG" || { echo "KUBECONFIG must name the cluster to test on" >&2; exit 2; }
-	@ASR_TEST_CLUSTER=1 exec $(BIN)/python -m pytest tests/operator -m cluster $(ARGS)
+	@ASR_TEST_CLUSTER=1 exec $(BIN)/python -m pytest tests/operator tests/chart/installed -m cluster $(ARGS)
 
 check: ## lint, formatting, types, import rules, tests
 	@scripts/set_up.sh dev

@@ -51,11 +51,12 @@ make images
 kind load docker-image --name "$cluster" \
   "asr-platform-api:$version" "asr-platform-worker:$version-cpu" "asr-platform-operator:$version"
 
-say "install, under Pod Security restricted"
+say "install, under Pod Security restricted; no worker starts for it"
 kubectl --context "$context" create namespace "$namespace"
 kubectl --context "$context" label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted
 helm --kube-context "$context" install "$release" helm/asr-platform -n "$namespace" \
   -f helm/asr-platform/values-dev.yaml --wait --timeout 10m
+[ -z "$(k get pods -o name -l app.kubernetes.io/component=worker)" ] || die "an install has started workers"
 until_true 120 "the API behind the ingress" served
 
 say "helm test"

@@ -336,6 +336,9 @@ class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
     operator_lease_seconds: int = Field(
         15, ge=3, le=600, description="after which another operator takes over from a dead one"
     )
+    worker_pools_file: str = Field(
+        "", description="JSON list of WorkerPools that the operator creates and updates"
+    )
     operator_release: str = Field(
         "",
         max_length=63,

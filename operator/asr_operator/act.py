@@ -73,6 +73,11 @@ class Actor:
             await self._write_costs(look, plan)
         await self._write_replicas(look.target, plan.replicas)
 
+    async def start(self, target: Target, replicas: int) -> None:
+        """Ends the pause of a Deployment; `replicas` count only where it has never run."""
+        self._check()
+        await self._cluster.start(target, replicas)
+
     async def restore(self, target: Target, replicas: int) -> None:
         """Sets the replicas that were found at first. Raises as `scale` does."""
         await self._write_replicas(target, replicas)

@@ -20,8 +20,10 @@ from asr_operator.report import Event
 from asr_operator.spec import SecretKey
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-REVISION = "deployment.kubernetes.io/revision"
+REVISION = "deployment.kubernetes.io/revision"  # of a Deployment, from its first ReplicaSet on
 TEMPLATE_HASH = "pod-template-hash"
+# Says of a paused Deployment that this operator is to start it; a person's pause has no such mark.
+STARTED_BY = "asr-platform.dev/started-by"
 REPORTER = "asr-platform.dev/operator"
 
 
@@ -31,6 +33,9 @@ class Target:
 
     `model` is the ASR_MODEL of its pods, `gpu` whether they ask for a GPU; neither where another
     program than the chart's runs there.
+
+    `waits_for_start`: an installer has applied it paused, for this operator to start. `has_run` is
+    False until it has had a first pod template rolled out: its replicas are then nobody's decision.
     """
 
     namespace: str
@@ -40,6 +45,8 @@ class Target:
     selector: str
     model: str = ""
     gpu: bool = False
+    waits_for_start: bool = False
+    has_run: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,7 @@ class Cluster:
         if found is None:
             return None
         meta, spec = found["metadata"], found["spec"]
+        annotations = meta.get("annotations") or {}
         return Target(
             namespace=namespace,
             name=name,
@@ -84,6 +92,8 @@ class Cluster:
             selector=selector_text(spec.get("selector") or {}),
             model=environment(spec, "ASR_MODEL"),
             gpu=asks_for_gpu(spec),
+            waits_for_start=bool(spec.get("paused")) and annotations.get(STARTED_BY) == "operator",
+            has_run=REVISION in annotations,
         )
 
     async def pods(self, target: Target, now: float) -> Pods:
@@ -116,6 +126,21 @@ class Cluster:
                 {"op": "test", "path": "/spec/replicas", "value": seen},
                 {"op": "add", "path": "/spec/replicas", "value": replicas},
             ],
+        )
+
+    async def start(self, target: Target, replicas: int) -> None:
+        """Ends the pause in which an installer has applied the Deployment.
+
+        Of one that has never run the replicas are set as well, in the same write, so that no pod of
+        the server's default of 1 is made. The fields are removed, not set to false: then no field
+        has this operator as its owner, and a later apply conflicts with nothing.
+        """
+        spec: Json = {"paused": None}
+        if not target.has_run:
+            spec["replicas"] = replicas
+        await self._api.patch(
+            path(kube.APPS, target.namespace, "deployments", target.name),
+            {"metadata": {"uid": target.uid, "annotations": {STARTED_BY: None}}, "spec": spec},
         )
 
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:

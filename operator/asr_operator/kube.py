@@ -95,6 +95,10 @@ class Kube:
     async def create(self, url: str, body: Json) -> Json:
         return await self._call("POST", url, body, "application/json")
 
+    async def replace(self, url: str, body: Json) -> Json:
+        """The whole object, in the version that it names: 409 if there is a newer one."""
+        return await self._call("PUT", url, body, "application/json")
+
     async def patch(self, url: str, body: Json) -> Json:
         """A merge patch; with `metadata.resourceVersion` in it, 409 if that is no longer true."""
         return await self._call("PATCH", url, body, "application/merge-patch+json")

@@ -133,11 +133,36 @@ class PoolLoop:
             await self._say_not_ready(pool, "TargetNotFound", f"Deployment {name!r} was not found")
             return
         look = await self._looker.look(pool, spec, target)
-        await self._decide(look)
+        if target.waits_for_start and look.owned and not spec.scaling.dry_run:
+            await self._start(look)
+        else:
+            await self._decide(look)
         self._memory.failed_ticks = 0
         if self._memory.error_told:
             _log.info("working again", pool=self.name, namespace=self.namespace)
             self._memory.error_told = ""
+
+    async def _start(self, look: Look) -> None:
+        """Starts a Deployment that was applied paused; the next tick decides about its replicas."""
+        pool, target = look.pool, look.target
+        replicas = look.spec.scaling.replicas_at_start
+        if not target.has_run:
+            last = {"from": target.replicas, "to": replicas, "done": False}
+            at_first = {"replicasAtFirst": replicas, **(pool.get("status") or {})}
+            changed = {"lastScale": last, "replicasAtFirst": at_first["replicasAtFirst"]}
+            await self.cluster.report(self.namespace, self.name, changed)
+        try:
+            await self._actor.start(target, replicas)
+        except ClusterUnavailable as error:
+            if error.reply_status != 403:
+                raise
+            message = (
+                f"the Deployment is paused, and this operator may not start it: {error.message}"
+            )
+            await self._say_not_ready(pool, "StartRefused", message)
+            return
+        _log.info("started", pool=self.name, namespace=self.namespace, is_first=not target.has_run)
+        self.wake()
 
     async def _decide(self, look: Look) -> None:
         history = self._memory.history or first_history(look.pool.get("status") or {})

@@ -21,6 +21,7 @@ from asr_core.settings import OperatorSettings
 from asr_operator import kube
 from asr_operator.act import LeaseLost
 from asr_operator.cluster import Cluster
+from asr_operator.declared_pools import DeclaredPools, read_declared
 from asr_operator.health import HealthServer
 from asr_operator.kube import Json, Kube
 from asr_operator.lease import Lease, lease_name
@@ -64,11 +65,13 @@ class Operator:
         # Leases have threads of their own: a slow request of a pool must not cost the right to act.
         self._lease_api = Kube(cluster, threads=2)
         self._cluster = Cluster(self._api, self.identity)
+        self._declared: tuple[DeclaredPools, asyncio.Task[None]] | None = None
 
     async def start(self) -> None:
         """Waits until the API server knows WorkerPools: `ClusterUnavailable` after a minute. From
         then on the liveness probe is answered.
         """
+        declared = read_declared(self.settings.worker_pools_file)
         if self.settings.metrics_port:
             answer = make_wsgi_app(self.metrics.registry)
             server = WsgiServer(self.settings.metrics_port, answer, name="metrics")
@@ -86,6 +89,11 @@ class Operator:
         if self.settings.liveness_url:
             self._health = HealthServer(self.settings.liveness_url, self.stale_pools)
             await self._health.start()
+        if declared:  # without the Lease: only this operator knows them
+            namespace = namespaces_of(self.settings)[0]
+            pools = DeclaredPools(self._api, self._cluster, namespace, declared)
+            task = asyncio.create_task(pools.run(), name="declared pools")
+            self._declared = (pools, task)
 
     def saw(self, pool: Json, claimants: Claimants) -> None:
         """A pool exists or has changed."""
@@ -113,6 +121,8 @@ class Operator:
         if running is not None and running.uid == meta["uid"]:
             del self._pools[key]
             self._end(running, pool)
+        if self._declared:
+            self._declared[0].wake()
 
     def stale_pools(self) -> list[str]:
         """Pools that were not looked at for a minute, or for three of their intervals."""
@@ -125,6 +135,9 @@ class Operator:
 
     async def stop(self) -> None:
         """Stops acting, then lets the next operator begin at once."""
+        if self._declared:
+            self._declared[1].cancel()
+            await asyncio.gather(self._declared[1], return_exceptions=True)
         for running in self._pools.values():
             self._end(running, None)
         self._pools.clear()

@@ -98,6 +98,13 @@ class Scaling(_Model):
     paused: bool | PausedAt = False
     dry_run: bool = False
 
+    @property
+    def replicas_at_start(self) -> int:
+        """Those of a Deployment that has never run, before anything is known about work."""
+        if isinstance(self.paused, PausedAt):
+            return self.paused.replicas
+        return self.min_replicas
+
     @model_validator(mode="before")
     @classmethod
     def _paused_at(cls, scaling: Any) -> Any:

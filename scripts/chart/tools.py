@@ -34,15 +34,17 @@ class Helm:
     path: Path
     major: int
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs it apart from the user's own plugins and repositories."""
+    def run(
+        self, *arguments: str, kubeconfig: str = os.devnull
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs it apart from the user's own plugins, repositories and, unless named, cluster."""
         with tempfile.TemporaryDirectory() as home:
             places = {f"HELM_{kind}_HOME": home for kind in ("CACHE", "CONFIG", "DATA")}
             return subprocess.run(
                 [str(self.path), *arguments],
                 capture_output=True,
                 text=True,
-                env={**os.environ, **places, "KUBECONFIG": os.devnull},
+                env={**os.environ, **places, "KUBECONFIG": kubeconfig},
             )
 
 

@@ -30,15 +30,25 @@ class Admin(Kube):
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
         await self.create(path(kube.CORE, namespace, "secrets"), body)
 
-    async def deployment(self, namespace: str, name: str, replicas: int) -> None:
+    async def deployment(
+        self,
+        namespace: str,
+        name: str,
+        replicas: int | None,
+        *,
+        paused: bool = False,
+        annotations: Json | None = None,
+    ) -> None:
+        """Without replicas it gets the server's default of 1."""
         labels = {"app": name}
         container = {"name": "worker", "image": "registry.k8s.io/pause:3.10"}
         body = {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "annotations": annotations or {}},
             "spec": {
-                "replicas": replicas,
+                **({} if replicas is None else {"replicas": replicas}),
+                **({"paused": True} if paused else {}),
                 "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
             },

@@ -28,6 +28,9 @@ def reconcile(cluster: FakeCluster, namespace: str) -> None:
     for deployment in list(cluster.objects_of("deployments", namespace)):
         replicas = deployment["spec"].get("replicas", 1)
         owner = _replica_set(cluster, deployment)
+        if owner is None:
+            continue  # paused before its first
+        deployment = cluster.store["deployments", namespace, deployment["metadata"]["name"]]
         _end_others(cluster, deployment, owner)
         if owner["spec"]["replicas"] != replicas:
             owner = cluster.write("replicasets", merged(owner, {"spec": {"replicas": replicas}}))
@@ -81,18 +84,22 @@ def _delete(cluster: FakeCluster, thing: Json, plural: str = "pods") -> None:
         cluster.remove(plural, thing["metadata"]["namespace"], thing["metadata"]["name"])
 
 
-def _replica_set(cluster: FakeCluster, deployment: Json) -> Json:
+def _replica_set(cluster: FakeCluster, deployment: Json) -> Json | None:
     """The ReplicaSet of the Deployment's template, made if there is none; its revision is the
-    latest, also after a rollback."""
+    latest, also after a rollback. A Deployment that is paused keeps the one that it has, or none."""
     meta, labels = deployment["metadata"], _labels(deployment)
     own = _replica_sets(cluster, deployment)
     latest = max((_revision(each) for each in own), default=0)
+    if deployment["spec"].get("paused"):
+        return max(own, key=_revision, default=None)
     for each in own:
         if each["metadata"]["labels"] == labels:
             if _revision(each) < latest:
                 newer = {"metadata": {"annotations": {REVISION: str(latest + 1)}}}
                 return cluster.write("replicasets", merged(each, newer))
             return each
+    revision = {"annotations": {REVISION: str(latest + 1)}}
+    cluster.write("deployments", merged(deployment, {"metadata": revision}))
     body = {
         "metadata": {
             "name": f"{meta['name']}-{labels[TEMPLATE_HASH]}",

@@ -45,10 +45,10 @@ async def on_cluster(redis: RedisProgram, folder: Path) -> AsyncIterator[Scene]:
     configuration = load_configuration()
     admin = Admin(configuration)
     namespace = f"asr-test-{uuid.uuid4().hex[:8]}"
-    await _install_crd(admin)
+    await install_crd(admin)
     await admin.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
     try:
-        plays = await _needs_node(admin)
+        plays = await needs_node(admin)
         kubeconfig = folder / "kubeconfig"
         token = await _account(admin, namespace)
         place = _server(configuration)
@@ -104,7 +104,8 @@ def _server(configuration: Configuration) -> Json:
     return place
 
 
-async def _install_crd(admin: Admin) -> None:
+async def install_crd(admin: Admin) -> None:
+    """The WorkerPool resource, and until it is served."""
     crd = yaml.safe_load(crd_text())
     url = f"{_CRDS}/{crd['metadata']['name']}"
     if await admin.find(url) is None:
@@ -120,7 +121,7 @@ async def _install_crd(admin: Admin) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _needs_node(admin: Admin) -> bool:
+async def needs_node(admin: Admin) -> bool:
     """Whether the test must play the kubelet. A node is made for its pods."""
     nodes = await admin.items("/api/v1/nodes")
     if any(_is_ready(node) for node in nodes if node["metadata"]["name"] != NODE):

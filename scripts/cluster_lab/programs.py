@@ -86,6 +86,8 @@ class OperatorProgram:
     release: str = ""
     liveness: str = field(default_factory=lambda: f"http://127.0.0.1:{free_port()}/healthz")
     metrics_port: int = field(default_factory=free_port)
+    pools_file: Path | None = None
+    redis_port: int = 6379
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> OperatorProgram:
@@ -97,7 +99,9 @@ class OperatorProgram:
             "ASR_OPERATOR_LEASE_SECONDS": str(LEASE_SECONDS),
             "ASR_LEASE_SECONDS": "1",
             "REDIS_TIMEOUT_SECONDS": "1",
+            "REDIS_PORT": str(self.redis_port),
             "ASR_LOG_FORMAT": "json",
+            "ASR_WORKER_POOLS_FILE": str(self.pools_file or ""),
         }
         command = [
             sys.executable, "-m", "asr_cli", "operator", "--namespace", self.namespace,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from asr_core.queue.workers import cordon
 from asr_core.settings import QueueSettings
 from asr_core.task import NewTask
 from asr_operator import kube
+from asr_operator.cluster import STARTED_BY
 from asr_operator.kube import Json, path
 from asr_operator.program import RELEASE_LABEL
 from chart.tools import find_kubectl
@@ -26,6 +28,7 @@ from cluster_lab.programs import OperatorProgram, RedisProgram
 from cluster_lab.server import FakeCluster
 from cluster_lab.workers import Worker
 
+WAITS: dict[str, Any] = {"paused": True, "annotations": {STARTED_BY: "operator"}}
 FAST = {"stabilizationSeconds": {"up": 0, "down": 3}, "targetWaitSeconds": 20}
 
 
@@ -75,10 +78,25 @@ class Scene:
     async def deployment(self, replicas: int = 0, name: str = "asr-worker") -> None:
         await self.admin.deployment(self.namespace, name, replicas)
 
-    def operator(self, name: str = "operator", release: str = "") -> OperatorProgram:
-        """A running operator."""
+    async def deployment_to_start(self, name: str = "asr-worker") -> None:
+        """As the chart applies it: paused, without replicas, and marked for the operator."""
+        await self.admin.deployment(self.namespace, name, None, **WAITS)
+
+    async def apply_again(self, name: str = "asr-worker") -> None:
+        """What an installer's next apply of the same manifest changes."""
+        url = path(kube.APPS, self.namespace, "deployments", name)
+        meta = {"annotations": WAITS["annotations"]}
+        await self.admin.patch(url, {"metadata": meta, "spec": {"paused": True}})
+
+    def operator(
+        self, name: str = "operator", release: str = "", *, declared: Sequence[Json] | None = None
+    ) -> OperatorProgram:
+        """A running operator, with the WorkerPools that its installation declares."""
         log = self.folder / f"{name}-{len(self.programs)}.log"
         program = OperatorProgram(self.kubeconfig, self.namespace, log, name=name, release=release)
+        if declared is not None:
+            program.pools_file = self.folder / f"{name}-{len(self.programs)}-pools.json"
+            program.pools_file.write_text(json.dumps(declared))
         self.programs.append(program.start())
         return program
 
@@ -121,7 +139,12 @@ class Scene:
 
     async def events(self, name: str = "gpu") -> list[Json]:
         found = await self.admin.items(path(kube.EVENTS, self.namespace, "events"))
-        own = [each for each in found if each["regarding"].get("name") == name]
+        # A Deployment may have the same name, and events of its own.
+        own = [
+            e
+            for e in found
+            if (e["regarding"]["kind"], e["regarding"]["name"]) == ("WorkerPool", name)
+        ]
         return sorted(own, key=lambda each: str(each["eventTime"]))
 
     async def reasons(self, name: str = "gpu") -> list[str]:

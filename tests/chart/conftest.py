@@ -202,6 +202,12 @@ def helm(request: pytest.FixtureRequest) -> Helm:
 
 
 @pytest.fixture(scope="session")
+def helms() -> Callable[[int], Helm]:
+    """One by its major version, or a skip."""
+    return _found_helm
+
+
+@pytest.fixture(scope="session")
 def any_helm() -> Helm:
     """One of them."""
     return _found_helm(4 if isinstance(_helm(4), Helm) else 3)

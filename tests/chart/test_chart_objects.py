@@ -161,10 +161,8 @@ def test_every_container_has_a_read_only_root_and_a_bounded_memory(rendered: Any
         assert container["resources"]["requests"]["cpu"], name
 
 
-def test_only_the_operator_and_who_makes_its_pools_have_a_token_of_the_cluster(
-    rendered: Any,
-) -> None:
-    theirs = ("-operator", "-pools")
+def test_only_the_operator_has_a_token_of_the_cluster(rendered: Any) -> None:
+    theirs = "-operator"
     for name, template in rendered.pods():
         spec = template["spec"]
         may = spec["serviceAccountName"].endswith(theirs)

@@ -45,7 +45,6 @@ PLACES = {
     "reconcile": ("settings", "store", "retention"),
     "transcribe": ("tests",),
     "exporter": ("exporter",),
-    "pools": (),
     "redis": (),
 }
 

@@ -27,7 +27,7 @@ def env_of(container: Json) -> dict[str, Json]:
 
 
 def test_what_all_workloads_have_stands_in_every_pod(render: Any, tmp_path: Path) -> None:
-    """Deployments, the StatefulSet, CronJobs, the job that makes pools, and the test's pod."""
+    """Deployments, the StatefulSet, CronJobs, and the test's pod."""
     spread = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
     fields: Json = {
         "nodeSelector": {"disk": "fast"},
@@ -56,7 +56,7 @@ def test_what_all_workloads_have_stands_in_every_pod(render: Any, tmp_path: Path
     made = render(
         "-f", values_file(tmp_path, {"workloads": everywhere, "imagePullSecrets": pulled})
     )
-    assert len(list(made.pods())) == 10
+    assert len(list(made.pods())) == 9
     for name, template in made.pods():
         spec, metadata = template["spec"], template["metadata"]
         assert {field: spec.get(field) for field in fields} == fields, name
@@ -85,7 +85,7 @@ def test_one_part_may_have_what_the_others_lack(render: Any, tmp_path: Path, par
         for _, template in made.pods()
         if template["spec"].get("schedulerName") == "mine"
     }
-    beside = {"operator": {"operator", "pools"}, "tests": {"test"}}
+    beside = {"tests": {"test"}}
     assert having == beside.get(part, {part})
 
 

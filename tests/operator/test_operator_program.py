@@ -32,7 +32,7 @@ def allowed() -> set[tuple[str, str, str]]:
 
 
 async def test_its_role_is_what_it_uses_no_less_and_no_more(scene: Scene) -> None:
-    """Up, down, restored: all that it ever does. The test's own requests carry another name."""
+    """Declared, started, up, down, restored. The test's own requests carry another name."""
     if scene.fake is None:
         pytest.skip("on a real API server every scene runs with this role")
     used: set[tuple[str, str, str]] = set()
@@ -44,8 +44,16 @@ async def test_its_role_is_what_it_uses_no_less_and_no_more(scene: Scene) -> Non
 
     scene.fake.refuse = note
     await scene.deployment(3)
+    await scene.deployment_to_start("large")
     await scene.pool(onDelete="restore", scaling={"paused": True, "pausedReplicas": 4})
-    program = scene.operator()
+    stale = await scene.pool("large", "large")
+    declared = {key: stale[key] for key in ("apiVersion", "kind", "spec")}
+    program = scene.operator(
+        declared=[
+            {**declared, "metadata": {"name": "large"}},
+            {**declared, "metadata": {"name": "twin"}},
+        ]
+    )
 
     async def has_four() -> bool:
         return len(scene.workers) == 4
@@ -53,10 +61,14 @@ async def test_its_role_is_what_it_uses_no_less_and_no_more(scene: Scene) -> Non
     async def has_one() -> bool:
         return await scene.replicas() == 1
 
+    async def has_started() -> bool:
+        return await scene.replicas("large") == 0
+
     async def is_restored() -> bool:
         return await scene.replicas() == 3
 
     await scene.until(has_four, what="four workers")
+    await scene.until(has_started, what="the other Deployment started")
     await scene.pause_at(1)
     await scene.until(has_one, what="one replica")
     await scene.admin.delete(path(kube.POOLS, scene.namespace, "workerpools", "gpu"))

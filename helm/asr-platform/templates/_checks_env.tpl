@@ -17,6 +17,7 @@ REDIS_KEY_FILE: redis.external.keyKey
 ASR_KEY_PREFIX: redis.keyPrefix
 ASR_POOLS: pools and otherPools
 ASR_POOL: the name of one of pools
+ASR_WORKER_POOLS_FILE: pools
 ASR_STORE_URL: store
 ASR_API_HOST: nothing, for the API listens on all addresses of its pod
 ASR_API_PORT: ports.api
@@ -90,7 +91,7 @@ ASR_RESULTS_MAX_AGE_DAYS: retention.results.maxAgeDays
 {{- if and .Values.redis.exporter.enabled (eq (int .Values.ports.redis) 9121) -}}
 {{- fail "ports.redis is 9121, where redis.exporter listens beside it" -}}
 {{- end -}}
-{{- $ours := list "api" "courier" "worker" "model" "operator" "pools" "redis" "exporter" "recordings" "results" "reconcile" "transcribe" -}}
+{{- $ours := list "api" "courier" "worker" "model" "operator" "redis" "exporter" "recordings" "results" "reconcile" "transcribe" -}}
 {{- $parts := concat (values (pick .Values "workloads" "api" "courier" "worker" "operator" "redis" "retention" "tests")) .Values.pools -}}
 {{- range $part := $parts -}}
 {{- range concat (index ($part | default dict) "initContainers" | default list) (index ($part | default dict) "sidecars" | default list) -}}

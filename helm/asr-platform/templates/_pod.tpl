@@ -14,12 +14,12 @@
      "account" of another part; "program", "store" and "authorities" as for its containers; "volumes"; "tmp", the size
      of its temporary folder; "init", a container of the chart's own that runs first; "spread" true
      for pods that the chart spreads by itself; "user" {runAsUser, fsGroup} in place of all pods'.
-     A token has the operator, and the job that makes its pools. */}}
+     Only the operator has a token. */}}
 {{- define "asr.pod" -}}
 {{- $values := .values -}}
 {{- $user := .user | default .root.Values.security -}}
 serviceAccountName: {{ include "asr.fullname" .root }}-{{ .account | default .part }}
-automountServiceAccountToken: {{ has .part (list "operator" "pools") }}
+automountServiceAccountToken: {{ eq .part "operator" }}
 {{- /* Links would set REDIS_PORT to a URL where a Service is called redis. */}}
 enableServiceLinks: false
 {{- with include "asr.pullSecrets" .root | fromYamlArray }}

@@ -150,20 +150,10 @@ def platform(release: Start) -> Iterator[Running]:
 
 
 async def _apply(scene: Scene, rendered: Any) -> None:
-    """What the operator works on, at rest: no worker runs."""
+    """What the operator works on. It starts the Deployment and makes the pool."""
     (deployment,) = [
         each
         for each in rendered.of_kind("Deployment")
         if each["metadata"]["name"] == "asr-worker-default"
     ]
-    at_rest = {**deployment, "spec": {**deployment["spec"], "replicas": 0}}
-    await scene.admin.create(path(kube.APPS, NAMESPACE, "deployments"), at_rest)
-    # As the hook's job does, whose own address and token are those of a pod.
-    script = rendered.find("ConfigMap", "asr-pools")["data"]["apply_pools.py"]
-    job: dict[str, Any] = {"__name__": "apply_pools"}
-    exec(compile(script, "apply_pools.py", "exec"), job)
-    api = job["Api"](scene.admin.configuration.host, NAMESPACE)
-    await asyncio.to_thread(job["apply_all"], api, rendered.worker_pools(), 30)
-    again = rendered.worker_pools()
-    again[0]["spec"]["scaling"]["maxReplicas"] = 2
-    await asyncio.to_thread(job["apply_all"], api, again, 30)
+    await scene.admin.create(path(kube.APPS, NAMESPACE, "deployments"), deployment)

@@ -48,13 +48,15 @@ def test_every_program_listens_on_addresses_of_both_families(platform: Any) -> N
         assert started.stop() == 0
 
 
-def test_the_pool_is_as_the_last_values_say_and_goes_with_its_deployment(platform: Any) -> None:
+def test_the_pool_is_as_the_values_say_and_goes_with_its_deployment(
+    platform: Any,
+) -> None:
     scene = platform.cluster.scene
     name = "asr-worker-default"
     pool = platform.cluster.call(
         scene.admin.get(path(kube.POOLS, scene.namespace, "workerpools", name))
     )
-    assert pool["spec"]["scaling"]["maxReplicas"] == 2
+    assert pool["spec"]["scaling"]["maxReplicas"] == 3
     (owner,) = pool["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("Deployment", name)
     assert pool["status"]["replicas"] >= 0
