@@ -25,6 +25,7 @@ from asr_operator.report import Event
 DECLARED = "asr-platform.dev/declared"
 _RESYNC_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
+_PATIENCE = 3
 _log = get_logger(__name__)
 
 
@@ -37,6 +38,7 @@ class DeclaredPools:
         self._namespace = namespace
         self._pools = pools
         self._error = ""
+        self._failures = 0
         self._compared: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -106,8 +108,11 @@ class DeclaredPools:
         try:
             outcome = await self.reconcile(declared)
         except ClusterUnavailable as error:
-            if error.message != self._error:  # each message once, not every two seconds
-                self._error = error.message
+            # Each message once, and not the first time: at an uninstall rights and Deployments go a
+            # moment before the program does, at an install they come a moment after.
+            self._failures = self._failures + 1 if error.message == self._error else 1
+            self._error = error.message
+            if self._failures == _PATIENCE:
                 _log.warning("declared pool not applied", pool=name, error=error.message)
             return False
         self._compared.add(name)
