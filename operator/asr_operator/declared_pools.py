@@ -37,8 +37,7 @@ class DeclaredPools:
         self._cluster = cluster
         self._namespace = namespace
         self._pools = pools
-        self._error = ""
-        self._failures = 0
+        self._failures: dict[str, tuple[str, int]] = {}  # by pool: the message, and how often
         self._compared: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -70,8 +69,10 @@ class DeclaredPools:
         try:
             return await self._applied(declared, deployment)
         except ClusterUnavailable as error:
-            if error.reply_status in (403, 422) and error.message != self._error:
-                note = f"WorkerPool {declared['metadata']['name']!r} is refused: {error.message}"
+            name = declared["metadata"]["name"]
+            told, _ = self._failures.get(name, ("", 0))
+            if error.reply_status in (403, 422) and told != error.message:
+                note = f"WorkerPool {name!r} is refused: {error.message}"
                 await self._cluster.post(deployment, Event("PoolRefused", note, "Apply", True))
             raise
 
@@ -110,12 +111,13 @@ class DeclaredPools:
         except ClusterUnavailable as error:
             # Each message once, and not the first time: at an uninstall rights and Deployments go a
             # moment before the program does, at an install they come a moment after.
-            self._failures = self._failures + 1 if error.message == self._error else 1
-            self._error = error.message
-            if self._failures == _PATIENCE:
+            message, count = self._failures.get(name, ("", 0))
+            self._failures[name] = (error.message, count + 1 if message == error.message else 1)
+            if self._failures[name][1] == _PATIENCE:
                 _log.warning("declared pool not applied", pool=name, error=error.message)
             return False
         self._compared.add(name)
+        self._failures.pop(name, None)
         if outcome != "unchanged":
             _log.info("declared pool applied", pool=name, outcome=outcome)
         return True
