@@ -86,7 +86,7 @@ def _delete(cluster: FakeCluster, thing: Json, plural: str = "pods") -> None:
 
 def _replica_set(cluster: FakeCluster, deployment: Json) -> Json | None:
     """The ReplicaSet of the Deployment's template, made if there is none; its revision is the
-    latest, also after a rollback. A Deployment that is paused keeps the one that it has, or none."""
+    latest, also after a rollback. A paused Deployment keeps what it has, or none."""
     meta, labels = deployment["metadata"], _labels(deployment)
     own = _replica_sets(cluster, deployment)
     latest = max((_revision(each) for each in own), default=0)
