@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi_offline import FastAPIOffline
 
+from asr_api.behind_proxy import BehindProxy
+from asr_api.cors import CorsPolicy
 from asr_api.early_reply import EarlyReply
 from asr_api.error_reply import register_error_replies
 from asr_api.exposition import build_metrics
+from asr_api.head import HeadAsGet
 from asr_api.openai_contract import routes as openai_routes
 from asr_api.openapi import document_with
 from asr_api.request_context import RequestContext
@@ -98,5 +101,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     register_error_replies(app)
     app.openapi = document_with(app)  # type: ignore[method-assign]
     app.add_middleware(EarlyReply)
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(RequestContext, metrics=metrics, cors=CorsPolicy(settings.cors_origins))
+    app.add_middleware(BehindProxy, root_path=settings.root_path, trusted=settings.trusted_proxies)
     return app

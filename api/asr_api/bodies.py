@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from asr_core.queue import Submission
 from asr_core.result import Transcript
 from asr_core.task import Lane, State, Task, TaskOptions
+
+_IGNORED: Any = Field(
+    [], description="asked for, and known at submit not to be heeded by the pool's model"
+)
 
 
 class ErrorDetail(BaseModel):
@@ -30,18 +34,18 @@ class ErrorBody(BaseModel):
 
 
 class Links(BaseModel):
-    """Where to go on, as paths on this server."""
+    """Where to go on, as paths on this server, with the prefix under which a proxy shows it."""
 
     result: str
     events: str
     audio: str
 
     @classmethod
-    def of(cls, task_id: str) -> Links:
+    def of(cls, task_id: str, root: str) -> Links:
         return cls(
-            result=f"/api/v1/asr/result/{task_id}",
-            events=f"/api/v1/asr/events/{task_id}",
-            audio=f"/api/v1/asr/audio/{task_id}",
+            result=f"{root}/api/v1/asr/result/{task_id}",
+            events=f"{root}/api/v1/asr/events/{task_id}",
+            audio=f"{root}/api/v1/asr/audio/{task_id}",
         )
 
 
@@ -53,15 +57,17 @@ class Accepted(BaseModel):
     position: int | None = Field(
         description="one-based place in its lane; null when it does not wait"
     )
+    options_ignored: list[str] = _IGNORED
     links: Links
 
     @classmethod
-    def of(cls, submission: Submission) -> Accepted:
+    def of(cls, submission: Submission, root: str) -> Accepted:
         return cls(
             task_id=submission.task_id,
             status=submission.state,
             position=submission.position or None,
-            links=Links.of(submission.task_id),
+            options_ignored=list(submission.options_ignored),
+            links=Links.of(submission.task_id, root),
         )
 
 
@@ -85,6 +91,7 @@ class TaskBody(BaseModel):
     bytes: int
     duration_seconds: float
     options: TaskOptions
+    options_ignored: list[str] = _IGNORED
     attempt: int = Field(description="how often a worker has begun it")
     created_at: datetime
     queued_at: datetime
@@ -97,8 +104,8 @@ class TaskBody(BaseModel):
     links: Links
 
     @classmethod
-    def of(cls, task: Task) -> TaskBody:
-        return cls(**_task_fields(task))
+    def of(cls, task: Task, root: str) -> TaskBody:
+        return cls(**_task_fields(task, root))
 
 
 class ResultBody(TaskBody):
@@ -112,10 +119,10 @@ class ResultBody(TaskBody):
 
     @classmethod
     def with_transcript(
-        cls, task: Task, *, position: int | None, transcript: Transcript | None
+        cls, task: Task, root: str, *, position: int | None, transcript: Transcript | None
     ) -> ResultBody:
         model = transcript.model if transcript else None
-        return cls(**_task_fields(task), position=position, model=model, result=transcript)
+        return cls(**_task_fields(task, root), position=position, model=model, result=transcript)
 
 
 class HistoryBody(BaseModel):
@@ -143,7 +150,7 @@ def _utc_or_none(unix_seconds: float | None) -> datetime | None:
     return None if unix_seconds is None else utc(unix_seconds)
 
 
-def _task_fields(task: Task) -> dict[str, object]:
+def _task_fields(task: Task, root: str) -> dict[str, object]:
     failure = Failure(code=task.error.code, message=task.error.message) if task.error else None
     return {
         "task_id": task.task_id,
@@ -156,6 +163,7 @@ def _task_fields(task: Task) -> dict[str, object]:
         "bytes": task.bytes,
         "duration_seconds": task.duration_seconds,
         "options": task.options,
+        "options_ignored": list(task.options_ignored),
         "attempt": task.attempt,
         "created_at": utc(task.created_at),
         "queued_at": utc(task.queued_at),
@@ -163,5 +171,5 @@ def _task_fields(task: Task) -> dict[str, object]:
         "finished_at": _utc_or_none(task.finished_at),
         "error": failure,
         "audio_available": task.audio_deleted_at is None and not task.source_url,
-        "links": Links.of(task.task_id),
+        "links": Links.of(task.task_id, root),
     }

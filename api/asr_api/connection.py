@@ -1,5 +1,6 @@
 """One connection, with the bounds that uvicorn does not set: on the time and size of headers, on
-replies that nobody reads, and on the number of connections.
+replies that nobody reads, and on the number of connections. Offers to upgrade that are not taken
+are ignored.
 
 What a client may do within a request, its route bounds.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +18,9 @@ from typing import Any
 import uuid_utils
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from asr_api.cors import CorsPolicy
 from asr_api.error_reply import error_body
+from asr_api.upgrade import RequestParser, head_without_offer
 
 HEADERS_MAX_BYTES = 64 * 1024
 HEADERS_MAX = 256  # trailers among them; a short line costs the parser far more than its bytes
@@ -39,9 +43,15 @@ class ConnectionLimits:
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's connection; a client that oversteps `limits` is told so and cut off."""
 
-    def __init__(self, *args: Any, limits: ConnectionLimits, **kwargs: Any) -> None:
+    parser: RequestParser  # type: ignore[assignment]
+
+    def __init__(
+        self, *args: Any, limits: ConnectionLimits, cors: CorsPolicy, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.parser = RequestParser(self, self._should_upgrade, self._head_without_offer)
         self._limits = limits
+        self._cors = cors
         self._header_timer: asyncio.TimerHandle | None = None
         self._moved_on = False
         self._stalled_bytes = 0
@@ -90,6 +100,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self.parser.offered:
+            return
         self._moved_on = True
         self._stop_waiting()
         super().on_headers_complete()
@@ -99,6 +111,8 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.offered:
+            return
         self._moved_on = True
         super().on_message_complete()
 
@@ -108,6 +122,11 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse_headers(f"There are more than {HEADERS_MAX} headers.")
         else:
             self._refuse(400, "bad_request", msg)
+
+    def _head_without_offer(self) -> bytes:
+        parser = self.parser
+        version = parser.get_http_version()
+        return head_without_offer(parser.get_method(), self.url, version, self.headers)
 
     @property
     def _busy(self) -> bool:
@@ -142,12 +161,13 @@ class BoundedConnection(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if not (self._busy and self.cycle.response_started):
-            self.transport.write(_reply(status, code, message))
+            cors = self._cors.reply_headers(self.headers or ())
+            self.transport.write(_reply(status, code, message, cors))
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
 
-def _reply(status: int, code: str, message: str) -> bytes:
+def _reply(status: int, code: str, message: str, headers: Mapping[str, str]) -> bytes:
     body = json.dumps(error_body(status, message, code=code)).encode()
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -155,6 +175,7 @@ def _reply(status: int, code: str, message: str) -> bytes:
         f"content-length: {len(body)}",
         f"x-request-id: {uuid_utils.uuid7()}",
         "connection: close",
+        *(f"{name.lower()}: {value}" for name, value in headers.items()),
     ]
     if status == 503:
         lines.append(f"retry-after: {BUSY_RETRY_SECONDS}")

@@ -7,6 +7,7 @@ from typing import Any
 from asr_api.bodies import ErrorBody
 from asr_api.error_reply import error_body
 from asr_api.errors import (
+    EncodedBody,
     MalformedUpload,
     ModelNotFound,
     ResultGone,
@@ -72,6 +73,7 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     UploadTooLarge: ("The audio is larger than the 2147483648 bytes allowed.", "audio"),
     UnsupportedAudio: ("The file is no audio; served are wav, flac, mp3 and more.", "audio"),
     UnsupportedMediaType: ("The body must be multipart/form-data.", "content-type"),
+    EncodedBody: ("A body with Content-Encoding 'gzip' is not read: send it as it is.", None),
     RangeNotSatisfiable: ("'bytes=9000-' lies outside of the file's 4096 bytes.", "range"),
     MalformedUpload: ("The multipart body ends before its last boundary.", None),
     UploadTimeout: ("The client sent less than 4096 bytes within 30 seconds.", None),
@@ -93,8 +95,9 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
     MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
-    UnsupportedAudio, UnsupportedMediaType, InvalidOption, UrlRefused, UnreadableAudio, EmptyAudio,
-    AudioTooLong, QueueFull, QueueUnavailable, RedisEvicts, StoreUnavailable, SpoolFull, StoreFull,
+    UnsupportedAudio, UnsupportedMediaType, EncodedBody, InvalidOption, UrlRefused,
+    UnreadableAudio, EmptyAudio, AudioTooLong, QueueFull, QueueUnavailable, RedisEvicts,
+    StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from asr_api.errors import EncodedBody
+from asr_api.head import is_head
 from asr_core.errors import (
     AsrError,
     DependencyError,
@@ -30,7 +32,7 @@ _TYPES: Mapping[int, str] = {
     503: "dependency_error",
     507: "dependency_error",
 }
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _HTTP_CODES: Mapping[int, str] = {
     400: "bad_request",
     404: "not_found",
@@ -67,6 +69,8 @@ def reply_to(
         retry_after_seconds = 5
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="asr"'
+    if isinstance(error, EncodedBody):
+        headers["Accept-Encoding"] = "identity"  # RFC 7694
     if isinstance(error, QuotaExceeded):
         headers["x-should-retry"] = "false"  # OpenAI's clients and `asr` then give up at once
     if retry_after_seconds is not None:
@@ -113,9 +117,10 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     code = _HTTP_CODES.get(status) or HTTPStatus(status).name.lower()
+    method = "HEAD" if is_head(request) else request.method
     messages = {
         404: f"There is nothing at {request.url.path}.",
-        405: f"{request.method} is not allowed on {request.url.path}.",
+        405: f"{method} is not allowed on {request.url.path}.",
     }
     message = messages.get(status, str(error.detail))
     headers = {"Allow": _allowed(request)} if status == 405 else error.headers
@@ -126,11 +131,12 @@ def _allowed(request: Request) -> str:
     """The methods of all routes that are at a path; a router knows only those of the first."""
     routes = request.app.router.routes
     scopes = {method: {**request.scope, "method": method} for method in _METHODS}
-    return ", ".join(
+    allowed = [
         method
         for method, scope in scopes.items()
         if any(route.matches(scope)[0] is Match.FULL for route in routes)
-    )
+    ]
+    return ", ".join("GET, HEAD" if method == "GET" else method for method in allowed)
 
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:

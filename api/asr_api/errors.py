@@ -7,7 +7,8 @@ RequestError
 ├── UrlRefused             422  a URL that is not called: not http, or it leads inward
 ├── UnsupportedParameter   400  a parameter that is known and cannot be served
 ├── ModelNotFound          404  no pool and no model of that name
-└── UnsupportedMediaType   415  the request is not multipart/form-data
+├── UnsupportedMediaType   415  the request is not multipart/form-data
+└── EncodedBody            415  the request is compressed
 AsrError
 ├── TranscriptionFailed    500  the task someone waited for failed, after its retries
 ├── TranscriptionRestarted 500  a stream that cannot be gone on with
@@ -98,6 +99,13 @@ class UnsupportedMediaType(RequestError):
     """The request's body is of a type that this route does not read."""
 
     code = "unsupported_media_type"
+    status = 415
+
+
+class EncodedBody(RequestError):
+    """The request's body is compressed; recordings are so already, and a bomb would be too."""
+
+    code = "unsupported_content_encoding"
     status = 415
 
 

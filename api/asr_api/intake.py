@@ -15,12 +15,11 @@ from asr_api.multipart import FormReader
 from asr_api.options import FILE_FIELDS, TEXT_FIELDS, SubmitOptions
 from asr_api.services import Services
 from asr_api.spool import SpoolFile
-from asr_api.submit_options import submit_options
+from asr_api.submit_options import submit_options, with_unheeded
 from asr_api.upload import Upload, UploadLimits, receive_upload
 from asr_core.errors import AsrError, DependencyError, IdempotencyConflict, TaskNotFound
 from asr_core.logs import business_event, get_logger
 from asr_core.queue import Submission, Waiter
-from asr_core.settings import ApiSettings
 from asr_core.task import NewTask, audio_path
 
 
@@ -38,19 +37,20 @@ class Caller:
 @dataclass(frozen=True)
 class Form:
     """What a route's form may hold, and how its text fields are read: the one thing in which the
-    routes that take audio differ.
+    routes that take audio differ. With `any_field`, fields of other names are read as well.
     """
 
     file_fields: tuple[str, ...]
     text_fields: tuple[str, ...]
     read: Callable[[Sequence[tuple[str, str]]], Awaitable[SubmitOptions]]
+    any_field: bool = False
 
 
-def submit_form(settings: ApiSettings) -> Form:
+def submit_form(services: Services) -> Form:
     """The form of `/api/v1/asr/submit`."""
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
-        return submit_options(fields, settings)
+        return await with_unheeded(services, submit_options(fields, services.settings))
 
     return Form(FILE_FIELDS, TEXT_FIELDS, read)
 
@@ -66,6 +66,7 @@ async def accept(request: Request, services: Services, caller: Caller, form: For
         request.headers.get("content-type", ""),
         file_fields=form.file_fields,
         text_fields=form.text_fields,
+        any_field=form.any_field,
     )
     await services.housekeeping.ensure_prepared()
     await require_room(services, caller)
@@ -76,10 +77,10 @@ async def accept(request: Request, services: Services, caller: Caller, form: For
         options = await form.read(upload.fields)
         if caller.waiter is not None:
             caller = replace(caller, waiter=replace(caller.waiter, partials=options.partials))
-        known = await find_known(services, caller, options.fingerprint(upload.sha256))
-        if known is not None:
-            return known
-        return await _accept_new(services, caller, file, upload, options)
+        submission = await find_known(services, caller, options.fingerprint(upload.sha256))
+        if submission is None:
+            submission = await _accept_new(services, caller, file, upload, options)
+        return replace(submission, options_ignored=options.ignored)
 
 
 async def require_room(services: Services, caller: Caller) -> None:
@@ -145,6 +146,7 @@ async def _accept_new(
         fingerprint=options.fingerprint(upload.sha256),
         idempotency_key=caller.idempotency_key,
         partials=options.partials,
+        options_ignored=options.ignored,
     )
     await services.store.put_file(audio_path(task.task_id), file.path)
     submission = await _queue(services, task, caller.waiter)

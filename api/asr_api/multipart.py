@@ -8,36 +8,49 @@ everything.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from asr_api.disposition import parse_disposition
 from asr_api.errors import MalformedUpload, UnsupportedMediaType
 from asr_core.errors import InvalidOption
 
 FIELD_MAX_BYTES = 64 * 1024
 PARTS_MAX = 256
 BOUNDARY_MAX_BYTES = 70  # RFC 2046, section 5.1.1
+PREAMBLE_MAX_BYTES = 4096
+_PLACE_IN_LIST = re.compile(r"\[\d+\]$")  # `x[0]`, as some clients write `x[]`
 
 
 class FormReader:
     """Feed it chunks; `feed` returns the bytes of the file that the chunk held.
 
     `fields` keeps the text fields in the order of arrival; `filename` is None until the file's part
-    has begun.
+    has begun. With `any_field`, those that are in none of the lists are kept too, not refused.
     """
 
     def __init__(
-        self, content_type: str, *, file_fields: Collection[str], text_fields: Collection[str]
+        self,
+        content_type: str,
+        *,
+        file_fields: Collection[str],
+        text_fields: Collection[str],
+        any_field: bool = False,
     ) -> None:
         self.fields: list[tuple[str, str]] = []
         self.filename: str | None = None
         self.finished = False
         self._file_fields = file_fields
         self._text_fields = text_fields
+        self._any_field = any_field
+        boundary = _boundary(content_type)
+        self._delimiter = b"--" + boundary
+        self._preamble: bytearray | None = bytearray()
         self._parser = MultipartParser(
-            _boundary(content_type),
+            boundary,
             {
                 "on_part_begin": self._on_part_begin,
                 "on_part_data": self._on_part_data,
@@ -61,11 +74,34 @@ class FormReader:
     def feed(self, chunk: bytes) -> bytes:
         """Parse one chunk. Raises MalformedUpload, or InvalidOption naming the field."""
         self._file_bytes.clear()
+        if self._preamble is not None:
+            chunk = self._after_preamble(self._preamble, chunk)
         try:
             self._parser.write(chunk)
         except FormParserError as error:
             raise MalformedUpload(f"The multipart body cannot be read: {error}.") from error
         return bytes(self._file_bytes)
+
+    def _after_preamble(self, preamble: bytearray, chunk: bytes) -> bytes:
+        """What stands from the first boundary on; nothing while it has not come. RFC 2046, section
+        5.1.1: what is before it is to be ignored.
+        """
+        preamble += chunk
+        at = (
+            0
+            if preamble.startswith(self._delimiter)
+            else preamble.find(b"\n" + self._delimiter) + 1
+        )
+        if at or preamble.startswith(self._delimiter):
+            self._preamble = None
+            return bytes(preamble[at:])
+        if len(preamble) > PREAMBLE_MAX_BYTES:
+            shown = self._delimiter.decode("latin-1")
+            raise MalformedUpload(
+                f"The multipart body cannot be read: within its first {PREAMBLE_MAX_BYTES} bytes "
+                f"stands no {shown!r}, the boundary that Content-Type names."
+            )
+        return b""
 
     def close(self) -> None:
         """The body is over. Raises MalformedUpload if it ended in the middle, InvalidOption without
@@ -98,24 +134,24 @@ class FormReader:
         self._header_name = self._header_value = b""
 
     def _on_headers_finished(self) -> None:
-        _, parameters = parse_options_header(self._disposition.decode("latin-1"))
-        if b"name" not in parameters:
+        name, filename = parse_disposition(self._disposition)
+        if name is None:
             raise MalformedUpload("A part of the form has no name.")
-        self._name = parameters[b"name"].decode("utf-8", "replace")
+        self._name = _PLACE_IN_LIST.sub("[]", name)
         self._in_file = self._name in self._file_fields
         if self._in_file:
-            self._begin_file(parameters.get(b"filename", b""))
-        elif self._name not in self._text_fields:
+            self._begin_file(filename or "")
+        elif self._name not in self._text_fields and not self._any_field:
             known = ", ".join((*self._file_fields, *self._text_fields))
             shown = self._name[:64]
             raise InvalidOption(f"Unknown field {shown!r}; the form has: {known}.", param=shown)
 
-    def _begin_file(self, filename: bytes) -> None:
+    def _begin_file(self, filename: str) -> None:
         if self.filename is not None:
             raise InvalidOption(
                 f"The form has more than one file; the second is {self._name!r}.", param=self._name
             )
-        self.filename = filename.decode("utf-8", "replace")
+        self.filename = filename
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
@@ -130,8 +166,11 @@ class FormReader:
     def _on_part_end(self) -> None:
         if self._in_file:
             return
+        known = self._name in self._text_fields
         try:
-            self.fields.append((self._name, self._value.decode("utf-8")))
+            self.fields.append(
+                (self._name, self._value.decode("utf-8", "strict" if known else "replace"))
+            )
         except UnicodeDecodeError as error:
             raise InvalidOption(f"Field {self._name!r} is not UTF-8.", param=self._name) from error
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from asr_api.languages import language_code
 from asr_core.errors import InvalidOption
 from asr_core.task import DEFAULT_POOL, Lane, TaskOptions
 
@@ -33,13 +34,16 @@ _IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
 
 @dataclass(frozen=True)
 class SubmitOptions:
-    """Where the task goes and what the engine is asked; `partials`: its caller reads along."""
+    """Where the task goes and what the engine is asked; `partials`: its caller reads along;
+    `ignored`: what the request asked for in vain, by the request's own names.
+    """
 
     pool: str
     lane: Lane
     task: TaskOptions
     webhook: str = ""
     partials: bool = False
+    ignored: tuple[str, ...] = ()
 
     def fingerprint(self, audio_sha256: str) -> str:
         """SHA-256 over the audio's digest and the options: equal exactly when the request asks for
@@ -92,6 +96,18 @@ def check_idempotency_key(key: str | None) -> str:
     return key
 
 
+def read_language(text: str) -> str:
+    """An ISO 639 code, or `auto`. Raises InvalidOption."""
+    code = language_code(text)
+    if code is None:
+        raise InvalidOption(
+            f"'language' is {text[:64]!r}; write auto, or a language by its code or its name in "
+            "English, such as en, en-US or english.",
+            param="language",
+        )
+    return code
+
+
 def _pool(pool: str, pools: Collection[str]) -> str:
     if pool not in pools:
         raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(pools)}.", param="pool")
@@ -118,6 +134,8 @@ def _task_options(single: dict[str, str], hotwords: list[str]) -> TaskOptions:
     for name in _SWITCHES:
         if name in single:
             values[name] = _boolean(name, single[name])
+    if "language" in single:
+        values["language"] = read_language(single["language"])
     values["hotwords"] = tuple(dict.fromkeys(hotwords))
     try:
         return TaskOptions(**values)

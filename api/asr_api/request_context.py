@@ -1,4 +1,6 @@
-"""The outermost middleware: request ids on replies and log lines, metrics, the last catch."""
+"""The middleware around all that answers: request ids on replies and log lines, metrics, what pages
+of other origins may do, the last catch.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,12 @@ import time
 
 import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from asr_api.error_reply import internal_error_reply
+from asr_api.cors import CorsPolicy
+from asr_api.error_reply import error_body, internal_error_reply
 from asr_core.logs import get_logger
 from asr_core.metrics import Metrics
 
@@ -23,9 +27,10 @@ UNMATCHED = "unmatched"
 class RequestContext:
     """ASGI middleware; see the module's docstring."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, cors: CorsPolicy) -> None:
         self._app = app
         self._metrics = metrics
+        self._cors = cors
         self._log = get_logger("asr_api.request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -33,6 +38,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         request_id = request_id_of(scope)
+        scope["asr.headers"] = self._cors.reply_headers(scope["headers"])
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -41,13 +47,16 @@ class RequestContext:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                headers.update(scope.get("asr.headers", {}))
+                headers.update(scope["asr.headers"])
             await send(message)
 
         began = time.monotonic()
         with bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_id)
+                if self._cors.is_preflight(scope["method"], scope["headers"]):
+                    await self._preflight(scope)(scope, receive, send_with_id)
+                else:
+                    await self._app(scope, receive, send_with_id)
             except Exception:
                 self._log.exception("request_failed", method=scope["method"], route=route_of(scope))
                 if status:
@@ -55,6 +64,17 @@ class RequestContext:
                 await internal_error_reply()(scope, receive, send_with_id)
             finally:
                 self._count(scope, status or 499, time.monotonic() - began)
+
+    def _preflight(self, scope: Scope) -> Response:
+        """Answered before keys and limits are asked for: browsers send no key with it."""
+        headers = self._cors.preflight_headers(scope["headers"])
+        if headers:
+            scope["asr.headers"].update(headers)
+            return Response(status_code=204)
+        message = "This origin may not use this API from a browser; ASR_CORS_ORIGINS names who may."
+        return JSONResponse(
+            error_body(403, message, code="origin_not_allowed", param="origin"), status_code=403
+        )
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"

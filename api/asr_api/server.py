@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from asr_api.app import create_app
 from asr_api.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
+from asr_api.cors import CorsPolicy
 from asr_api.descriptors import UPLOADS_SHARE, files_allowed, raise_file_limit
 from asr_core.listening import bound_sockets
 from asr_core.settings import ApiSettings
@@ -42,7 +43,8 @@ def server_config(
         header_seconds=settings.upload_idle_seconds,
         unread_seconds=2 * settings.upload_idle_seconds,
     )
-    protocol: Any = partial(BoundedConnection, limits=limits)
+    cors = CorsPolicy(settings.cors_origins)
+    protocol: Any = partial(BoundedConnection, limits=limits, cors=cors)
     return uvicorn.Config(
         app,
         host=host,
@@ -53,5 +55,6 @@ def server_config(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the app looks after them, and needs the peer's own address
         timeout_graceful_shutdown=grace_seconds,
     )

@@ -187,6 +187,12 @@ async def tenant_of(request: Request) -> str:
     return (await principal_of(request)).tenant
 
 
+async def root_of(request: Request) -> str:
+    """The path under which a proxy shows this API, '' for none: every link begins with it."""
+    return str(request.scope.get("root_path", ""))
+
+
 ServicesOf = Annotated[Services, Depends(services_of)]
 TenantOf = Annotated[str, Depends(tenant_of)]
+RootOf = Annotated[str, Depends(root_of)]
 PrincipalOf = Annotated[Principal, Depends(principal_of)]

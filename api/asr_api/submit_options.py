@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from asr_api.courier.reach import Reach
 from asr_api.courier.target import Target
 from asr_api.errors import UrlRefused
 from asr_api.options import SubmitOptions, parse_options
+from asr_api.services import Services
 from asr_core.errors import InvalidOption
+from asr_core.queue import list_models
 from asr_core.settings import ApiSettings, OutboundSettings
+from asr_core.task import TaskOptions
 
 
 def submit_options(fields: Iterable[tuple[str, str]], settings: ApiSettings) -> SubmitOptions:
@@ -18,6 +22,17 @@ def submit_options(fields: Iterable[tuple[str, str]], settings: ApiSettings) -> 
     if options.webhook:
         _check_webhook(options.webhook, settings)
     return options
+
+
+async def with_unheeded(services: Services, options: SubmitOptions) -> SubmitOptions:
+    """Told what the pool's workers cannot do of it, by what they, or the last ones, say of
+    themselves; of a pool that never had any nothing is told.
+    """
+    if options.task == TaskOptions(channels=options.task.channels):
+        return options  # asks for nothing that a model may lack
+    served = await list_models(services.connection, options.pool)
+    ignored = (name for m in served for name in options.task.unheeded(m.features, m.languages))
+    return replace(options, ignored=tuple(dict.fromkeys(ignored)))
 
 
 def check_url(url: str, settings: OutboundSettings, *, param: str) -> Target:

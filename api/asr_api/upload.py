@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 
-from asr_api.errors import MalformedUpload, UploadTimeout
+from asr_api.errors import EncodedBody, MalformedUpload, UploadTimeout
 from asr_api.filenames import clean_filename
 from asr_api.multipart import FIELD_MAX_BYTES, FormReader
 from asr_api.spool import SpoolFile
@@ -49,7 +49,7 @@ async def receive_upload(
     """
     _check_announced_size(request, limits)
     total_bytes = 0
-    async for chunk in _chunks(request, limits.idle_seconds):
+    async for chunk in body_chunks(request, limits.idle_seconds):
         total_bytes += len(chunk)
         audio = reader.feed(chunk)
         if file.size + len(audio) > limits.max_bytes:
@@ -79,10 +79,22 @@ def _too_large(limits: UploadLimits) -> UploadTooLarge:
     )
 
 
-async def _chunks(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
+def refuse_encoded(request: Request) -> None:
+    """Raises EncodedBody for any Content-Encoding that is one."""
+    encoding = request.headers.get("content-encoding", "").strip()
+    if encoding.lower() not in ("", "identity"):
+        raise EncodedBody(
+            f"A body with Content-Encoding {encoding[:64]!r} is not read: send it as it is, "
+            "without that header.",
+            param="content-encoding",
+        )
+
+
+async def body_chunks(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
     """The body's chunks; the clock starts anew only with every further 4 KiB, so that trickling
-    does not help.
+    does not help. Raises UploadTimeout, ClientDisconnect; EncodedBody before it reads.
     """
+    refuse_encoded(request)
     deadline = time.monotonic() + idle_seconds
     since_deadline_bytes = 0
     while True:

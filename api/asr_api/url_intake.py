@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import uuid_utils
@@ -13,7 +14,8 @@ from asr_api.courier.target import URL_MAX_CHARACTERS, Target
 from asr_api.intake import Caller, find_known, require_room, tell_submitted
 from asr_api.options import SubmitOptions
 from asr_api.services import Services
-from asr_api.submit_options import check_url, submit_options
+from asr_api.submit_options import check_url, submit_options, with_unheeded
+from asr_api.upload import body_chunks
 from asr_core.errors import InvalidOption, UploadTooLarge
 from asr_core.queue import Submission
 from asr_core.task import NewTask
@@ -61,16 +63,16 @@ async def accept_url(request: Request, services: Services, caller: Caller) -> Su
     """Take in a URL. Raises the errors of options and queue, and UrlRefused for what is certain
     without looking the name up; the courier looks again.
     """
-    body = await _read(request)
-    options = submit_options(body.fields(), services.settings)
+    body = await _read(request, services.settings.upload_idle_seconds)
+    options = await with_unheeded(services, submit_options(body.fields(), services.settings))
     target = check_url(body.url, services.settings, param="url")
     await services.housekeeping.ensure_prepared()
     await require_room(services, caller)
     fingerprint = options.fingerprint(hashlib.sha256(f"url:{body.url}".encode()).hexdigest())
-    known = await find_known(services, caller, fingerprint)
-    if known is not None:
-        return known
-    return await _accept_new(services, caller, body.url, target, options, fingerprint)
+    submission = await find_known(services, caller, fingerprint)
+    if submission is None:
+        submission = await _accept_new(services, caller, body.url, target, options, fingerprint)
+    return replace(submission, options_ignored=options.ignored)
 
 
 async def _accept_new(
@@ -94,6 +96,7 @@ async def _accept_new(
         source_url=url,
         fingerprint=fingerprint,
         idempotency_key=caller.idempotency_key,
+        options_ignored=options.ignored,
     )
     submission = await services.producer.submit(task)
     if submission.task_id == task.task_id:
@@ -102,9 +105,9 @@ async def _accept_new(
     return submission
 
 
-async def _read(request: Request) -> UrlSubmit:
+async def _read(request: Request, idle_seconds: float) -> UrlSubmit:
     content = bytearray()
-    async for chunk in request.stream():
+    async for chunk in body_chunks(request, idle_seconds):
         content += chunk
         if len(content) > BODY_MAX_BYTES:
             raise UploadTooLarge(f"A JSON body may have {BODY_MAX_BYTES} bytes.")

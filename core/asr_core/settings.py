@@ -10,32 +10,20 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from asr_core.access.api_key import DIGEST_PATTERN, SECRET_PATTERN
 from asr_core.redis_address import redis_address
+from asr_core.settings_base import Settings, names
 from asr_core.task import DEFAULT_POOL
+from asr_core.web_settings import OpenAiSettings, PathSettings, WebSettings
 
 GIB = 1024**3
 MAX_AGE_DAYS = 36_500
 Precision = Literal["float32", "bfloat16", "int8"]
 
 
-class _Settings(BaseSettings):
-    model_config = SettingsConfigDict(
-        env_prefix="ASR_", env_file=".env", env_file_encoding="utf-8", extra="ignore",
-        populate_by_name=True, frozen=True, hide_input_in_errors=True,  # it may be a secret
-    )  # fmt: skip
-
-
-def _names(value: object) -> object:
-    """`a, b` as a tuple."""
-    if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-    return value
-
-
-class RedisSettings(_Settings):
+class RedisSettings(Settings):
     """Where Redis is. `ASR_REDIS_URL` wins over the single parts."""
 
     url: str = Field("", validation_alias=AliasChoices("ASR_REDIS_URL", "REDIS_URL"), repr=False)
@@ -66,7 +54,7 @@ class RedisSettings(_Settings):
     @field_validator("sentinels", mode="before")
     @classmethod
     def _split_sentinels(cls, value: object) -> object:
-        return _names(value)
+        return names(value)
 
     @field_validator("url", "host", mode="after")
     @classmethod
@@ -84,7 +72,7 @@ class RedisSettings(_Settings):
         return self
 
 
-class QueueSettings(_Settings):
+class QueueSettings(Settings):
     """The queue's rules, the same for every program."""
 
     pools: Annotated[tuple[str, ...], NoDecode] = (DEFAULT_POOL,)
@@ -100,16 +88,16 @@ class QueueSettings(_Settings):
     @field_validator("pools", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return _names(value)
+        return names(value)
 
 
-class StoreSettings(_Settings):
+class StoreSettings(Settings):
     """Where audio and results lie: `file:///…`, `s3://bucket/prefix`, `gs://…`, `az://…`."""
 
     store_url: str = "file:///var/lib/asr-platform/store"
 
 
-class RetentionSettings(_Settings):
+class RetentionSettings(Settings):
     """How long what is finished stays. Unset: without that limit."""
 
     max_recordings: int | None = Field(
@@ -131,7 +119,7 @@ class RetentionSettings(_Settings):
         return None if value == "" else value
 
 
-class TenantSettings(_Settings):
+class TenantSettings(Settings):
     """What a tenant may take where `asr tenants set` says nothing else. 0: without that limit."""
 
     tenant_rate_per_minute: int = Field(0, ge=0, description="requests, over all pods")
@@ -139,7 +127,7 @@ class TenantSettings(_Settings):
     tenant_stored_bytes: int = Field(0, ge=0, description="recordings in the store")
 
 
-class LogSettings(_Settings):
+class LogSettings(Settings):
     """`auto` is JSON on pipes and in pods, a console rendering on a terminal."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -147,7 +135,7 @@ class LogSettings(_Settings):
     log_dir: Path | None = Field(None, validation_alias=AliasChoices("LOG_DIR", "ASR_LOG_DIR"))
 
 
-class IntakeSettings(_Settings):
+class IntakeSettings(Settings):
     """Which recordings are taken in, and where they wait meanwhile."""
 
     max_upload_bytes: int = Field(2 * GIB, ge=1)
@@ -164,7 +152,7 @@ class IntakeSettings(_Settings):
     )
 
 
-class OutboundSettings(_Settings):
+class OutboundSettings(Settings):
     """Where the platform may call, and how it signs."""
 
     webhook_secret: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -177,7 +165,7 @@ class OutboundSettings(_Settings):
     @field_validator("webhook_secret", "allow_private_urls", mode="before")
     @classmethod
     def _split_outbound(cls, value: object) -> object:
-        return _names(value)
+        return names(value)
 
     @field_validator("webhook_secret")
     @classmethod
@@ -194,7 +182,7 @@ class OutboundSettings(_Settings):
 
 class ApiSettings(
     RedisSettings, QueueSettings, StoreSettings, TenantSettings, LogSettings, IntakeSettings,
-    OutboundSettings,
+    OutboundSettings, WebSettings, OpenAiSettings,
 ):  # fmt: skip
     """The API's settings."""
 
@@ -296,8 +284,9 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
 
 
 class CourierSettings(
-    RedisSettings, QueueSettings, StoreSettings, LogSettings, IntakeSettings, OutboundSettings
-):
+    RedisSettings, QueueSettings, StoreSettings, LogSettings, IntakeSettings, OutboundSettings,
+    PathSettings,
+):  # fmt: skip
     """The courier's settings."""
 
     webhook_timeout_seconds: float = Field(
@@ -321,7 +310,7 @@ class CourierSettings(
     @field_validator("webhook_retry_seconds", mode="before")
     @classmethod
     def _split_pauses(cls, value: object) -> object:
-        return _names(value)
+        return names(value)
 
 
 class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
@@ -353,4 +342,4 @@ class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
     @field_validator("watch_namespaces", mode="before")
     @classmethod
     def _split_namespaces(cls, value: object) -> object:
-        return _names(value)
+        return names(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Literal
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_POOL = "default"
 DEFAULT_TENANT = "default"
+HOTWORDS_MAX = 100
 POOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -48,11 +50,28 @@ class TaskOptions(BaseModel):
         "auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code"
     )
     itn: bool = Field(False, description="inverse text normalisation: digits and punctuation")
-    hotwords: tuple[str, ...] = Field((), max_length=100, description="words to favour")
+    hotwords: tuple[str, ...] = Field((), max_length=HOTWORDS_MAX, description="words to favour")
     speakers: bool = Field(False, description="tell apart who speaks")
     channels: Literal["mix", "split"] = Field(
         "mix", description="mix down, or transcribe channels apart"
     )
+
+    def unheeded(self, features: Collection[str], languages: Collection[str]) -> tuple[str, ...]:
+        """What is asked here of a model that has not got it; `languages` empty: they are not
+        known.
+        """
+        asked = {
+            "language": self.language != "auto",
+            "itn": self.itn,
+            "hotwords": bool(self.hotwords),
+            "speakers": self.speakers,
+        }
+        foreign = bool(languages) and self.language not in languages
+        return tuple(
+            name
+            for name, wanted in asked.items()
+            if wanted and (name not in features or (name == "language" and foreign))
+        )
 
 
 class NewTask(BaseModel):
@@ -79,6 +98,9 @@ class NewTask(BaseModel):
     )
     idempotency_key: str = ""
     partials: bool = Field(False, description="a caller reads along while it is transcribed")
+    options_ignored: tuple[str, ...] = Field(
+        (), description="asked for, and known at submit not to be heeded; the caller's own names"
+    )
 
 
 class TaskError(BaseModel):
@@ -127,6 +149,7 @@ class Task(BaseModel):
     fingerprint: str = ""
     idempotency_key: str = ""
     partials: bool = False
+    options_ignored: tuple[str, ...] = ()
 
 
 def audio_path(task_id: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
 from asr_core.task import TaskOptions
-from asr_worker.engines.base import Engine, Feature, Word
+from asr_worker.engines.base import Engine, Word
 from asr_worker.engines.words import joins_without_space
 from asr_worker.placed_text import PlacedText
 from asr_worker.segments import Span
@@ -33,23 +33,8 @@ def assemble(
         model=engine.model_id,
         engine=engine.name,
         device=engine.device,
-        options_ignored=_ignored(options, engine),
+        options_ignored=options.unheeded(engine.supports, engine.languages),
     )
-
-
-def _ignored(options: TaskOptions, engine: Engine) -> tuple[str, ...]:
-    """What the caller asked for and this engine does not heed."""
-    asked: dict[Feature, bool] = {
-        "language": options.language != "auto",
-        "itn": options.itn,
-        "hotwords": bool(options.hotwords),
-        "speakers": options.speakers,
-    }
-    ignored = [name for name, wanted in asked.items() if wanted and name not in engine.supports]
-    unknown = engine.languages and options.language not in engine.languages
-    if asked["language"] and unknown and "language" not in ignored:
-        ignored.insert(0, "language")
-    return tuple(ignored)
 
 
 def join_texts(texts: Sequence[str]) -> str:

@@ -101,7 +101,7 @@ class AccessDesk:
             return
         if not ticket.limit:
             return
-        request.scope["asr.headers"] = rate_headers(ticket)
+        request.scope["asr.headers"].update(rate_headers(ticket))
         if not ticket.taken:
             raise RateLimited(
                 f"more than {ticket.limit} requests a minute; slow down",

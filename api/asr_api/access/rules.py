@@ -7,7 +7,7 @@ from asr_core.access import Scope
 # They hold nothing of a tenant's. `/metrics` is for the cluster's inside: no ingress leads there.
 PUBLIC = frozenset(
     {
-        *("/healthz", "/readyz", "/metrics", "/api/v1/health"),
+        *("/healthz", "/readyz", "/metrics", "/api/v1/health", "/health"),
         *("/docs", "/docs/oauth2-redirect"),
         *("/", "/dashboard", "/assets/{name}"),
     }

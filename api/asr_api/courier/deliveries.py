@@ -84,7 +84,7 @@ class Deliveries:
             return self._again(webhook, f"no reply: {type(error).__name__}")
 
     async def _post(self, webhook: Webhook) -> Verdict:
-        content, now = message.body(webhook), datetime.now(UTC)
+        content, now = message.body(webhook, self._settings.root_path), datetime.now(UTC)
         headers = message.headers(webhook, content, secrets=self._settings.webhook_secret, now=now)
         idle_seconds = self._settings.webhook_timeout_seconds
         async with self._egress.send(

@@ -12,8 +12,8 @@ from asr_api.bodies import Links, utc
 from asr_core.queue import Webhook
 
 
-def body(webhook: Webhook) -> bytes:
-    """The same bytes on every try; no transcript, only where it is."""
+def body(webhook: Webhook, root: str) -> bytes:
+    """The same bytes on every try; no transcript, only where it is: under `root`, a path."""
     message = {
         "type": f"task.{webhook.state.value}",
         "timestamp": utc(webhook.at).isoformat().replace("+00:00", "Z"),
@@ -21,7 +21,7 @@ def body(webhook: Webhook) -> bytes:
             "task_id": webhook.task_id,
             "state": webhook.state.value,
             "error": webhook.error.model_dump() if webhook.error else None,
-            "links": Links.of(webhook.task_id).model_dump(),
+            "links": Links.of(webhook.task_id, root).model_dump(),
         },
     }
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()

@@ -4,6 +4,7 @@ names for whoever cannot change theirs.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -13,10 +14,15 @@ from asr_api.services import Services
 from asr_core.queue import ServedModel, list_models
 from asr_core.task import DEFAULT_POOL
 
-ALIASES = (
+_ALIASES = (
     *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"),
     "gpt-4o-transcribe-diarize",
 )
+# What clients of FunASR's own OpenAI server hard-code, and the models that are meant.
+_FUNASR = {
+    "sensevoice": "sensevoice", "sensevoicesmall": "sensevoice", "fun-asr-nano": "nano",
+    "paraformer": "paraformer", "paraformer-zh": "paraformer", "paraformer-en": "paraformer",
+}  # fmt: skip
 OWNER = "asr-platform"
 
 
@@ -58,20 +64,43 @@ async def served_by_pool(services: Services) -> dict[str, list[ServedModel]]:
 async def choose(services: Services, model: str) -> Chosen:
     """Raises ModelNotFound."""
     by_pool = await served_by_pool(services)
+    aliases = services.settings.openai_aliases
+    chosen = named(aliases.get(model, model), by_pool)
+    if chosen is None:
+        known = ", ".join(ids(by_pool, aliases))
+        raise ModelNotFound(
+            f"There is no model {model[:200]!r}; there are: {known}.", param="model"
+        )
+    return chosen
+
+
+def named(model: str, by_pool: Mapping[str, list[ServedModel]]) -> Chosen | None:
+    """A pool, a model that is served, under whichever owner a hub has it, or an alias. Pure."""
     if model in by_pool:
         return Chosen(model, by_pool[model])
-    for pool, served in by_pool.items():
-        named = [one for one in served if one.model_id == model]
-        if named:
-            return Chosen(pool, named)
-    if model in ALIASES:
+    short = _short(model)
+    family = _FUNASR.get(short)
+    tests: list[Callable[[str], bool]] = [
+        lambda served: served == model,
+        lambda served: _short(served) == short,
+        lambda served: family is not None and family in served.lower(),
+    ]
+    for fits in tests:
+        for pool, served in by_pool.items():
+            if found := [one for one in served if fits(one.model_id)]:
+                return Chosen(pool, found)
+    if model in _ALIASES or family is not None:
         pool = next(iter(by_pool))
         return Chosen(pool, by_pool[pool])
-    known = ", ".join(ids(by_pool))
-    raise ModelNotFound(f"There is no model {model[:200]!r}; there are: {known}.", param="model")
+    return None
 
 
-def ids(by_pool: dict[str, list[ServedModel]]) -> list[str]:
-    """Names that a request may use, but for the aliases; each once."""
+def _short(model: str) -> str:
+    """`iic/SenseVoiceSmall` and `FunAudioLLM/SenseVoiceSmall` are one model on two hubs."""
+    return model.rstrip("/").rpartition("/")[2].lower()
+
+
+def ids(by_pool: Mapping[str, list[ServedModel]], aliases: Iterable[str]) -> list[str]:
+    """Names that a request may use, but for the aliases that nobody set; each once."""
     told = [*by_pool, *(one.model_id for served in by_pool.values() for one in served)]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys([*told, *aliases]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asr_api.errors import TranscriptionFailed
-from asr_api.openai_contract.parameters import Asked, Granularity, check_heeded
+from asr_api.openai_contract.parameters import Asked, Granularity, words_missing
 from asr_api.routes.result import transcript_of
 from asr_api.services import Services
 from asr_core.errors import (
@@ -23,14 +23,14 @@ _PERMANENT: dict[str, type[PermanentTaskError]] = {
 
 async def transcript_after(services: Services, task: Task, asked: Asked) -> Transcript:
     """The transcript of a task that has ended. Raises what it failed with; StateConflict where
-    somebody cancelled it; UnsupportedParameter where the model did not heed an option.
+    somebody cancelled it; UnsupportedParameter where words were asked for and have no times.
     """
     if task.state is not State.COMPLETED:
         raise _failure(task)
     transcript = await transcript_of(services, task)
     timed = any(segment.words for segment in transcript.segments)
-    wordless = Granularity.WORD in asked.granularities and bool(transcript.text) and not timed
-    check_heeded(asked, (*transcript.options_ignored, *(("words",) if wordless else ())))
+    if Granularity.WORD in asked.granularities and transcript.text and not timed:
+        raise words_missing()
     return transcript
 
 

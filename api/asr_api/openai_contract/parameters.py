@@ -1,40 +1,36 @@
-"""The form of `POST /v1/audio/transcriptions` read into what is asked. Pure.
+"""What one request to `/v1/audio/transcriptions` asks for, and what of it the model can heed. Pure.
 
-Fields and their meaning: `openai.types.audio.transcription_create_params`.
+Of what cannot be heeded the caller is told by name: in a header, or, where the setting is strict,
+by an error. What contradicts itself is always an error.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
 
 from asr_api.errors import UnsupportedParameter
+from asr_api.openai_contract.fields import (
+    FILE_FIELDS,
+    TEXT_FIELDS,
+    UNHEEDED,
+    FormValues,
+    choice,
+    form_values,
+    refuse_unheeded,
+    switch,
+)
+from asr_api.options import read_language
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
-from asr_core.task import TaskOptions
+from asr_core.task import HOTWORDS_MAX, TaskOptions
 
-FILE_FIELDS = ("file",)
-_LISTS = ("timestamp_granularities", "keywords")
-_SINGLE = (
-    "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
-)  # fmt: skip
-_REFUSED: Mapping[str, str] = {
-    "include": "no log probabilities are given",
-    "languages": "name one with `language`, or none",
-    "known_speaker_names": "speakers are told apart and not recognised",
-    "known_speaker_references": "speakers are told apart and not recognised",
-}
-TEXT_FIELDS = (
-    *_SINGLE,
-    *(name + brackets for name in (*_LISTS, *_REFUSED) for brackets in ("", "[]")),
-)
-_SWITCH = {"true": True, "1": True, "false": False, "0": False}
+__all__ = ["FILE_FIELDS", "TEXT_FIELDS", "Asked", "Granularity", "ResponseFormat"]
+
+TEMPERATURE_MAX = 1.0
 _PHRASES = re.compile(r"[,;.!?\n，；。！？、]+")
 
 
@@ -58,7 +54,9 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True)
 class Asked:
-    """One request. `hotwords` come from the fields `hotwords_from`, for error messages."""
+    """One request. `hotwords` come from the fields `hotwords_from`, for error messages; `ignored`
+    are the fields that are not heeded.
+    """
 
     model: str
     response_format: ResponseFormat
@@ -66,138 +64,138 @@ class Asked:
     stream: bool
     options: TaskOptions
     hotwords_from: str
+    ignored: tuple[str, ...] = ()
+
+    def ignoring(self, names: Collection[str]) -> Asked:
+        return replace(self, ignored=tuple(dict.fromkeys((*self.ignored, *names))))
 
 
-def read_parameters(fields: Sequence[tuple[str, str]]) -> Asked:
-    """Raises InvalidOption or UnsupportedParameter, naming the field."""
-    values: dict[str, list[str]] = defaultdict(list)
-    for name, raw in fields:
-        if value := raw.strip():
-            values[name.removesuffix("[]")].append(value)
-    for name, reason in _REFUSED.items():
-        if name in values:
-            raise UnsupportedParameter(f"{name!r} is not supported: {reason}.", param=name)
-    single = {name: _one(name, values[name]) for name in _SINGLE if values[name]}
-    if "model" not in single:
+def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) -> Asked:
+    """Raises InvalidOption or UnsupportedParameter, naming the field; the latter for what no model
+    heeds only if `strict`.
+    """
+    form = form_values(fields)
+    if strict:
+        refuse_unheeded(form)
+    if not form.one("model", ""):
         raise InvalidOption("The form has no `model`; /v1/models lists them.", param="model")
-    _check_temperature(single.get("temperature", "0"))
-    if single.get("chunking_strategy", "auto") != "auto":
-        raise UnsupportedParameter(
-            "'chunking_strategy' can only be auto: audio is cut at its quiet points.",
-            param="chunking_strategy",
-        )
-    prompt = [phrase.strip() for phrase in _PHRASES.split(single.get("prompt", ""))]
-    hotwords = dict.fromkeys([*values["keywords"], *(phrase for phrase in prompt if phrase)])
-    hotwords_from = "keywords" if values["keywords"] else "prompt"
-    response_format = _choice(
-        "response_format", single.get("response_format", "json"), ResponseFormat
-    )
-    diarized = response_format is ResponseFormat.DIARIZED_JSON
+    hotwords, ignored = _hotwords(form, strict=strict)
+    response_format = choice("response_format", form.one("response_format", "json"), ResponseFormat)
+    language = read_language(form.one("language", "auto"))
     asked = Asked(
-        model=single["model"],
+        model=form.one("model", ""),
         response_format=response_format,
-        granularities=_choices("timestamp_granularities", values, Granularity),
-        stream=_switch("stream", single.get("stream", "false")),
-        options=_options(
-            single.get("language", "auto"), tuple(hotwords), hotwords_from, speakers=diarized
+        granularities=frozenset(
+            choice("timestamp_granularities", text, Granularity)
+            for text in form.listed("timestamp_granularities")
         ),
-        hotwords_from=hotwords_from,
+        stream=switch("stream", form.one("stream", "false")),
+        options=TaskOptions(
+            language=language,
+            hotwords=hotwords,
+            speakers=response_format is ResponseFormat.DIARIZED_JSON,
+        ),
+        hotwords_from="keywords" if "keywords" in form.values else "prompt",
     )
     _check_together(asked)
-    return asked
+    unheeded = (name for name in UNHEEDED if name in form.values)
+    return asked.ignoring((*_decoding(form, strict=strict), *ignored, *unheeded, *form.others))
 
 
-def check_model(asked: Asked, served: Sequence[ServedModel]) -> None:
-    """What any of the models is known not to heed is refused before it runs. Raises
-    UnsupportedParameter.
+def heed(asked: Asked, served: Sequence[ServedModel], *, strict: bool) -> Asked:
+    """What the models are known to heed; the rest is ignored, or refused if `strict`. Words of a
+    model that has no times are always refused. Raises UnsupportedParameter.
     """
     for model in served:
         if Granularity.WORD in asked.granularities and "timestamps" not in model.features:
             raise _unsupported("timestamp_granularities", f"{model.model_id!r} times no words")
-        if asked.options.hotwords and "hotwords" not in model.features:
-            raise _unsupported(asked.hotwords_from, f"{model.model_id!r} favours no words")
-        if asked.options.speakers and "speakers" not in model.features:
-            raise _unsupported("response_format", f"{model.model_id!r} tells no speakers apart")
-        language = asked.options.language
-        if language != "auto" and not _speaks(model, language):
-            known = ", ".join(sorted(model.languages)) or "none"
-            raise _unsupported(
-                "language", f"{model.model_id!r} cannot be told {language!r}; there are: {known}"
-            )
+        unheeded = asked.options.unheeded(model.features, model.languages)
+        if strict and unheeded:
+            reason = _reason(model, unheeded[0], asked.options.language)
+            raise _unsupported(field_of(unheeded[0], asked), reason)
+        plain = {name: TaskOptions.model_fields[name].default for name in unheeded}
+        asked = replace(asked, options=asked.options.model_copy(update=plain))
+        asked = asked.ignoring([field_of(name, asked) for name in unheeded])
+    return asked
 
 
-def check_heeded(asked: Asked, ignored: Collection[str]) -> None:
-    """The same after the run, for what was not known before it. Raises UnsupportedParameter."""
-    names = {
-        "hotwords": asked.hotwords_from,
-        "language": "language",
-        "speakers": "response_format",
-        "words": "timestamp_granularities",
-    }
-    for option, field in names.items():
-        if option in ignored:
-            raise _unsupported(field, "the model does not heed it")
+def heeded(asked: Asked, ignored: Collection[str], *, strict: bool) -> Asked:
+    """The same after the run, of `options_ignored`, for what was not known before it."""
+    fields = [field_of(name, asked) for name in ignored if name != "itn"]  # nobody asks for itn
+    if strict and fields:
+        raise _unsupported(fields[0], "the model does not heed it")
+    return asked.ignoring(fields)
+
+
+def field_of(option: str, asked: Asked) -> str:
+    """Which field of the form an option of the task came from."""
+    return {"hotwords": asked.hotwords_from, "speakers": "response_format"}.get(option, option)
+
+
+def words_missing() -> UnsupportedParameter:
+    """For words asked of a model that turned out to have no times."""
+    return _unsupported("timestamp_granularities", "the model times no words")
+
+
+def _reason(model: ServedModel, option: str, language: str) -> str:
+    if option == "language":
+        known = ", ".join(sorted(model.languages)) or "none"
+        return f"{model.model_id!r} cannot be told {language!r}; there are: {known}"
+    lacks = {"hotwords": "favours no words", "speakers": "tells no speakers apart"}
+    return f"{model.model_id!r} {lacks.get(option, 'does not heed it')}"
 
 
 def _unsupported(field: str, reason: str) -> UnsupportedParameter:
     return UnsupportedParameter(f"{field!r} is not supported: {reason}.", param=field)
 
 
-def _speaks(model: ServedModel, language: str) -> bool:
-    return "language" in model.features and (not model.languages or language in model.languages)
-
-
-def _one(name: str, values: Sequence[str]) -> str:
-    if len(set(values)) > 1:
-        raise InvalidOption(f"{name!r} was sent twice with different values.", param=name)
-    return values[0]
-
-
-def _check_temperature(text: str) -> None:
-    try:
-        zero = float(text) == 0
-    except ValueError:
+def _hotwords(form: FormValues, *, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The phrases to favour, and the field that had more of them than a task may have."""
+    prompt = (phrase.strip() for phrase in _PHRASES.split(form.one("prompt", "")))
+    keywords = form.values.get("keywords", ())
+    phrases = tuple(dict.fromkeys([*keywords, *(phrase for phrase in prompt if phrase)]))
+    if len(phrases) <= HOTWORDS_MAX:
+        return phrases, ()
+    field = "keywords" if len(keywords) > HOTWORDS_MAX else "prompt"
+    if strict:
         raise InvalidOption(
-            f"'temperature' is {text!r}; it must be a number.", param="temperature"
-        ) from None
-    if not zero:
-        raise UnsupportedParameter(
-            f"'temperature' {text} is not supported: decoding is not random, so only 0 is.",
-            param="temperature",
+            f"{field!r} has {len(phrases)} phrases; {HOTWORDS_MAX} can be favoured.", param=field
         )
+    return phrases[:HOTWORDS_MAX], (field,)
 
 
-Choice = TypeVar("Choice", bound=StrEnum)
+def _decoding(form: FormValues, *, strict: bool) -> tuple[str, ...]:
+    """The fields that ask for another way of decoding than there is."""
+    ignored = []
+    temperature = form.one("temperature", "0")
+    if _temperature(temperature):
+        if strict:
+            raise UnsupportedParameter(
+                f"'temperature' {temperature} is not supported: decoding is not random, so only 0 "
+                "is.",
+                param="temperature",
+            )
+        ignored.append("temperature")
+    if form.one("chunking_strategy", "auto") != "auto":
+        if strict:
+            raise UnsupportedParameter(
+                "'chunking_strategy' can only be auto: audio is cut at its quiet points.",
+                param="chunking_strategy",
+            )
+        ignored.append("chunking_strategy")
+    return tuple(ignored)
 
 
-def _choice(name: str, text: str, kind: type[Choice]) -> Choice:
+def _temperature(text: str) -> float:
     try:
-        return kind(text)
+        value = float(text)
     except ValueError:
-        known = ", ".join(kind)
-        raise InvalidOption(f"{name!r} is {text!r}; there are: {known}.", param=name) from None
-
-
-def _choices(name: str, values: Mapping[str, list[str]], kind: type[Choice]) -> frozenset[Choice]:
-    return frozenset(_choice(name, text, kind) for text in values[name])
-
-
-def _switch(name: str, text: str) -> bool:
-    value = _SWITCH.get(text.lower())
-    if value is None:
-        raise InvalidOption(f"{name!r} is {text!r}; it must be true or false.", param=name)
+        value = math.nan
+    if not 0 <= value <= TEMPERATURE_MAX:
+        raise InvalidOption(
+            f"'temperature' is {text[:64]!r}; it must be a number from 0 to 1.", param="temperature"
+        )
     return value
-
-
-def _options(
-    language: str, hotwords: tuple[str, ...], hotwords_from: str, *, speakers: bool
-) -> TaskOptions:
-    try:
-        return TaskOptions(language=language, hotwords=hotwords, speakers=speakers)
-    except ValidationError as error:
-        problem: Any = error.errors()[0]
-        name = "language" if problem["loc"][0] == "language" else hotwords_from
-        raise InvalidOption(f"{name!r}: {problem['msg']}.", param=name) from error
 
 
 def _check_together(asked: Asked) -> None:

@@ -32,7 +32,8 @@ from asr_api.openai_contract.parameters import (
     FILE_FIELDS,
     TEXT_FIELDS,
     Asked,
-    check_model,
+    heed,
+    heeded,
     read_parameters,
 )
 from asr_api.openai_contract.replies import reply_body
@@ -53,6 +54,8 @@ from asr_core.task import Lane, Task
 
 router = APIRouter(tags=["openai"])
 
+IGNORED_HEADER = "x-asr-options-ignored"
+
 # What OpenAI answers with 400 where the native routes have a status of its own.
 _BAD_REQUESTS = (InvalidOption, UnsupportedAudio, UnsupportedMediaType)
 _ERRORS = (
@@ -70,7 +73,16 @@ _ERRORS = (
     summary="Transcribe a recording while the caller waits",
     response_class=Response,
     responses={
-        200: {"description": "The transcript, in the form that was asked for", "content": EXAMPLES},
+        200: {
+            "description": "The transcript, in the form that was asked for",
+            "content": EXAMPLES,
+            "headers": {
+                IGNORED_HEADER: {
+                    "description": "fields that were not heeded; left out where there are none",
+                    "schema": {"type": "string", "examples": ["temperature, prompt"]},
+                }
+            },
+        },
         **documented_errors(*_ERRORS),
     },
     openapi_extra={"requestBody": REQUEST_BODY},
@@ -98,32 +110,43 @@ async def _transcribe(
     request: Request, services: Services, tenant: str, seat: Seat
 ) -> AttendedReply:
     asked: Asked | None = None
+    strict = services.settings.openai_strict
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
         nonlocal asked
-        asked = read_parameters(fields)
+        asked = read_parameters(fields, strict=strict)
         chosen = await choose(services, asked.model)
-        check_model(asked, chosen.served)
+        asked = heed(asked, chosen.served, strict=strict)
         return SubmitOptions(
             chosen.pool,
             Lane.INTERACTIVE,
             asked.options.model_copy(update={"itn": chosen.writes_numbers}),
             partials=asked.stream,
+            ignored=asked.ignored,
         )
 
     waiter = seat.waiter(services.settings.deserted_seconds)
-    form = Form(FILE_FIELDS, TEXT_FIELDS, read)
+    form = Form(FILE_FIELDS, TEXT_FIELDS, read, any_field=not strict)
     submission = await accept(request, services, Caller(tenant, waiter=waiter), form)
     assert asked is not None  # an accepted form has been read
     seat.take(submission.task_id)
     if asked.stream:
         pieces = events(services, submission.task_id, tenant, asked)
-        return AttendedReply(pieces, seat, media_type=EVENT_STREAM, headers=HEADERS)
+        headers = {**HEADERS, **_told(asked)}
+        return AttendedReply(pieces, seat, media_type=EVENT_STREAM, headers=headers)
     task = await _ended(request, services, submission.task_id, tenant)
-    body, media_type = reply_body(await transcript_after(services, task, asked), asked)
+    transcript = await transcript_after(services, task, asked)
+    asked = heeded(asked, transcript.options_ignored, strict=strict)
+    body, media_type = reply_body(transcript, asked)
     data = body.encode()
     headers = {"Content-Length": str(len(data)), "X-Content-Type-Options": "nosniff"}
+    headers |= _told(asked)
     return AttendedReply(pieces_of(data), seat, media_type=media_type, headers=headers)
+
+
+def _told(asked: Asked) -> dict[str, str]:
+    """The fields that were not heeded, by name; no header where there are none."""
+    return {IGNORED_HEADER: ", ".join(asked.ignored)} if asked.ignored else {}
 
 
 async def _ended(request: Request, services: Services, task_id: str, tenant: str) -> Task:
@@ -147,7 +170,8 @@ async def _ended(request: Request, services: Services, task_id: str, tenant: str
 )
 async def models(services: ServicesOf, _tenant: TenantOf) -> ModelListBody:
     """OpenAI's own names (`whisper-1` …) mean the default pool, and are not listed."""
-    return ModelListBody(data=[ModelBody(id=name) for name in ids(await served_by_pool(services))])
+    names = ids(await served_by_pool(services), services.settings.openai_aliases)
+    return ModelListBody(data=[ModelBody(id=name) for name in names])
 
 
 @router.get(

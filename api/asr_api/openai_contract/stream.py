@@ -16,7 +16,7 @@ from fastapi.sse import format_sse_event
 from asr_api.error_reply import error_body
 from asr_api.errors import TranscriptionRestarted, TranscriptionTimeout
 from asr_api.openai_contract.outcome import transcript_after
-from asr_api.openai_contract.parameters import Asked
+from asr_api.openai_contract.parameters import Asked, heeded
 from asr_api.openai_contract.replies import usage
 from asr_api.routes.events import until_change
 from asr_api.services import Services
@@ -100,6 +100,7 @@ async def _events(
             ):
                 yield comment
     transcript = await transcript_after(services, task, asked)
+    heeded(asked, transcript.options_ignored, strict=services.settings.openai_strict)
     if delta := text.rest(transcript.text):
         yield _delta(delta)
     yield _event(

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 from asr_api.documented import documented_errors
 from asr_api.error_reply import reply_to
 from asr_api.filenames import attachment_disposition
+from asr_api.head import is_head
 from asr_api.ranges import ByteRange, parse_range
 from asr_api.services import ServicesOf, TenantOf
 from asr_core.errors import (
@@ -49,7 +50,6 @@ _BINARY: dict[str, Any] = {"audio/*": {"schema": {"type": "string", "format": "b
         ),
     },
 )
-@router.head("/api/v1/asr/audio/{task_id}", include_in_schema=False)
 async def audio(
     task_id: str,
     request: Request,
@@ -80,7 +80,7 @@ async def audio(
     if wanted is not None:
         headers["Content-Range"] = wanted.content_range
     status = 200 if wanted is None else 206
-    if request.method == "HEAD":
+    if is_head(request):
         return Response(status_code=status, headers=headers, media_type=task.content_type)
     body = _content(services.store, path, part)
     return StreamingResponse(

@@ -102,6 +102,7 @@ class HealthBody(BaseModel):
     eviction: EvictionHealth
 
 
+@router.get("/health", include_in_schema=False)  # where FunASR's own server has it
 @router.get(
     "/api/v1/health",
     response_model=HealthBody,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from asr_api.bodies import HistoryBody, TaskBody
 from asr_api.documented import documented_errors
-from asr_api.services import ServicesOf, TenantOf
+from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import State
 
@@ -25,6 +25,7 @@ router = APIRouter(tags=["tasks"])
 async def history(
     services: ServicesOf,
     tenant: TenantOf,
+    root: RootOf,
     state: Annotated[State | None, Query(description="only tasks in this state")] = None,
     cursor: Annotated[
         str, Query(pattern=r"^[0-9A-Za-z-]{0,64}$", description="`next_cursor` of the page before")
@@ -34,5 +35,5 @@ async def history(
     """A page may hold fewer tasks than asked for; the end is where `next_cursor` is null."""
     page = await services.producer.history(tenant=tenant, state=state, cursor=cursor, limit=limit)
     return HistoryBody(
-        tasks=[TaskBody.of(task) for task in page.tasks], next_cursor=page.next_cursor or None
+        tasks=[TaskBody.of(task, root) for task in page.tasks], next_cursor=page.next_cursor or None
     )

@@ -26,7 +26,6 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     response_class=HTMLResponse,
     responses=_RESPONSES,
 )
-@router.head("/", include_in_schema=False)
 async def transcribe_page(request: Request) -> Response:
     """Drop files or record; read, play and download the transcripts."""
     return _reply(request, page("index.html"))
@@ -39,14 +38,12 @@ async def transcribe_page(request: Request) -> Response:
     response_class=HTMLResponse,
     responses=_RESPONSES,
 )
-@router.head("/dashboard", include_in_schema=False)
 async def dashboard_page(request: Request) -> Response:
     """Queue, workers, latencies and errors, live and for up to 24 hours."""
     return _reply(request, page("dashboard.html"))
 
 
 @router.get("/assets/{name}", include_in_schema=False)
-@router.head("/assets/{name}", include_in_schema=False)
 async def asset(request: Request, name: str) -> Response:
     """A script, style or picture of the pages."""
     found = assets().get(name)

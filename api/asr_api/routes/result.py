@@ -13,7 +13,7 @@ from asr_api.bodies import ResultBody
 from asr_api.disconnect import disconnected
 from asr_api.documented import documented_errors
 from asr_api.errors import ResultGone
-from asr_api.services import Services, ServicesOf, TenantOf
+from asr_api.services import RootOf, Services, ServicesOf, TenantOf
 from asr_core.errors import (
     InvalidOption,
     QueueUnavailable,
@@ -58,6 +58,7 @@ async def result(
     request: Request,
     services: ServicesOf,
     tenant: TenantOf,
+    root: RootOf,
     wait: Annotated[
         float,
         Query(
@@ -79,9 +80,9 @@ async def result(
         )
     if task.state is State.COMPLETED:
         transcript = await transcript_of(services, task)
-        return ResultBody.with_transcript(task, position=None, transcript=transcript)
+        return ResultBody.with_transcript(task, root, position=None, transcript=transcript)
     position = await services.producer.position(task)
-    return ResultBody.with_transcript(task, position=position, transcript=None)
+    return ResultBody.with_transcript(task, root, position=position, transcript=None)
 
 
 async def task_after(

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from asr_api.bodies import Accepted, Links
 from asr_api.documented import documented_errors
 from asr_api.routes.audio import recording_size
-from asr_api.services import ServicesOf, TenantOf
+from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_core.errors import (
     AudioGone,
     QueueFull,
@@ -34,7 +34,7 @@ router = APIRouter(tags=["tasks"])
         TaskNotFound, StateConflict, AudioGone, QueueFull, QueueUnavailable, StoreUnavailable
     ),
 )
-async def retry(task_id: str, services: ServicesOf, tenant: TenantOf) -> Accepted:
+async def retry(task_id: str, services: ServicesOf, tenant: TenantOf, root: RootOf) -> Accepted:
     """409 for a task in any other state; 410 when its audio is no longer there."""
     known = await services.producer.get(task_id, tenant)
     if known.state in RETRIED_STATES and not known.source_url:
@@ -44,5 +44,9 @@ async def retry(task_id: str, services: ServicesOf, tenant: TenantOf) -> Accepte
     business_event("task_retried", task_id=task_id, tenant=tenant)
     position = await services.producer.position(task)
     return Accepted(
-        task_id=task.task_id, status=task.state, position=position, links=Links.of(task.task_id)
+        task_id=task.task_id,
+        status=task.state,
+        position=position,
+        options_ignored=list(task.options_ignored),
+        links=Links.of(task.task_id, root),
     )

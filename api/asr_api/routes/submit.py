@@ -11,7 +11,7 @@ from asr_api.bodies import Accepted
 from asr_api.documented import SUBMIT_ERRORS, documented_errors
 from asr_api.intake import Caller, accept, submit_form
 from asr_api.options import check_idempotency_key
-from asr_api.services import ServicesOf, TenantOf
+from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_api.url_intake import UrlSubmit, accept_url, is_json
 
 router = APIRouter(tags=["tasks"])
@@ -50,7 +50,7 @@ _FORM_SCHEMA: dict[str, Any] = {
             "type": "boolean",
             "default": False,
             "description": "tell apart who speaks; where the pool's workers have no speaker model "
-            "the result names it in `options_ignored`",
+            "the reply names it in `options_ignored`",
         },
         "channels": {"type": "string", "enum": ["mix", "split"], "default": "mix"},
         "webhook": {
@@ -100,6 +100,7 @@ async def submit(
     response: Response,
     services: ServicesOf,
     tenant: TenantOf,
+    root: RootOf,
     idempotency_key: Annotated[
         str | None,
         Header(
@@ -118,10 +119,11 @@ async def submit(
         if is_json(request):
             submission = await accept_url(request, services, caller)
         else:
-            submission = await accept(request, services, caller, submit_form(services.settings))
+            submission = await accept(request, services, caller, submit_form(services))
     except ClientDisconnect:
         return Response(status_code=499)
     if not submission.created:
         response.headers["Idempotency-Replayed"] = "true"
-    response.headers["Location"] = f"/api/v1/asr/result/{submission.task_id}"
-    return Accepted.of(submission)
+    accepted = Accepted.of(submission, root)
+    response.headers["Location"] = accepted.links.result
+    return accepted

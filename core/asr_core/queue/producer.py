@@ -23,12 +23,15 @@ from asr_core.task import NewTask, State, Task
 
 @dataclass(frozen=True)
 class Submission:
-    """`created` is False where the same idempotency key, or the same id, came before."""
+    """`created` is False where the same idempotency key, or the same id, came before.
+    `options_ignored`: what the request asked for in vain.
+    """
 
     task_id: str
     created: bool
     state: State
     position: int
+    options_ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

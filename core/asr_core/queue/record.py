@@ -16,6 +16,9 @@ def to_hash(task: NewTask) -> dict[str, str]:
         del fields["source_url"]
     if not task.partials:
         del fields["partials"]
+    fields["options_ignored"] = ",".join(task.options_ignored)
+    if not task.options_ignored:
+        del fields["options_ignored"]
     return {name: str(value) for name, value in fields.items()}
 
 
@@ -36,6 +39,7 @@ def from_hash(fields: Mapping[str, str]) -> Task:
     return Task.model_validate(
         {
             **fields,
+            "options_ignored": [n for n in fields.get("options_ignored", "").split(",") if n],
             "options": TaskOptions.model_validate_json(fields.get("options") or "{}"),
             "duration_seconds": int(fields["duration_ms"]) / 1000,
             "created_at": _seconds(fields, "created_at"),

@@ -29,7 +29,7 @@ def webhook(state: State = State.COMPLETED, error: TaskError | None = None) -> W
 
 
 def test_a_webhook_is_verified_by_the_standards_own_library_with_either_secret() -> None:
-    content = message.body(webhook())
+    content = message.body(webhook(), "")
     headers = message.headers(webhook(), content, secrets=SECRETS, now=datetime.now(UTC))
     for secret in SECRETS:
         assert Verifier(secret).verify(content, headers)["type"] == "task.completed"
@@ -39,7 +39,7 @@ def test_a_webhook_is_verified_by_the_standards_own_library_with_either_secret()
 
 def test_a_webhook_tells_the_end_of_a_task_and_where_to_read_on() -> None:
     error = TaskError(code="empty_audio", message="No samples.")
-    told = json.loads(message.body(webhook(State.FAILED, error)))
+    told = json.loads(message.body(webhook(State.FAILED, error), ""))
     assert told["type"] == "task.failed"
     assert told["timestamp"] == "2023-11-14T22:13:20.250000Z"
     assert told["data"]["error"] == {"code": "empty_audio", "message": "No samples."}

@@ -1,0 +1,111 @@
+"""The form of `POST /v1/audio/transcriptions` as names and values: which there are, and in which
+forms clients send them. Pure.
+
+Fields and their meaning: `openai.types.audio.transcription_create_params`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from asr_api.errors import UnsupportedParameter
+from asr_core.errors import InvalidOption
+
+FILE_FIELDS = ("file",)
+LISTS = ("timestamp_granularities", "keywords")
+SINGLE = (
+    "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
+)  # fmt: skip
+# Fields of the contract that no model here heeds.
+UNHEEDED: Mapping[str, str] = {
+    "include": "no log probabilities are given",
+    "languages": "name one with `language`, or none",
+    "known_speaker_names": "speakers are told apart and not recognised",
+    "known_speaker_references": "speakers are told apart and not recognised",
+}
+TEXT_FIELDS = (
+    *SINGLE, *(name + brackets for name in (*LISTS, *UNHEEDED) for brackets in ("", "[]")),
+)  # fmt: skip
+NAMES_MAX = 32
+_ODD = re.compile(r"[^A-Za-z0-9_.-]+")
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class FormValues:
+    """What was sent and is not blank, `[]` left out of names; `others`: names that are not of the
+    contract.
+    """
+
+    values: Mapping[str, Sequence[str]]
+    others: tuple[str, ...]
+
+    def one(self, name: str, default: str) -> str:
+        """Raises InvalidOption where it was sent twice with different values."""
+        values = self.values.get(name, ())
+        if len(set(values)) > 1:
+            raise InvalidOption(f"{name!r} was sent twice with different values.", param=name)
+        return values[0] if values else default
+
+    def listed(self, name: str) -> list[str]:
+        """Each value by itself, whether it came repeated, with commas, or as a list in JSON."""
+        return [one for text in self.values.get(name, ()) for one in _split(text)]
+
+
+def form_values(fields: Sequence[tuple[str, str]]) -> FormValues:
+    """Fields in the order of the form."""
+    values: dict[str, list[str]] = defaultdict(list)
+    others: dict[str, None] = {}
+    for name, raw in fields:
+        value = raw.strip()
+        base = name.partition("[")[0]
+        if name in TEXT_FIELDS and value:
+            values[name.removesuffix("[]")].append(value)
+        elif value:
+            # `chunking_strategy[type]`: an object, as OpenAI's Python client sends it
+            others[base if base in TEXT_FIELDS else _ODD.sub("_", name)[:64]] = None
+    return FormValues(values, tuple(others)[:NAMES_MAX])
+
+
+def refuse_unheeded(form: FormValues) -> None:
+    """For who wants to be told by an error. Raises InvalidOption or UnsupportedParameter."""
+    for name in form.others:
+        raise InvalidOption(f"{name!r} is not a field of this form.", param=name)
+    for name, reason in UNHEEDED.items():
+        if name in form.values:
+            raise UnsupportedParameter(f"{name!r} is not supported: {reason}.", param=name)
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def choice(name: str, text: str, kind: type[Choice]) -> Choice:
+    """Raises InvalidOption."""
+    try:
+        return kind(text.lower())
+    except ValueError:
+        known = ", ".join(kind)
+        raise InvalidOption(f"{name!r} is {text[:64]!r}; there are: {known}.", param=name) from None
+
+
+def switch(name: str, text: str) -> bool:
+    """Raises InvalidOption."""
+    value = _SWITCH.get(text.lower())
+    if value is None:
+        raise InvalidOption(f"{name!r} is {text[:64]!r}; it must be true or false.", param=name)
+    return value
+
+
+def _split(text: str) -> list[str]:
+    try:
+        told = json.loads(text) if text.startswith(("[", '"')) else text
+    except ValueError:
+        told = text
+    parts = told if isinstance(told, list) else str(told).split(",")
+    return [part for part in (str(part).strip(" \t\"'") for part in parts) if part]
