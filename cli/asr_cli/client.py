@@ -13,7 +13,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -155,6 +155,11 @@ class AsrClient:
         idempotency_key: str | None = None,
     ) -> str:
         """Upload a recording; the id of its task. One key for all tries, so there is one task."""
+        return str((await self._submit(path, options, idempotency_key))["task_id"])
+
+    async def _submit(
+        self, path: Path, options: SubmitOptions, idempotency_key: str | None
+    ) -> dict[str, Any]:
         key = idempotency_key or str(uuid.uuid4())
 
         async def send() -> httpx.Response:
@@ -167,7 +172,8 @@ class AsrClient:
                     timeout=_SUBMIT_TIMEOUT,
                 )
 
-        return str((await self._insist(send)).json()["task_id"])
+        accepted: dict[str, Any] = (await self._insist(send)).json()
+        return accepted
 
     async def submit_url(
         self,
@@ -217,10 +223,20 @@ class AsrClient:
         *,
         format: ResultFormat = ResultFormat.TEXT,
         on_progress: Callable[[str, float], None] | None = None,
+        on_ignored: Callable[[Sequence[str]], None] | None = None,
     ) -> str:
-        """Submit, wait, fetch."""
-        task_id = await self.submit(path, options)
-        await self.wait(task_id, on_progress)
+        """Submit, wait, fetch. `on_ignored` gets the options that the model does not heed, as soon
+        as they are known: at submit, or with the transcript.
+        """
+        accepted = await self._submit(path, options, None)
+        task_id = str(accepted["task_id"])
+        told = accepted.get("options_ignored") or []
+        if told and on_ignored:
+            on_ignored(told)
+        ended = await self.wait(task_id, on_progress)
+        late = [n for n in (ended.get("result") or {}).get("options_ignored", ()) if n not in told]
+        if late and on_ignored:
+            on_ignored(late)
         return await self.result(task_id, format)
 
     async def retry(self, task_id: str) -> None:

@@ -54,6 +54,10 @@ class FileProgress:
         else:
             self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """A line on stderr, above the bar."""
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     @contextmanager
     def file(self, name: str) -> Iterator[Callable[[str, float], None]]:
         """A line for one file; yields what is called with its state and the part that is done."""

@@ -165,6 +165,9 @@ class _Batch:
                     self._options,
                     format=self._format,
                     on_progress=advance,
+                    on_ignored=lambda names: self._progress.note(
+                        f"{file.name}: the model does not heed: {', '.join(names)}"
+                    ),
                 )
                 if place is not None:
                     place.write_text(transcript.rstrip("\n") + "\n", encoding="utf-8")

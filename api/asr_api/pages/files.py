@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
+_LINKS = re.compile(rb'\b(href|src)="(?![a-z]+:|#|/)(\./)?')
 _MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -49,10 +51,15 @@ class PageFile:
     etag: str
 
 
-@cache
-def page(name: str) -> PageFile:
-    """`index.html` or `dashboard.html`."""
-    return _read("", name)
+@lru_cache(maxsize=32)
+def page(name: str, root: str) -> PageFile:
+    """`index.html` or `dashboard.html`, shown under the path `root`: its links begin with that, as
+    a proxy may show it at `/asr`, without the slash that relative ones need.
+    """
+    found = _read("", name)
+    if not root:
+        return found
+    return _file(_LINKS.sub(rf'\1="{root}/'.encode(), found.content), name)
 
 
 @cache
@@ -64,7 +71,10 @@ def assets() -> dict[str, PageFile]:
 
 
 def _read(folder: str, name: str) -> PageFile:
-    content = files("asr_api.pages").joinpath(folder + name).read_bytes()
+    return _file(files("asr_api.pages").joinpath(folder + name).read_bytes(), name)
+
+
+def _file(content: bytes, name: str) -> PageFile:
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     return PageFile(content, _MEDIA_TYPES[_suffix(name)], etag)
 

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse
 
 from asr_api.documented import documented_errors
 from asr_api.pages.files import HEADERS, PageFile, assets, page
+from asr_api.services import RootOf
 
 router = APIRouter(tags=["pages"])
 
@@ -26,9 +27,9 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     response_class=HTMLResponse,
     responses=_RESPONSES,
 )
-async def transcribe_page(request: Request) -> Response:
+async def transcribe_page(request: Request, root: RootOf) -> Response:
     """Drop files or record; read, play and download the transcripts."""
-    return _reply(request, page("index.html"))
+    return _reply(request, page("index.html", root))
 
 
 @router.get(
@@ -38,9 +39,9 @@ async def transcribe_page(request: Request) -> Response:
     response_class=HTMLResponse,
     responses=_RESPONSES,
 )
-async def dashboard_page(request: Request) -> Response:
+async def dashboard_page(request: Request, root: RootOf) -> Response:
     """Queue, workers, latencies and errors, live and for up to 24 hours."""
-    return _reply(request, page("dashboard.html"))
+    return _reply(request, page("dashboard.html", root))
 
 
 @router.get("/assets/{name}", include_in_schema=False)

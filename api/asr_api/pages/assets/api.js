@@ -1,6 +1,6 @@
 // The API as the pages use it: addresses, the caller's key, errors in words, uploads and events.
 
-const BASE = new URL('.', document.baseURI); // also right behind a path prefix
+const BASE = new URL('..', import.meta.url); // of this file's folder: right also behind a path prefix
 const KEY = 'asr-key';
 const WORDS = {
   0: 'The server cannot be reached.',

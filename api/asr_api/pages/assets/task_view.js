@@ -108,7 +108,7 @@ export class TaskView {
     byId('downloads').hidden = byId('copy').hidden = !result;
     byId('keys').hidden = !result?.segments.length;
     byId('demo').hidden = result?.model !== 'embedded';
-    const ignored = (result?.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not heed ${name}`);
+    const ignored = (result?.options_ignored ?? task.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not heed ${name}`);
     tell('ignored', ignored.length ? `This model ${ignored.join(', ')}.` : '');
     if (result === this.#shown && result) return;
     this.#shown = result;
