@@ -40,6 +40,26 @@ def test_the_size_of_the_pieces_does_not_matter(size):
     assert form.filename == "a.wav"
 
 
+@pytest.mark.parametrize("size", [1, 3, 64, 10_000])
+@pytest.mark.parametrize("before", [b"\r\n", b"for old mail readers\r\n", b"--b\r\n--b1 --b0\n"])
+def test_what_stands_before_the_first_boundary_is_ignored(before, size):
+    form, audio = read(before + BODY + b"--b0--\r\n", size)
+    assert (audio, len(form.fields)) == (AUDIO, 2)
+
+
+def test_a_body_that_does_not_begin_is_refused_at_its_end():
+    form = reader()
+    form.feed(b"no boundary at all")
+    with pytest.raises(MalformedUpload):
+        form.close()
+
+
+def test_places_in_lists_are_left_out_of_names_and_other_fields_kept_where_they_may_come():
+    form = FormReader(CONTENT_TYPE, file_fields=("audio",), text_fields=("x[]",), any_field=True)
+    form.feed(part("x[0]", b"a") + part("x[1]", b"b") + part("other", b"\xff") + part("audio", b""))
+    assert form.fields == [("x[]", "a"), ("x[]", "b"), ("other", "\ufffd")]
+
+
 def test_a_file_without_a_name_is_a_file():
     form, audio = read(part("audio", b"x") + b"--b0--\r\n", 100)
     assert (form.filename, audio) == ("", b"x")
@@ -85,7 +105,8 @@ def test_a_form_that_breaks_off_is_malformed():
 @pytest.mark.parametrize(
     "body",
     [
-        b"no boundary at all",
+        b"no boundary at all" * 300,
+        b"no boundary at all\r\n--b0\r\nContent-Disposition: form-data\r\n\r\nx",
         b"--b0\r\nContent-Disposition: form-data\r\n\r\nx",
         b"--b0\r\nno colon\r\n\r\n",
         b"--b0\r\n" + b"X: " + b"y" * 10_000 + b"\r\n",

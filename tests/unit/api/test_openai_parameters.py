@@ -7,11 +7,12 @@ import json
 import pytest
 
 from asr_api.errors import TranscriptionRestarted, UnsupportedParameter
+from asr_api.openai_contract.models import named
 from asr_api.openai_contract.parameters import (
     Granularity,
     ResponseFormat,
-    check_heeded,
-    check_model,
+    heed,
+    heeded,
     read_parameters,
 )
 from asr_api.openai_contract.replies import reply_body
@@ -19,6 +20,8 @@ from asr_api.openai_contract.stream import ReadText
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
+from asr_core.settings import ApiSettings
+from asr_core.task import TaskOptions
 
 MODEL = ("model", "whisper-1")
 
@@ -45,36 +48,184 @@ def test_a_parameter_sent_twice_must_say_the_same() -> None:
     assert caught.value.param == "language"
 
 
-def test_a_model_must_do_all_that_is_asked_of_it_before_it_runs() -> None:
-    able = ServedModel("able", frozenset({"hotwords", "language", "timestamps"}), frozenset({"en"}))
-    blunt = ServedModel("blunt", frozenset(), frozenset())
-    asked = read_parameters(
-        [
-            *(MODEL, ("language", "en"), ("prompt", "Redis")),
-            *(("response_format", "verbose_json"), ("timestamp_granularities[]", "word")),
-        ]
-    )
-    check_model(asked, [able])
-    check_model(asked, [])
+ABLE = ServedModel("able", frozenset({"hotwords", "language", "timestamps"}), frozenset({"en"}))
+BLUNT = ServedModel("blunt", frozenset(), frozenset())
+WORDS = (("response_format", "verbose_json"), ("timestamp_granularities[]", "word"))
+ALL = [MODEL, ("language", "en"), ("prompt", "Redis"), *WORDS]
+
+
+def test_a_strict_server_refuses_before_it_runs_what_any_of_the_models_does_not_heed() -> None:
+    asked = read_parameters(ALL, strict=True)
+    assert heed(asked, [ABLE], strict=True) == heed(asked, [], strict=True) == asked
     with pytest.raises(UnsupportedParameter):
-        check_model(asked, [able, blunt])
+        heed(asked, [ABLE, BLUNT], strict=True)
     with pytest.raises(UnsupportedParameter, match="there are: en") as caught:
-        check_model(read_parameters([MODEL, ("language", "fr")]), [able])
+        heed(read_parameters([MODEL, ("language", "fr")]), [ABLE], strict=True)
     assert caught.value.param == "language"
     with pytest.raises(UnsupportedParameter):
-        check_heeded(asked, ("hotwords",))
-    check_heeded(asked, ("itn",))
-
-
-def test_speakers_are_asked_of_models_that_tell_them_apart() -> None:
-    asked = read_parameters([MODEL, ("response_format", "diarized_json")])
-    assert asked.options.speakers
-    check_model(asked, [ServedModel("able", frozenset({"speakers"}), frozenset())])
+        heeded(asked, ("hotwords",), strict=True)
+    assert heeded(asked, ("itn",), strict=True) == asked
+    diarized = read_parameters([MODEL, ("response_format", "diarized_json")])
+    assert diarized.options.speakers
     with pytest.raises(UnsupportedParameter, match="tells no speakers apart") as caught:
-        check_model(asked, [ServedModel("blunt", frozenset(), frozenset())])
+        heed(diarized, [BLUNT], strict=True)
     assert caught.value.param == "response_format"
-    with pytest.raises(UnsupportedParameter):
-        check_heeded(asked, ("speakers",))
+
+
+def test_else_the_rest_is_heeded_and_the_request_is_told_which_fields_are_not() -> None:
+    asked = heed(read_parameters(ALL[:3]), [ABLE, BLUNT], strict=False)
+    assert asked.options == TaskOptions()
+    assert asked.ignored == ("language", "prompt")
+    foreign = heed(read_parameters([MODEL, ("language", "fr")]), [ABLE], strict=False)
+    assert (foreign.options.language, foreign.ignored) == ("auto", ("language",))
+    diarized = [MODEL, ("response_format", "diarized_json"), ("keywords[]", "Redis")]
+    asked = heed(read_parameters(diarized), [BLUNT], strict=False)
+    assert asked.ignored == ("keywords", "response_format")
+    late = heeded(read_parameters(ALL[:3]), ("hotwords", "itn"), strict=False)
+    assert late.ignored == ("prompt",)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_words_of_a_model_that_has_no_times_are_refused_always(strict: bool) -> None:
+    with pytest.raises(UnsupportedParameter, match="times no words") as caught:
+        heed(read_parameters([MODEL, *WORDS]), [BLUNT], strict=strict)
+    assert caught.value.param == "timestamp_granularities"
+
+
+HARMLESS = [
+    (("temperature", "0.7"), "temperature"),
+    (("temperature", "1"), "temperature"),
+    (("chunking_strategy", '{"type":"server_vad"}'), "chunking_strategy"),
+    (("chunking_strategy[type]", "server_vad"), "chunking_strategy"),
+    (("include[]", "logprobs"), "include"),
+    (("languages[]", "en"), "languages"),
+    (("known_speaker_names[]", "Ann"), "known_speaker_names"),
+    (("vad_filter", "true"), "vad_filter"),
+    (("beam_size", "5"), "beam_size"),
+    (("x, y\r\nz", "1"), "x_y_z"),
+]
+
+
+@pytest.mark.parametrize(("field", "name"), HARMLESS)
+def test_harmless_fields_are_taken_and_named(field: tuple[str, str], name: str) -> None:
+    assert read_parameters([MODEL, field]).ignored == (name,)
+    with pytest.raises((InvalidOption, UnsupportedParameter)):
+        read_parameters([MODEL, field], strict=True)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        *(("temperature", "0"), ("temperature", "0.0"), ("chunking_strategy", "auto")),
+        *(("vad_filter", ""), ("prompt", " "), ("language", "")),
+    ],
+)
+def test_what_changes_nothing_is_not_named(field: tuple[str, str]) -> None:
+    assert read_parameters([MODEL, field]).ignored == ()
+    assert read_parameters([MODEL, field], strict=True) == read_parameters([MODEL])
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *(("en", "en"), ("EN", "en"), ("en-US", "en"), ("english", "en"), ("English", "en")),
+        *(("zh-CN", "zh"), ("zh_Hans_CN", "zh"), ("Chinese", "zh"), ("cmn", "zh"), ("eng", "en")),
+        *(("yue", "yue"), ("zh-yue", "yue"), ("Cantonese", "yue"), ("auto", "auto")),
+        *(("haitian creole", "ht"), ("pt-br", "pt"), (" de ", "de")),
+    ],
+)
+def test_a_language_comes_as_a_code_with_a_region_or_as_a_name(text: str, code: str) -> None:
+    asked = read_parameters([MODEL, ("language", text)])
+    assert (asked.options.language, asked.ignored) == (code, ())
+
+
+@pytest.mark.parametrize("value", ["klingon", "en/us", "12", "e", "en-"])
+def test_what_is_no_language_is_refused_in_words(value: str) -> None:
+    with pytest.raises(InvalidOption, match="such as en, en-US or english") as caught:
+        read_parameters([MODEL, ("language", value)])
+    assert caught.value.param == "language"
+
+
+@pytest.mark.parametrize("value", ["-0.1", "1.1", "nan", "inf", "warm"])
+def test_a_temperature_out_of_its_range_is_refused(value: str) -> None:
+    with pytest.raises(InvalidOption, match="from 0 to 1"):
+        read_parameters([MODEL, ("temperature", value)])
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")],
+        [("timestamp_granularities", "word"), ("timestamp_granularities", "segment")],
+        [("timestamp_granularities", "word,segment")],
+        [("timestamp_granularities[]", '["word", "segment"]')],
+        [("timestamp_granularities", '["word","segment"]')],
+        [("timestamp_granularities", '"word"'), ("timestamp_granularities", "Segment")],
+        [("timestamp_granularities", "['word', 'segment']".strip("[]"))],
+    ],
+)
+def test_granularities_come_in_every_form(sent: list[tuple[str, str]]) -> None:
+    asked = read_parameters([MODEL, WORDS[0], *sent])
+    assert asked.granularities == {Granularity.WORD, Granularity.SEGMENT}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ([WORDS[1]], "timestamp_granularities"),
+        ([("stream", "true"), ("response_format", "srt")], "stream"),
+        ([("language", "en"), ("language", "de")], "language"),
+        ([("response_format", "docx")], "response_format"),
+    ],
+)
+def test_what_contradicts_itself_is_refused_without_a_regular_expression(
+    fields: list[tuple[str, str]], param: str
+) -> None:
+    with pytest.raises((InvalidOption, UnsupportedParameter)) as caught:
+        read_parameters([MODEL, *fields])
+    assert caught.value.param == param
+    assert not set("^$\\[") & set(caught.value.message)
+
+
+def test_more_phrases_than_a_task_may_have_are_cut_and_named() -> None:
+    prompt = ("prompt", ", ".join(f"word{i}" for i in range(150)))
+    asked = read_parameters([MODEL, prompt])
+    assert (len(asked.options.hotwords), asked.ignored) == (100, ("prompt",))
+    with pytest.raises(InvalidOption, match="150 phrases; 100 can be favoured"):
+        read_parameters([MODEL, prompt], strict=True)
+
+
+FAST = ServedModel("iic/SenseVoiceSmall", frozenset(), frozenset())
+LARGE = ServedModel("/models/paraformer-large-zh", frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("model", "pool"),
+    [
+        *(("default", "default"), ("large", "large"), ("whisper-1", "default")),
+        *(("iic/SenseVoiceSmall", "default"), ("FunAudioLLM/SenseVoiceSmall", "default")),
+        *(("sensevoice", "default"), ("SenseVoiceSmall", "default")),
+        *(("paraformer", "large"), ("paraformer-zh", "large"), ("funasr/paraformer-zh", "large")),
+        *(("paraformer-large-zh", "large"), ("fun-asr-nano", "default")),
+    ],
+)
+def test_names_that_clients_hard_code_mean_the_model_that_serves(model: str, pool: str) -> None:
+    chosen = named(model, {"default": [FAST], "large": [LARGE]})
+    assert chosen is not None
+    assert chosen.pool == pool
+
+
+def test_a_name_that_nobody_knows_means_nothing() -> None:
+    assert named("whisper-9", {"default": [FAST]}) is None
+    alone = named("paraformer-zh", {"default": []})
+    assert alone is not None
+    assert alone.pool == "default"
+
+
+def test_aliases_are_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASR_OPENAI_ALIASES", "whisper-large-v3, base = large")
+    settings = ApiSettings(_env_file=None)
+    assert settings.openai_aliases == {"whisper-large-v3": "default", "base": "large"}
 
 
 def test_a_segment_has_every_field_of_the_contract() -> None:

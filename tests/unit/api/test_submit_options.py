@@ -44,7 +44,7 @@ def test_a_switch_may_be_written_in_several_ways(text, value):
         ("lane", "urgent"),
         ("itn", "2"),
         ("speakers", "two"),
-        ("language", "english"),
+        ("language", "klingon"),
         ("channels", "both"),
         ("hotwords", ",".join(f"word{i}" for i in range(101))),
     ],

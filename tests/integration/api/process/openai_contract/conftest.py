@@ -123,6 +123,15 @@ def client(service: Service) -> Iterator[openai.OpenAI]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def strict_client(service: Service) -> Iterator[openai.OpenAI]:
+    """Of another API before the same workers, that refuses what they do not heed."""
+    strict = service.programs.api(ASR_OPENAI_STRICT="true")
+    strict.wait_until_ready()
+    with service.client(base_url=f"{strict.url}/v1") as client:
+        yield client
+
+
 @pytest_asyncio.fixture
 async def async_client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
     options = {"base_url": service.base_url, "api_key": "none", "max_retries": 0}
