@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,9 @@ import pytest
 
 from asr_cli.blocking_client import BlockingClient, transcribe_file
 from asr_cli.client import ClientError, SubmitOptions
+from asr_core.queue import RedisConnection, ServedModel, WorkerRecord
+from asr_core.queue.workers import beat
+from asr_core.settings import RedisSettings
 
 pytestmark = pytest.mark.usefixtures("stand_in_worker")
 Recordings = Callable[..., list[str]]
@@ -61,6 +65,28 @@ def test_json_of_many_files_is_one_line_for_each(asr: Any, recordings: Recording
         "the words of b.wav",
     ]
     assert {one["options"]["channels"] for one in told} == {"split"}
+
+
+def test_what_the_model_does_not_heed_is_told_on_stderr(
+    asr: Any, recordings: Recordings, redis_server: Any
+) -> None:
+    asyncio.run(serve_a_model_without_speakers(redis_server.settings()))
+    (file,) = recordings("talk.wav")
+    done = asr("transcribe", file, "--speakers", "--language", "en-US")
+    assert (done.returncode, done.stdout) == (0, "the words of talk.wav\n")
+    assert done.stderr.splitlines() == ["talk.wav: the model does not heed: speakers"]
+
+
+async def serve_a_model_without_speakers(settings: RedisSettings) -> None:
+    connection = RedisConnection(settings)
+    name = {"consumer": "gone-1", "worker": "gone", "pool": "default"}
+    model = {"model": "small", "engine": "none", "device": "cpu", "version": "0"}
+    record = WorkerRecord(
+        **name, **model, slots=1, busy=0, in_flight_seconds=0, throughput=0, startup_seconds=0,
+        tasks_done=0, started_at=0,
+    )  # fmt: skip
+    await beat(connection, record, ServedModel("small", frozenset({"language"}), frozenset()))
+    await connection.close()
 
 
 def test_the_client_can_be_used_from_code(api_url: str, recordings: Recordings) -> None:
