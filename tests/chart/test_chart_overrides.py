@@ -21,6 +21,11 @@ EVERYTHING: Json = {
     "store": {"type": "gcs", "url": "gs://bucket/asr", "existingSecret": "bucket"},
     "monitoring": {"scrape": {"enabled": True}, "dashboards": {"enabled": True}},
     "courier": {"allowPrivateUrls": ["10.0.0.0/8"]},
+    "api": {
+        "rootPath": "/asr",
+        "corsOrigins": ["https://app.example.com"],
+        "trustedProxies": ["10.0.0.0/8"],
+    },
     "worker": {
         "model": {
             "archive": {"url": "https://models.example/m.tar", "sha256": "a" * 64},

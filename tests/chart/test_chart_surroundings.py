@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from asr_core.settings import ApiSettings
 from chart.tools import Helm
 
 Json = dict[str, Any]
@@ -198,6 +199,42 @@ def test_a_route_of_a_gateway_leads_where_an_ingress_does(render: Any) -> None:
     assert paths == {(each["pathType"], each["path"]) for each in theirs}
     assert rule["backendRefs"] == [{"name": "asr-api", "port": 8080}]
     assert route["spec"]["parentRefs"] == [{"name": "public"}]
+
+
+def test_a_path_stands_before_all_that_leads_to_the_api_and_is_told_to_its_links(
+    render: Any,
+) -> None:
+    made = render(
+        "--set", "api.ingress.enabled=true,api.httpRoute.enabled=true,api.rootPath=/tools/asr"
+        ",api.httpRoute.parentRefs[0].name=public",
+    )  # fmt: skip
+    (route,), (ingress,) = made.of_kind("HTTPRoute"), made.of_kind("Ingress")
+    paths = {each["path"] for each in ingress["spec"]["rules"][0]["http"]["paths"]}
+    assert {"/tools/asr", "/tools/asr/", "/tools/asr/api", "/tools/asr/v1"} < paths
+    assert {m["path"]["value"] for m in route["spec"]["rules"][0]["matches"]} == paths
+    assert not [path for path in paths if not path.startswith("/tools/asr")]
+    told = {name: env_of(c).get("ASR_ROOT_PATH", {}).get("value") for name, c in made.containers()}
+    assert {name.rpartition("/")[2] for name, path in told.items() if path == "/tools/asr"} == {
+        "api",
+        "courier",
+    }
+
+
+def test_origins_and_proxies_are_told_to_the_api(render: Any) -> None:
+    made = render(
+        "--set", "api.corsOrigins={https://app.example.com,http://localhost:5173}"
+        ",api.trustedProxies={10.0.0.0/8,fd00::7}",
+    )  # fmt: skip
+    (env,) = [env_of(c) for _, c in made.containers() if c["name"] == "api"]
+    told = {name: env[name]["value"] for name in ("ASR_CORS_ORIGINS", "ASR_TRUSTED_PROXIES")}
+    assert told["ASR_CORS_ORIGINS"] == "https://app.example.com,http://localhost:5173"
+    assert told["ASR_TRUSTED_PROXIES"] == "10.0.0.0/8,fd00::7"
+    settings = ApiSettings(
+        _env_file=None,
+        cors_origins=told["ASR_CORS_ORIGINS"],
+        trusted_proxies=told["ASR_TRUSTED_PROXIES"],
+    )
+    assert len(settings.cors_origins) == len(settings.trusted_proxies) == 2
 
 
 def test_a_drain_leaves_pods_of_each_part(render: Any) -> None:

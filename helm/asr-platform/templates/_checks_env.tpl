@@ -27,6 +27,9 @@ ASR_AUTH: auth.mode
 ASR_BOOTSTRAP_KEY: auth.existingSecret
 ASR_WEBHOOK_SECRET: courier.webhookSecret.existingSecret
 ASR_ALLOW_PRIVATE_URLS: courier.allowPrivateUrls
+ASR_ROOT_PATH: api.rootPath
+ASR_CORS_ORIGINS: api.corsOrigins
+ASR_TRUSTED_PROXIES: api.trustedProxies
 ASR_SPOOL_DIR: api.spool, courier.spool, or a volume called spool in extraVolumes
 ASR_SPOOL_MAX_BYTES: api.spool.maxGiB and courier.spool.maxGiB
 ASR_WORK_DIR: worker.workDir, or a volume called work in extraVolumes

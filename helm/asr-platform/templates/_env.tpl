@@ -120,6 +120,13 @@ GOOGLE_APPLICATION_CREDENTIALS: /etc/asr-store/{{ .Values.store.gcsKey }}
 {{- end }}
 {{- end -}}
 
+{{/* API and courier: links in webhooks are the API's. */}}
+{{- define "asr.env.path" -}}
+{{- with .Values.api.rootPath }}
+ASR_ROOT_PATH: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* API and courier: the one takes webhooks only where the other can sign them. */}}
 {{- define "asr.env.webhooks" -}}
 ASR_WEBHOOK_SECRET:
