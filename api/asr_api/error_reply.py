@@ -91,12 +91,19 @@ def internal_error_reply() -> JSONResponse:
 
 def validation_reply(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
     """A parameter that does not fit its type; `param` names the first of them."""
-    told = [f"{_param(p) or 'request'}: {p.get('msg', 'is not valid')}" for p in problems]
+    told = [f"{_param(p) or 'request'}: {_in_words(p)}" for p in problems]
     message = "; ".join(told) or "The request is not valid."
     param = _param(problems[0]) if problems else None
     return JSONResponse(
         error_body(422, message, code="invalid_option", param=param), status_code=422
     )
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    """Pydantic's message, but for a pattern: a regular expression tells nobody what to write."""
+    if problem.get("type") == "string_pattern_mismatch":
+        return f"{str(problem.get('input'))[:64]!r} is not of the form that this takes"
+    return str(problem.get("msg", "is not valid"))
 
 
 def _param(problem: Mapping[str, Any]) -> str | None:

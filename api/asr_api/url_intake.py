@@ -35,7 +35,7 @@ class UrlSubmit(BaseModel):
     )
     pool: str = Field("default", description="which workers: one pool per model")
     lane: str = Field("normal", json_schema_extra={"enum": ["interactive", "normal", "batch"]})
-    language: str = Field("auto", description="`auto` or an ISO 639 code")
+    language: str = Field("auto", description="`auto`, a code or a name: `en`, `english`")
     itn: bool = Field(False, strict=True, description="digits and punctuation in the text")
     hotwords: list[str] = Field([], description="words to favour")
     speakers: bool = Field(False, strict=True, description="tell apart who speaks")

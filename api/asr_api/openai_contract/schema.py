@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asr_api.openai_contract.parameters import Granularity, ResponseFormat
+from asr_api.openai_contract.parameters import TEMPERATURE_MAX, Granularity, ResponseFormat
 
 _USAGE = {"type": "duration", "seconds": 1.2}
 _STREAM = (
@@ -29,17 +29,23 @@ _WORDS = {"type": "array", "items": {"type": "string"}}
 _FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file", "model"],
-    "additionalProperties": False,
+    "additionalProperties": True,
+    "description": "fields of other names are taken, and told in `x-asr-options-ignored`",
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "the recording"},
         "model": {
             "type": "string",
-            "description": "a name of `/v1/models`; OpenAI's own names mean the default pool",
+            "description": "a name of `/v1/models`; OpenAI's own names and FunASR's are understood",
         },
-        "language": {"type": "string", "description": "an ISO 639 code that the model knows"},
+        "language": {
+            "type": "string",
+            "description": "a code or a name in English: `en`, `en-US`, `english`",
+            "examples": ["en"],
+        },
         "prompt": {
             "type": "string",
-            "description": "phrases to favour, where the model favours any",
+            "description": "phrases to favour, where the model favours any; told apart by their "
+            "punctuation",
         },
         "keywords[]": {**_WORDS, "description": "as `prompt`, one by one"},
         "response_format": {
@@ -54,8 +60,18 @@ _FORM: dict[str, Any] = {
             "description": "with verbose_json only",
         },
         "stream": {"type": "boolean", "default": False, "description": "with json or text only"},
-        "temperature": {"type": "number", "enum": [0], "default": 0},
-        "chunking_strategy": {"type": "string", "enum": ["auto"]},
+        "temperature": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": TEMPERATURE_MAX,
+            "default": 0,
+            "description": "decoding is not random: others than 0 are not heeded",
+        },
+        "chunking_strategy": {
+            "type": "string",
+            "default": "auto",
+            "description": "audio is cut at its quiet points: others than auto are not heeded",
+        },
     },
 }
 REQUEST_BODY: dict[str, Any] = {

@@ -35,7 +35,7 @@ _FORM_SCHEMA: dict[str, Any] = {
         "language": {
             "type": "string",
             "default": "auto",
-            "description": "`auto` or an ISO 639 code",
+            "description": "`auto`, a code or a name in English: `en`, `en-US`, `english`",
         },
         "itn": {
             "type": "boolean",

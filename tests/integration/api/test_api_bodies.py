@@ -132,6 +132,14 @@ class TestOptionsThatTheModelDoesNotHeed:
         assert sent.json()["options_ignored"] == []
 
 
+@pytest.mark.parametrize("query", ["history?cursor=a!b", "../usage?tenant=a!b"])
+async def test_a_parameter_of_another_form_is_refused_without_a_regular_expression(client, query):
+    error = (await client.get(f"/api/v1/asr/{query}")).json()["error"]
+    assert error["code"] == "invalid_option"
+    assert "'a!b' is not of the form" in error["message"]
+    assert not set("^$\\[") & set(error["message"])
+
+
 async def test_a_language_that_nobody_knows_is_refused_in_words(submit):
     reply = await submit(language="klingon!")
     error = reply.json()["error"]
