@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -148,21 +149,26 @@ def test_pages_ask_no_other_host_and_hold_nothing_inline(open_page, stack, path)
     assert "<script>" not in text
 
 
-def test_both_pages_work_behind_a_path_prefix(open_page, stack):
+@pytest.mark.parametrize(
+    ("start", "headers"), [("/speech/", {}), ("/speech", {"X-Forwarded-Prefix": "/speech"})]
+)
+def test_both_pages_work_behind_a_path_prefix(open_page, stack, start, headers):
     page = open_page("/healthz")
     asked: list[str] = []
 
     def strip(route: Any) -> None:
         """What an ingress does that serves the API below /speech."""
         asked.append(route.request.url)
-        route.continue_(url=route.request.url.replace("/speech/", "/", 1))
+        url = route.request.url.replace("/speech", "", 1)
+        url = f"{stack.url}/" if url == stack.url else url
+        route.continue_(url=url, headers={**route.request.headers, **headers})
 
-    page.route(f"{stack.url}/speech/**", strip)
-    page.goto(f"{stack.url}/speech/")
+    page.route(re.compile(rf"^{stack.url}/speech(/|$)"), strip)
+    page.goto(stack.url + start)
     expect(page.locator("#notice")).to_contain_text("demo model")
     page.get_by_role("link", name="Dashboard").click()
     expect(page.locator("#state")).to_have_text("Live")
     page.on("request", lambda request: asked.append(request.url))
     page.get_by_role("link", name="asr-platform").click()
     expect(page.locator("#notice")).to_contain_text("demo model")
-    assert all("/speech/" in url for url in asked if not url.endswith("/healthz"))
+    assert all("/speech" in url for url in asked if not url.endswith("/healthz"))
