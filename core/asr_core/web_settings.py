@@ -84,17 +84,19 @@ class OpenAiSettings(Settings):
     openai_strict: bool = Field(
         False, description="refuse what the model cannot heed, and fields that are not known"
     )
-    openai_aliases: Annotated[dict[str, str], NoDecode] = Field(
-        {},
-        description="`whisper-large-v3, large=fast`: more names that `model` may have, each for a "
+    openai_aliases: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="`whisper-large-v3, base=fast`: more names that `model` may have, each for a "
         "pool or a model; without one, for the default pool",
     )
 
     @field_validator("openai_aliases", mode="before")
     @classmethod
     def _split_aliases(cls, value: object) -> object:
-        listed = names(value)
-        if not isinstance(listed, tuple):
-            return listed
-        pairs = (name.partition("=") for name in listed)
+        return names(value)
+
+    @property
+    def model_aliases(self) -> dict[str, str]:
+        """Each name with the pool or model that it stands for."""
+        pairs = (alias.partition("=") for alias in self.openai_aliases)
         return {name.strip(): target.strip() or DEFAULT_POOL for name, _, target in pairs}

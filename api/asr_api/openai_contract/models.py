@@ -64,7 +64,7 @@ async def served_by_pool(services: Services) -> dict[str, list[ServedModel]]:
 async def choose(services: Services, model: str) -> Chosen:
     """Raises ModelNotFound."""
     by_pool = await served_by_pool(services)
-    aliases = services.settings.openai_aliases
+    aliases = services.settings.model_aliases
     chosen = named(aliases.get(model, model), by_pool)
     if chosen is None:
         known = ", ".join(ids(by_pool, aliases))

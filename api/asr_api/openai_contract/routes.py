@@ -170,7 +170,7 @@ async def _ended(request: Request, services: Services, task_id: str, tenant: str
 )
 async def models(services: ServicesOf, _tenant: TenantOf) -> ModelListBody:
     """OpenAI's own names (`whisper-1` …) mean the default pool, and are not listed."""
-    names = ids(await served_by_pool(services), services.settings.openai_aliases)
+    names = ids(await served_by_pool(services), services.settings.model_aliases)
     return ModelListBody(data=[ModelBody(id=name) for name in names])
 
 

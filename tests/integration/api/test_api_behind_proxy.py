@@ -86,7 +86,7 @@ async def test_without_a_prefix_the_pages_are_as_they_were(client):
 async def test_a_proxy_that_is_not_trusted_is_not_believed(start_platform, wav):
     url = start_platform(trusted_proxies=("10.0.0.0/8",)).url
     headers = {"X-Forwarded-Prefix": "/evil", "X-Forwarded-Proto": "https"}
-    async with httpx.AsyncClient(base_url=url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client:
         sent = await client.post("/api/v1/asr/submit", files={"audio": ("a.wav", wav)})
     assert sent.headers["location"].startswith("/api/v1/")
 

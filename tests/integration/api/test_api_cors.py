@@ -80,7 +80,7 @@ async def test_an_error_that_nobody_foresaw_and_a_rate_can_be_read_too(start_pla
         raise RuntimeError
 
     platform.app.state.services.producer.history = explode
-    async with httpx.AsyncClient(base_url=platform.url) as client:
+    async with httpx.AsyncClient(base_url=platform.url, timeout=30) as client:
         for status in (500, 429):
             reply = await client.get("/api/v1/asr/history", headers={"Origin": APP})
             assert reply.status_code == status

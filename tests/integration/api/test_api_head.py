@@ -59,6 +59,6 @@ async def test_head_is_counted_under_its_own_name(client):
 
 async def test_head_asks_for_a_key_where_get_does(start_platform):
     url = start_platform(auth="keys").url
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
         assert (await client.head("/v1/models")).status_code == 401
         assert (await client.head("/health")).status_code in (200, 503)

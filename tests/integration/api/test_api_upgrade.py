@@ -135,5 +135,5 @@ async def test_the_client_of_java_is_served(platform, wav, tmp_path: Path):
         subprocess.check_output, [*command, str(tmp_path / "body")], text=True
     )
     assert told.split() == ["202", "202"]
-    async with httpx.AsyncClient(base_url=platform.url) as client:
+    async with httpx.AsyncClient(base_url=platform.url, timeout=30) as client:
         assert len((await client.get("/api/v1/asr/history")).json()["tasks"]) == 2

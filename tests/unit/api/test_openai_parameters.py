@@ -225,7 +225,7 @@ def test_a_name_that_nobody_knows_means_nothing() -> None:
 def test_aliases_are_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASR_OPENAI_ALIASES", "whisper-large-v3, base = large")
     settings = ApiSettings(_env_file=None)
-    assert settings.openai_aliases == {"whisper-large-v3": "default", "base": "large"}
+    assert settings.model_aliases == {"whisper-large-v3": "default", "base": "large"}
 
 
 def test_a_segment_has_every_field_of_the_contract() -> None:
