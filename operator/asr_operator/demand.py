@@ -9,8 +9,9 @@ those that are free. As few workers are asked for as begin everything in time:
   the slower the start beside the target, the more of the target is kept free for them.
 - A new worker helps nobody before it has started. What could not begin in time any more is to begin
   within some half of the target from then on, so that the answer stays finite.
-- All that waits is to begin within three quarters of the target or more, while arrivals keep the
-  workers busy. A queue of that length is what keeps workers from being idle.
+- All that waits is to be worked off within the target, or less for several workers whose arrivals
+  go on while another one starts. A queue of that length is what keeps workers from being idle.
+  Where a start takes about the target or longer, a part of what arrives meanwhile is added.
 - Fewer workers than there are would have to begin everything in time as well.
 
 How long the last of the waiting tasks is, is not known; most of an average one is reckoned to come
@@ -34,12 +35,14 @@ from asr_operator.spec import MOST_REPLICAS
 _BUCKET_SECONDS = 10.0
 _BEAT_AGE_SECONDS = 5.0  # of a heartbeat, on the average
 _SLOW_START = 1.21  # start-ups vary: a new worker is reckoned with after so many of them
-_KEPT_FREE = 0.5  # of the target, times the square of start-up over target
-_STEADY_KEPT_FREE = 0.25  # of the target, times start-up over target
+_KEPT_FREE = 0.6  # of the target, times the square of start-up over target
+_STEADY_KEPT_FREE = 0.7  # of the target, times start-up over target, for many workers
 _LEAST_OF_TARGET = 0.5
-_LATE_WITHIN = 0.45  # of the target
-_STAGGERED = 0.6  # of a task's time
-_LAST = 0.85  # of the last task's time
+_LATE_WITHIN = 0.44  # of the target
+_LEAD = .2  # of what arrives during a start-up that takes as long as the target
+_RATE_SECONDS = 120.0  # over which arrivals are averaged
+_STAGGERED = 0.7  # of a task's time
+_LAST = 0.8  # of the last task's time
 _MOST_UNHEARD = 3.0  # tasks
 
 
@@ -57,12 +60,14 @@ class Group:
 class Load:
     """What waits, the oldest first; `task` is the work of one task on the average.
 
-    `unheard` is the work in hand that no heartbeat told of yet.
+    `unheard` is the work in hand that no heartbeat told of yet, `rate` the work that arrives per
+    second.
     """
 
     groups: tuple[Group, ...] = ()
     task: float = 0.0
     unheard: float = 0.0
+    rate: float = 0.0
 
     @property
     def waiting(self) -> int:
@@ -102,6 +107,7 @@ def load_of(seen: Observation, pace: Pace) -> Load:
         known += rest
     real = min(1.0, audio / known) / speed if known > 0 else 0.0
     oldest = clean(queue.oldest_wait_seconds)
+    recent = [each for each in queue.arrivals if each.at > seen.now - _RATE_SECONDS]
     told = sum(clean(worker.in_flight_seconds) for worker in seen.workers)
     return Load(
         groups=tuple(
@@ -110,6 +116,7 @@ def load_of(seen: Observation, pace: Pace) -> Load:
         ),
         task=clean(known * real / max(1, queue.waiting)),
         unheard=clean(max(0.0, audio - min(known, audio) - told) / speed),
+        rate=clean(sum(clean(each.audio_seconds) for each in recent) / _RATE_SECONDS / speed),
     )
 
 
@@ -162,45 +169,40 @@ def fleet_of(seen: Observation, pace: Pace, load: Load, *, poll_seconds: float) 
 
 def workers_for(load: Load, fleet: Fleet, *, target: float, startup: float) -> int:
     """At least one while a task waits; `target` and `startup` in seconds."""
-    most = min(load.waiting + fleet.busy, MOST_REPLICAS)
     if load.waiting == 0:
         return 0
-    ratio = startup / target
-    within = target * max(1 - _KEPT_FREE * ratio**2, _LEAST_OF_TARGET)
-    free = _STEADY_KEPT_FREE * ratio
-    late = target * _LATE_WITHIN
-    fewest, enough = 0, most
+    fewest, enough = 0, min(load.waiting + fleet.busy, MOST_REPLICAS)
     while enough - fewest > 1:
         count = (fewest + enough) // 2
-        if _serves(count, load, fleet, within=within, steady=target, free=free, late=late):
+        if _serves(count, load, fleet, target, startup / target):
             enough = count
         else:
             fewest = count
     return enough
 
 
-def _serves(
-    count: int, load: Load, fleet: Fleet, *, within: float, steady: float, free: float, late: float
-) -> bool:
-    """Whether so many workers begin all that waits in time."""
+def _serves(count: int, load: Load, fleet: Fleet, target: float, slowness: float) -> bool:
+    """Whether so many workers begin all that waits in time; `slowness` is start-up over target."""
     present = len(fleet.workers)
     workers = [*fleet.workers[:count]]
     if count > present:
         workers = sorted([*workers, (fleet.new_in, float(count - present))])
-    soonest = fleet.new_in + late if count >= present else 0.0
-    staggered = _STAGGERED * load.task * (1 - 1 / count)
-    steady *= max(1 - free * (1 - 1 / count), _LEAST_OF_TARGET)
-    if load.work / sum(speed for _, speed in workers) - staggered > steady:
+    others = 1 - 1 / count
+    staggered = _STAGGERED * load.task * others
+    steady = target * max(1 - _STEADY_KEPT_FREE * slowness * others, _LEAST_OF_TARGET)
+    arriving = _LEAD * fleet.new_in * load.rate * min(max(3 * slowness - 2, 0.0), 1.0)
+    if (load.work + arriving) / sum(speed for _, speed in workers) - staggered > steady:
         return False
+    within = target * max(1 - _KEPT_FREE * slowness**2, _LEAST_OF_TARGET)
+    soonest = fleet.new_in + _LATE_WITHIN * target if count >= present else 0.0
     before = 0.0
     for group in load.groups:
-        for work, age in (
-            (before, group.oldest),
-            (before + group.work * (1 - (1 - _LAST) / group.tasks), group.newest),
-        ):
+        after = before + group.work
+        last = after - (1 - _LAST) * group.work / group.tasks
+        for work, age in ((before, group.oldest), (last, group.newest)):
             if _begun(workers, work) - staggered > max(within - age, soonest):
                 return False
-        before += group.work
+        before = after
     return True
 
 

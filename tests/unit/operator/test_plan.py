@@ -270,9 +270,9 @@ def test_a_start_that_eats_the_target_is_told_and_does_not_explode(
 def test_a_start_that_was_not_measured_breaks_no_promise(pool_of: PoolOf, see: See) -> None:
     """Half a minute is assumed on a fresh install: that is no reason to warn."""
     spec = pool_of(targetWaitSeconds=20)
-    fresh = plan(spec, see(0, known_startup_seconds=0.0), History())
+    fresh = plan(spec, see(0, measurements=()), History())
     assert status(fresh, "TargetUnreachable") is None
-    started = plan(spec, see(1, known_startup_seconds=0.0), fresh.history)
+    started = plan(spec, see(1, measurements=()), fresh.history)
     assert status(started, "TargetUnreachable") is True
 
 
