@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -37,8 +38,24 @@ class TranscriptSegment(_Frozen):
     words: tuple[TranscriptWord, ...] = ()
 
 
+class TranscriptWarning(_Frozen):
+    """A part of the recording that could not be read, and is missing from the text.
+
+    `code`: `damaged`, from start to end; `cut_off`, the file ends at `start_seconds`, and by its
+    own header at `end_seconds`; `part_unreadable`, of several recordings in one file the one after
+    `start_seconds`. `end_seconds` is None where nothing tells.
+    """
+
+    code: Literal["damaged", "cut_off", "part_unreadable"]
+    message: str
+    start_seconds: float
+    end_seconds: float | None = None
+
+
 class Transcript(_Frozen):
-    """The whole result of one task; `options_ignored`: asked for, and not heeded by the model."""
+    """The whole result of one task; `options_ignored`: asked for, and not heeded by the model;
+    `warnings`: what of the recording could not be read.
+    """
 
     text: str
     language: str | None
@@ -48,6 +65,7 @@ class Transcript(_Frozen):
     engine: str
     device: str
     options_ignored: tuple[str, ...] = ()
+    warnings: tuple[TranscriptWarning, ...] = ()
 
 
 def word_starts(text: str, words: Sequence[str]) -> list[int]:

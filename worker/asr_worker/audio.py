@@ -1,6 +1,6 @@
 """The decoder: any served container, rate and channel count to 16 kHz samples.
 
-The only module of the worker that imports PyAV. It opens file objects only, so that no byte of a
+It opens file objects only, so that no byte of a
 recording can make it reach the network or another file, and only the containers that core lists;
 the sound is made block by block, so that memory stays the same however long the recording is. A
 hostile file may still kill the process: run it through `decode_pool`.
@@ -8,9 +8,9 @@ hostile file may still kill the process: run it through `decode_pool`.
 
 from __future__ import annotations
 
-import errno
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -18,17 +18,22 @@ from typing import BinaryIO, Final
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 
 from asr_core.containers import SAMPLE_RATES_HZ, SERVED_DECODERS, open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
-from asr_worker import plain_wav
+from asr_core.result import TranscriptWarning
+from asr_worker import ogg_chain, plain_wav
+from asr_worker.damage import Damage
+from asr_worker.declared_length import declared_seconds
+from asr_worker.downmix import Downmix
+from asr_worker.packets import Lost, is_about_the_file, packets, seconds_of
 from asr_worker.pcm import SAMPLE_RATE, Channels, FloatArray, PcmFile, PcmWriter
 from asr_worker.plain_wav import PlainWav
+from asr_worker.resampling import FloatFrame, gathered, resampled
+from asr_worker.timeline import TimedFrame, Timeline
 
-BLOCK_SAMPLES: Final = 192_000
 READ_BYTES: Final = 256 * 1024
-# Gaps in a container's clock: shorter ones are jitter, longer ones a broken clock, not silence.
-GAP_SECONDS: Final = (0.1, 60.0)
 INTEGER_SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}
 
 AudioSource = Path | bytes | BinaryIO
@@ -60,6 +65,8 @@ class AudioDecoder:
         self.source_channels = 0
         self.sample_count = 0
         self.damaged_packets = 0
+        self._damage = Damage()
+        self._downmix = Downmix()
 
     def blocks(self) -> Iterator[FloatArray]:
         """Yield float32 samples at 16 kHz in blocks of shape (lanes, samples), about a second each.
@@ -68,33 +75,56 @@ class AudioDecoder:
         """
         opened = _open(self._source)
         try:
-            if plain := plain_wav.find(opened):
-                frames = self._plain_frames(plain, opened)
-                yield from self._limited(_resampled(frames, self._lanes))
-                return
-            with av.open(
-                opened,
-                mode="r",
-                options=open_options(),
-                metadata_errors="ignore",
-                buffer_size=READ_BYTES,
-            ) as container:
-                if not container.streams.audio:
-                    raise UnreadableAudio("the file holds no audio stream")
-                yield from self._limited(
-                    _resampled(_gathered(self._frames(container)), self._lanes)
-                )
-        except av.FFmpegError as error:
-            raise UnreadableAudio(f"the file cannot be decoded: {error.strerror}") from error
-        except (ValueError, OverflowError) as error:
-            raise UnreadableAudio(f"the file cannot be decoded: {error}") from error
-        except OSError as error:
-            if not _is_about_the_file(error):
-                raise
-            raise UnreadableAudio("the file cannot be decoded: it points outside itself") from error
+            with _readable():
+                yield from self._limited(self._sound(opened))
         finally:
             if opened is not self._source:
                 opened.close()
+
+    @property
+    def warnings(self) -> tuple[TranscriptWarning, ...]:
+        """What could not be read."""
+        return self._damage.warnings()
+
+    def _sound(self, file: BinaryIO) -> Iterator[FloatArray]:
+        if plain := plain_wav.find(file):
+            yield from resampled(self._plain_frames(plain, file), self._lanes)
+        elif ogg_chain.is_ogg(file):
+            yield from self._chained(file)
+        else:
+            yield from self._recording(file)
+
+    def _chained(self, file: BinaryIO) -> Iterator[FloatArray]:
+        """Recordings one after another: what makes one unreadable costs the others nothing."""
+        is_cut = ogg_chain.is_cut_off(file)
+        links = ogg_chain.links(file)
+        failure: UnreadableAudio | None = None
+        for link in links:
+            try:
+                with _readable():
+                    yield from self._recording(link, is_cut=is_cut and link is links[-1])
+            except UnreadableAudio as error:
+                failure = failure or error
+                self._damage.unreadable(self.sample_count / SAMPLE_RATE, error.message)
+        if failure is not None and not self.sample_count:
+            raise failure
+
+    def _recording(self, file: BinaryIO, *, is_cut: bool = False) -> Iterator[FloatArray]:
+        began_seconds = self.sample_count / SAMPLE_RATE
+        with av.open(
+            file,
+            mode="r",
+            options=open_options(),
+            metadata_errors="ignore",
+            buffer_size=READ_BYTES,
+        ) as container:
+            if not container.streams.audio:
+                raise UnreadableAudio("the file holds no audio stream")
+            stream = container.streams.audio[0]
+            timeline = Timeline(container, stream, self._damage, began_seconds)
+            frames = timeline.placed(self._frames(container, stream), self._limits.max_seconds)
+            yield from resampled(gathered(frames), self._lanes)
+            timeline.end(declared_seconds(container, stream, file), is_cut=is_cut)
 
     def _plain_frames(self, plain: PlainWav, file: BinaryIO) -> Iterator[FloatFrame]:
         self._check(plain.rate, plain.channels)
@@ -102,47 +132,29 @@ class AudioDecoder:
         for samples in plain.blocks(file):
             yield FloatFrame(samples, plain.rate)
 
-    def _frames(self, container: av.container.InputContainer) -> Iterator[FloatFrame]:
-        stream = container.streams.audio[0]
+    def _frames(
+        self, container: av.container.InputContainer, stream: AudioStream
+    ) -> Iterator[TimedFrame | Lost]:
         codec = stream.codec_context
         if codec is None or codec.name not in SERVED_DECODERS:
             name = "unknown" if codec is None else codec.name
             raise UnreadableAudio(f"the codec {name} is not served")
         codec.thread_count = 1
-        self.codec = codec.name
-        clock_seconds: float | None = None
-        packets = container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except (av.FFmpegError, OSError) as error:
-                if not _is_about_the_file(error):
-                    raise
-                # A truncated or damaged end: what came before it is still a recording.
+        self.codec = self.codec or codec.name
+        for packet in packets(container, stream):
+            if isinstance(packet, Lost):
                 self.damaged_packets += 1
-                break
-            if packet is None:
-                break
+                yield packet
+                continue
             try:
                 frames = packet.decode()
             except av.FFmpegError:
                 self.damaged_packets += 1
+                yield Lost(seconds_of(packet))
                 continue
             for frame in frames:
-                if not isinstance(frame, AudioFrame) or frame.samples == 0:
-                    continue
-                sound = self._checked(frame)
-                gap = (
-                    0.0
-                    if clock_seconds is None or frame.time is None
-                    else frame.time - clock_seconds
-                )
-                if GAP_SECONDS[0] < gap <= GAP_SECONDS[1]:
-                    silence = np.zeros((len(sound.samples), round(gap * sound.rate)), np.float32)
-                    yield FloatFrame(silence, sound.rate)
-                yield sound
-                if frame.time is not None:
-                    clock_seconds = frame.time + frame.samples / sound.rate
+                if isinstance(frame, AudioFrame) and frame.samples:
+                    yield TimedFrame(self._checked(frame), frame.time)
 
     def _checked(self, frame: AudioFrame) -> FloatFrame:
         rate, count = frame.sample_rate, frame.layout.nb_channels
@@ -161,7 +173,7 @@ class AudioDecoder:
     def _lanes(self, samples: FloatArray) -> FloatArray:
         """Mix down, or bring a stream that changes its layout to the layout it began with."""
         if self._channels == "mix":
-            return samples.mean(axis=0, keepdims=True) if len(samples) > 1 else samples
+            return self._downmix(samples)
         missing = self.source_channels - len(samples)
         if missing > 0:
             return np.pad(samples, ((0, missing), (0, 0)))
@@ -181,56 +193,6 @@ class AudioDecoder:
             raise UnreadableAudio("no packet of the file could be decoded")
         if self.sample_count == 0:
             raise EmptyAudio("the file holds no samples")
-
-
-@dataclass(frozen=True)
-class FloatFrame:
-    """Samples of shape (channels, samples) as the source had them."""
-
-    samples: FloatArray
-    rate: int
-
-
-class Resampler:
-    """One source rate to 16 kHz with libswresample, each lane by itself; 16 kHz passes through."""
-
-    def __init__(self, rate: int, lanes: int) -> None:
-        self.rate = rate
-        self._lanes = (
-            []
-            if rate == SAMPLE_RATE
-            else [
-                av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
-                for _ in range(lanes)
-            ]
-        )
-
-    def push(self, samples: FloatArray) -> FloatArray:
-        """Samples in, as many samples out as are certain by now."""
-        if not self._lanes:
-            return samples
-        frames = [
-            AudioFrame.from_ndarray(np.ascontiguousarray(lane[None]), format="fltp", layout="mono")
-            for lane in samples
-        ]
-        for frame in frames:
-            frame.sample_rate = self.rate
-        return self._run(list(frames))
-
-    def flush(self) -> FloatArray:
-        """What the filters still held; the resampler is spent afterwards."""
-        return self._run([None] * len(self._lanes))
-
-    def _run(self, frames: list[AudioFrame | None]) -> FloatArray:
-        lanes = []
-        for resampler, frame in zip(self._lanes, frames, strict=True):
-            parts = [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            lanes.append(np.concatenate(parts) if parts else np.empty(0, np.float32))
-        return (
-            np.stack(lanes).astype(np.float32, copy=False)
-            if lanes
-            else np.empty((1, 0), np.float32)
-        )
 
 
 def decode(
@@ -271,6 +233,7 @@ def spool(
         source_rate=decoder.source_rate,
         source_channels=decoder.source_channels,
         damaged_packets=decoder.damaged_packets,
+        warnings=decoder.warnings,
     )
 
 
@@ -280,9 +243,19 @@ def _open(source: AudioSource) -> BinaryIO:
     return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
-def _is_about_the_file(error: Exception) -> bool:
-    """FFmpeg's errors are; of the system's own, a seek to a place that no file has."""
-    return isinstance(error, av.FFmpegError) or getattr(error, "errno", None) == errno.EINVAL
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Whatever FFmpeg, or a header that lies, raises while a file is decoded: UnreadableAudio."""
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise UnreadableAudio(f"the file cannot be decoded: {error.strerror}") from error
+    except (ValueError, OverflowError) as error:
+        raise UnreadableAudio(f"the file cannot be decoded: {error}") from error
+    except OSError as error:
+        if not is_about_the_file(error):
+            raise
+        raise UnreadableAudio("the file cannot be decoded: it points outside itself") from error
 
 
 def _to_float(frame: AudioFrame, channels: int) -> FloatArray:
@@ -293,37 +266,3 @@ def _to_float(frame: AudioFrame, channels: int) -> FloatArray:
     if shaped.dtype == np.uint8:
         samples -= 128.0
     return samples / np.float32(scale) if scale else samples
-
-
-def _gathered(frames: Iterator[FloatFrame]) -> Iterator[FloatFrame]:
-    """Join small frames of one layout into about a second: frames of 20 ms cost too many calls."""
-    held: list[FloatFrame] = []
-    held_samples = 0
-    for frame in frames:
-        changed = held and (held[0].rate, len(held[0].samples)) != (frame.rate, len(frame.samples))
-        if changed or (held and held_samples >= min(held[0].rate, BLOCK_SAMPLES)):
-            yield _joined(held)
-            held, held_samples = [], 0
-        held.append(frame)
-        held_samples += frame.samples.shape[1]
-    if held:
-        yield _joined(held)
-
-
-def _joined(frames: list[FloatFrame]) -> FloatFrame:
-    return FloatFrame(np.concatenate([frame.samples for frame in frames], axis=1), frames[0].rate)
-
-
-def _resampled(
-    frames: Iterator[FloatFrame], to_lanes: Callable[[FloatArray], FloatArray]
-) -> Iterator[FloatArray]:
-    resampler: Resampler | None = None
-    for frame in frames:
-        lanes = to_lanes(frame.samples)
-        if resampler is None or resampler.rate != frame.rate:
-            if resampler is not None:
-                yield resampler.flush()
-            resampler = Resampler(frame.rate, len(lanes))
-        yield resampler.push(lanes)
-    if resampler is not None:
-        yield resampler.flush()

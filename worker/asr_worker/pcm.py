@@ -15,6 +15,8 @@ from typing import Final, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
+from asr_core.result import TranscriptWarning
+
 SAMPLE_RATE: Final = 16_000
 ENERGY_FRAME_SAMPLES: Final = 160  # 10 ms
 BYTES_PER_SECOND: Final = 2 * SAMPLE_RATE + 4 * SAMPLE_RATE // ENERGY_FRAME_SAMPLES
@@ -35,6 +37,7 @@ class PcmFile:
     source_rate: int = 0
     source_channels: int = 0
     damaged_packets: int = 0
+    warnings: tuple[TranscriptWarning, ...] = ()
 
     @property
     def duration_seconds(self) -> float:

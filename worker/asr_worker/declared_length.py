@@ -1,0 +1,125 @@
+"""How long a file says it is, where its kind says so exactly: to notice that its end is missing.
+
+What FFmpeg only estimates, from a bit rate and the file's size, is no declaration. Sources: the
+RIFF specification and RFC 2361 (`fact`, `data`); the Xing header as LAME writes it; RFC 9639, 8.2
+(FLAC); RFC 8794, section 4 and RFC 9559 (EBML and Matroska); ID3v2.4, section 3.1.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from fractions import Fraction
+from typing import BinaryIO, Final
+
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+
+# Programs that write to a pipe put one of these, or a little less, for a length they do not know.
+_UNKNOWN_BYTES: Final = 0x7FFF0000
+_PCM_FORMATS: Final = (1, 3, 6, 7, 0xFFFE)
+_MOST_CHUNKS: Final = 64
+_XING_REACH: Final = 4096
+_SEGMENT: Final = b"\x18\x53\x80\x67"
+
+
+def declared_seconds(
+    container: InputContainer, stream: AudioStream, file: BinaryIO
+) -> float | None:
+    """Seconds of the track; None where the file does not say. The file is read, and moved."""
+    name = container.format.name
+    if name == "wav":
+        return _of_wav(file)
+    if name == "mp3":
+        return _of_stream(stream) if _has_xing(file) else None
+    if name == "flac" or "mp4" in name:
+        return _of_stream(stream)
+    if "matroska" in name and container.duration:  # of its longest track
+        is_alone = len(container.streams) == 1
+        return container.duration / 1_000_000 if is_alone or _segment_is_cut_off(file) else None
+    return None
+
+
+def _of_stream(stream: AudioStream) -> float | None:
+    if stream.duration is None or stream.time_base is None:
+        return None
+    return float(Fraction(stream.duration) * stream.time_base)
+
+
+def _of_wav(file: BinaryIO) -> float | None:
+    """From the bytes of `data` where each sample takes as many, else from `fact`."""
+    if not file.seekable():
+        return None
+    try:
+        return _wav_seconds(file)
+    except struct.error:
+        return None
+
+
+def _wav_seconds(file: BinaryIO) -> float | None:
+    file.seek(0)
+    if struct.unpack("<4s4x4s", file.read(12)) != (b"RIFF", b"WAVE"):
+        return None
+    kind = rate = bytes_per_second = samples = 0
+    for _ in range(_MOST_CHUNKS):
+        name, length = struct.unpack("<4sI", file.read(8))
+        start = file.tell()
+        if name == b"fmt ":
+            kind, rate, bytes_per_second = struct.unpack("<H2xII", file.read(12))
+        elif name == b"fact":
+            (samples,) = struct.unpack("<I", file.read(4))
+        elif name == b"data":
+            by_bytes: float = length / max(bytes_per_second, 1)
+            if not 0 < length < _UNKNOWN_BYTES:
+                return None
+            if kind in _PCM_FORMATS:
+                return by_bytes
+            by_samples: float = samples / max(rate, 1)  # some writers count each channel's
+            return by_samples if by_bytes / 1.5 < by_samples < by_bytes * 1.5 else None
+        file.seek(start + length + length % 2)
+    return None
+
+
+def _has_xing(file: BinaryIO) -> bool:
+    """Whether the first frame of an mp3 tells how many frames there are."""
+    if not file.seekable():
+        return False
+    file.seek(0)
+    head = file.read(10)
+    skipped = 0
+    if head[:3] == b"ID3" and len(head) == 10:
+        skipped = 10
+        for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True):
+            skipped += (byte & 0x7F) << shift
+    file.seek(skipped)
+    first = file.read(_XING_REACH)
+    return any(first.find(mark) >= 0 for mark in (b"Xing", b"Info"))
+
+
+def _segment_is_cut_off(file: BinaryIO) -> bool:
+    """Whether a Matroska file's one big element says that it reaches beyond the file."""
+    if not file.seekable():
+        return False
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    at = 0
+    for _ in range(_MOST_CHUNKS):
+        file.seek(at)
+        head = file.read(12)
+        id_bytes = _vint_bytes(head[:1])
+        length_bytes = _vint_bytes(head[id_bytes : id_bytes + 1])
+        raw = head[id_bytes : id_bytes + length_bytes]
+        if not id_bytes or not length_bytes or len(raw) < length_bytes:
+            return False
+        length = int.from_bytes(raw) & ((1 << 7 * length_bytes) - 1)
+        content = at + id_bytes + length_bytes
+        if head[:id_bytes] == _SEGMENT:
+            is_known = length != (1 << 7 * length_bytes) - 1
+            return is_known and content + length > size
+        at = content + length
+    return False
+
+
+def _vint_bytes(first: bytes) -> int:
+    """Of an EBML number that begins with this byte; 0 if none does."""
+    return 9 - first[0].bit_length() if first and first[0] else 0
