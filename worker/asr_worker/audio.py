@@ -23,15 +23,16 @@ from av.audio.stream import AudioStream
 from asr_core.containers import SAMPLE_RATES_HZ, SERVED_DECODERS, open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
 from asr_core.result import TranscriptWarning
-from asr_worker import ogg_chain, plain_wav
-from asr_worker.damage import Damage
-from asr_worker.declared_length import declared_seconds
-from asr_worker.downmix import Downmix
-from asr_worker.packets import Lost, is_about_the_file, packets, seconds_of
+from asr_worker import plain_wav
+from asr_worker.decoding import ogg_chain
+from asr_worker.decoding.damage import Damage
+from asr_worker.decoding.declared_length import declared_seconds
+from asr_worker.decoding.downmix import Downmix
+from asr_worker.decoding.packets import Lost, is_about_the_file, packets, seconds_of
+from asr_worker.decoding.resampling import FloatFrame, gathered, resampled
+from asr_worker.decoding.timeline import TimedFrame, Timeline
 from asr_worker.pcm import SAMPLE_RATE, Channels, FloatArray, PcmFile, PcmWriter
 from asr_worker.plain_wav import PlainWav
-from asr_worker.resampling import FloatFrame, gathered, resampled
-from asr_worker.timeline import TimedFrame, Timeline
 
 READ_BYTES: Final = 256 * 1024
 INTEGER_SCALES: Final = {"u1": 128.0, "i2": 32768.0, "i4": 2147483648.0}

@@ -13,10 +13,10 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from asr_core.errors import AudioTooLong
-from asr_worker.damage import Damage
-from asr_worker.packets import Lost
-from asr_worker.resampling import FloatFrame, Silence
-from asr_worker.sound_clock import SoundClock
+from asr_worker.decoding.damage import Damage
+from asr_worker.decoding.packets import Lost
+from asr_worker.decoding.resampling import FloatFrame, Silence
+from asr_worker.decoding.sound_clock import SoundClock
 
 # Files whose frames follow one another: what the clock misses in them was there, and is damaged.
 _PACKED: Final = ("flac", "mp3", "aac")
