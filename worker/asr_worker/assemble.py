@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
+from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning, TranscriptWord
 from asr_core.task import TaskOptions
 from asr_worker.engines.base import Engine, Word
 from asr_worker.engines.words import joins_without_space
@@ -18,7 +18,12 @@ from asr_worker.speakers import parted, turns_of
 
 
 def assemble(
-    placed: Iterable[PlacedText], *, duration_seconds: float, engine: Engine, options: TaskOptions
+    placed: Iterable[PlacedText],
+    *,
+    duration_seconds: float,
+    engine: Engine,
+    options: TaskOptions,
+    warnings: tuple[TranscriptWarning, ...] = (),
 ) -> Transcript:
     """The whole result of one task. Segments without text are left out."""
     spoken = sorted(
@@ -34,6 +39,7 @@ def assemble(
         engine=engine.name,
         device=engine.device,
         options_ignored=options.unheeded(engine.supports, engine.languages),
+        warnings=warnings,
     )
 
 

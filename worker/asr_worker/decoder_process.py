@@ -42,9 +42,11 @@ class DecodeJob:
 
 @dataclass(frozen=True)
 class JobWatch:
-    """What the waiting side hears and says, about once a second, on a thread of the pool."""
+    """What the waiting side hears and says, about once a second, on a thread of the pool: how many
+    bytes of samples there are by now, and whether they are still wanted.
+    """
 
-    on_growth: Callable[[], None] = lambda: None
+    on_growth: Callable[[int], None] = lambda _: None
     wanted: Callable[[], bool] = lambda: True
 
 
@@ -131,7 +133,7 @@ class DecoderProcess:
                 raise TransientTaskError("nobody waits for this file any more")
             if (now_size := _size(job.target)) != size:
                 grown_at, size = time.monotonic(), now_size
-                watch.on_growth()
+                watch.on_growth(size)
             elif time.monotonic() - grown_at > self._stall_seconds:
                 self._kill_now()
                 raise DecoderCrashed(

@@ -57,12 +57,16 @@ class DiskShare:
     def __init__(self, room: DiskRoom, size_bytes: int) -> None:
         self._room = room
         self.size_bytes = size_bytes
+        self._is_freed = False
 
     def resize(self, size_bytes: int) -> None:
-        """What it turned out to need; may be more than it asked for."""
+        """What it turned out to need; may be more than it asked for. Nothing once it was freed."""
+        if self._is_freed:
+            return
         by_bytes, self.size_bytes = size_bytes - self.size_bytes, size_bytes
         self._room.change(by_bytes)
 
     def free(self) -> None:
         """Nothing any more."""
         self.resize(0)
+        self._is_freed = True

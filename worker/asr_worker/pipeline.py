@@ -123,6 +123,7 @@ class Pipeline:
                 duration_seconds=seconds,
                 engine=self.engine,
                 options=task.claim.task.options,
+                warnings=recording.pcm.warnings,
             )
             return transcript, transcript.model_dump_json().encode()
 
@@ -134,7 +135,9 @@ class Pipeline:
         path = result_path(task.task_id, task.claim.task.attempt)
         await self.store.put(task, path, data)
         seconds = time.monotonic() - task.claimed_at
-        outcome = await self.reports.send(task, Finish(*task.key, path, seconds))
+        outcome = await self.reports.send(
+            task, Finish(*task.key, path, seconds, transcript.duration_seconds)
+        )
         self.stages.leave(task)
         if outcome is Outcome.OK:
             self._completed(task, transcript, seconds)
@@ -146,12 +149,18 @@ class Pipeline:
             await self.store.delete(path)
 
     def _completed(self, task: TaskInHand, transcript: Transcript, seconds: float) -> None:
+        if transcript.warnings:
+            _log.warning(
+                "recording not wholly readable",
+                warnings=[warning.message for warning in transcript.warnings],
+                audio_seconds=transcript.duration_seconds,
+            )
         self.hand.done_count += 1
         self.metrics.tasks_finished.labels(State.COMPLETED).inc()
         self.metrics.task_duration_seconds.observe(seconds)
         self.metrics.audio_seconds.inc(transcript.duration_seconds)
         known = task.claim.task
-        self.metrics.count_tenant_audio(known.tenant, known.duration_seconds)
+        self.metrics.count_tenant_audio(known.tenant, transcript.duration_seconds)
         business_event(
             "task_completed",
             tenant=task.claim.task.tenant,
@@ -160,6 +169,7 @@ class Pipeline:
             audio_seconds=transcript.duration_seconds,
             processing_seconds=round(seconds, 3),
             segments=len(transcript.segments),
+            warnings=len(transcript.warnings),
             language=transcript.language,
         )
 

@@ -18,7 +18,7 @@ from asr_worker.decode_pool import DecodePool
 from asr_worker.decoder_process import DecodeJob, JobWatch
 from asr_worker.disk_room import DiskRoom
 from asr_worker.hand import Stage, TaskInHand
-from asr_worker.pcm import BYTES_PER_SECOND, PcmFile
+from asr_worker.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile
 from asr_worker.recording import Recording, cut
 from asr_worker.stages import Stages
 from asr_worker.store_access import StoreAccess
@@ -73,10 +73,13 @@ class Preparation:
         return recording
 
     def _expected_bytes(self, task: TaskInHand) -> int:
-        """The file as it came and its samples, of as many channels as there may be."""
+        """The file as it came and its samples, of as many channels as there may be. Its duration is
+        what the file claims: decoding corrects it.
+        """
         claimed = task.claim.task
         lanes = 1 if claimed.options.channels == "mix" else self._limits.max_channels
-        return claimed.bytes + round(claimed.duration_seconds * lanes * BYTES_PER_SECOND)
+        seconds = min(claimed.duration_seconds, self._limits.max_seconds)
+        return claimed.bytes + round(seconds * lanes * BYTES_PER_SECOND)
 
     @asynccontextmanager
     async def _slot(self, is_long: bool) -> AsyncIterator[None]:
@@ -94,7 +97,13 @@ class Preparation:
             limits=self._limits,
         )
         abandoned = threading.Event()
-        watch = JobWatch(lambda: self._stages.decoding(task), lambda: not abandoned.is_set())
+        loop = asyncio.get_running_loop()
+
+        def grown(samples_bytes: int) -> None:
+            self._stages.decoding(task)
+            loop.call_soon_threadsafe(self._reserve, task, samples_bytes)
+
+        watch = JobWatch(grown, lambda: not abandoned.is_set())
         future = self._pool.submit(job, watch)
         try:
             return await asyncio.wrap_future(future)
@@ -103,6 +112,15 @@ class Preparation:
             abandoned.set()
             future.add_done_callback(lambda _: _remove(task))
             raise
+
+    def _reserve(self, task: TaskInHand, samples_bytes: int) -> None:
+        """A file that holds more than it claims takes its room while it is decoded."""
+        if task.disk is None or task.stage is not Stage.DECODE:
+            return
+        decoded_seconds = samples_bytes / (2 * SAMPLE_RATE)
+        needed_bytes = task.claim.task.bytes + round(decoded_seconds * BYTES_PER_SECOND)
+        task.disk.resize(max(task.disk.size_bytes, needed_bytes))
+        task.total_seconds = max(task.total_seconds, decoded_seconds)
 
 
 def _remove(task: TaskInHand) -> None:

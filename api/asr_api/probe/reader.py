@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import av
 
+from asr_api.probe.length import estimated_seconds
 from asr_api.probe.report import ProbeLimits, ProbeReport
 from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio
 from asr_core.containers import SAMPLE_RATES_HZ, SERVED, SERVED_DECODERS, open_options
 from asr_core.errors import (
-    AudioTooLong,
     EmptyAudio,
     PermanentTaskError,
     UnreadableAudio,
@@ -38,7 +38,7 @@ _DECODED_PACKETS_MAX = 64
 
 
 def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
-    """Open, look, decode the first frames, and find the duration.
+    """Open, look, decode the first frames, and estimate the duration.
 
     Raises UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong.
     """
@@ -85,15 +85,7 @@ def _report(container: InputContainer, path: Path, limits: ProbeLimits) -> Probe
             f" {SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are served."
         )
     samples = _decode_first(container, stream)
-    duration_seconds = _header_seconds(container, stream, path)
-    if duration_seconds is None:
-        container.seek(0)
-        duration_seconds = _packet_seconds(container, stream, limits.max_duration_seconds)
-    if duration_seconds > limits.max_duration_seconds:
-        raise AudioTooLong(
-            f"The audio lasts {duration_seconds:.0f} s or more;"
-            f" {limits.max_duration_seconds:.0f} s are allowed."
-        )
+    duration_seconds = estimated_seconds(container, stream, path.stat().st_size, limits)
     if duration_seconds <= 0 or not samples:
         raise EmptyAudio("The audio holds no samples.")
     name = container.format.name.split(",")[0]
@@ -126,36 +118,6 @@ def _decode_first(container: InputContainer, stream: AudioStream) -> int:
     if failure is not None:
         raise UnreadableAudio(f"The audio cannot be decoded: {_reason(failure)}.") from failure
     return 0
-
-
-def _header_seconds(container: InputContainer, stream: AudioStream, path: Path) -> float | None:
-    """The duration the container states; PCM cannot last longer than its file has bytes for."""
-    if stream.duration is not None and stream.time_base is not None:
-        seconds = float(stream.duration * stream.time_base)
-    elif container.duration is not None:
-        seconds = container.duration / av.time_base
-    else:
-        return None
-    codec = stream.codec_context
-    if codec.name.startswith("pcm_") and container.format.name in ("wav", "w64"):
-        byte_rate = codec.sample_rate * codec.channels * max(1, codec.format.bytes)
-        seconds = min(seconds, path.stat().st_size / byte_rate)
-    return seconds if seconds > 0 else None
-
-
-def _packet_seconds(container: InputContainer, stream: AudioStream, enough_seconds: float) -> float:
-    """Where the last packet ends, without decoding; stops once `enough_seconds` are passed."""
-    seconds = 0.0
-    added_seconds = 0.0
-    for packet in _packets(container, stream):
-        if packet.time_base is None or not packet.size:
-            continue
-        added_seconds += float((packet.duration or 0) * packet.time_base)
-        end = (packet.pts or 0) + (packet.duration or 0)
-        seconds = max(seconds, added_seconds, float(end * packet.time_base))
-        if seconds > enough_seconds:
-            break
-    return seconds
 
 
 def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:

@@ -8,8 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """`duration_seconds` is what the container says where it can be believed, else what its packets
-    add up to.
+    """`duration_seconds` is an estimate: what the container says where the file's size allows it,
+    else what its packets add up to.
     """
 
     container: str

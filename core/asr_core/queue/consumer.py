@@ -36,12 +36,15 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finish:
-    """A result that lies in the store at `result`."""
+    """A result that lies in the store at `result`, of `audio_seconds` of audio as it was decoded;
+    None: what the file claimed counts.
+    """
 
     task_id: str
     token: str
     result: str
     processing_seconds: float
+    audio_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,7 @@ class Consumer:
 
     async def finish(self, done: Sequence[Finish]) -> list[Outcome]:
         """Makes results visible. Idempotent: a finish that had worked is `OK` again."""
-        tasks = [
-            {
-                "task_id": item.task_id,
-                "token": item.token,
-                "result": item.result,
-                "processing_ms": round(item.processing_seconds * 1000),
-            }
-            for item in done
-        ]
-        return await self._settle("finish", tasks)
+        return await self._settle("finish", [_finished(item) for item in done])
 
     async def fail(self, failures: Sequence[Failure]) -> list[Outcome]:
         """Records failures; transient ones are queued again after a backoff, a few times."""
@@ -211,6 +205,18 @@ class Consumer:
         if not tasks:
             return []
         return [Outcome(o) for o in await self._redis.call(script, tasks=tasks, **arguments)]
+
+
+def _finished(item: Finish) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "task_id": item.task_id,
+        "token": item.token,
+        "result": item.result,
+        "processing_ms": round(item.processing_seconds * 1000),
+    }
+    if item.audio_seconds is not None:
+        told["duration_ms"] = round(item.audio_seconds * 1000)
+    return told
 
 
 def _claim(item: list[Any]) -> Claim:

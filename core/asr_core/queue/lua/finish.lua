@@ -1,4 +1,6 @@
 -- Records results. The token decides, not the owner: a task reaped but begun by nobody is still good work.
+-- `duration_ms` is what was decoded; until then the task bears what its file claims. A worker of a release
+-- before it was told sends none.
 -- Replies one outcome per task; a replay of a finish that worked is 'ok'.
 local outcomes = {}
 for i, item in ipairs(args.tasks) do
@@ -13,7 +15,7 @@ for i, item in ipairs(args.tasks) do
     outcomes[i] = 'ok'
   else
     redis.call('HSET', K.task(item.task_id), 'result', item.result, 'progress', '1')
-    close(item.task_id, task, 'completed')
+    close(item.task_id, task, 'completed', item.duration_ms)
     count(task.pool, 'audio_ms', task.duration_ms)
     count(task.pool, 'processing_ms', item.processing_ms)
     redis.call('HINCRBY', K.totals, 'audio_ms', task.duration_ms)

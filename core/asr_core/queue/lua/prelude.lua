@@ -253,13 +253,18 @@ local function record_usage(task)
   redis.call('EXPIRE', key, USAGE_KEPT_SECONDS)
 end
 
--- The one terminal transition: leaves the queue, counts, tells listeners and the webhook outbox.
-local function close(id, task, state)
+-- The one terminal transition: leaves the queue, counts, tells listeners and the webhook outbox. The backlog
+-- loses what it was given; where a worker has measured the audio, `measured_ms` is what counts from here on.
+local function close(id, task, state, measured_ms)
   take_out(id, task)
   set_state(id, task, state)
   redis.call('HSET', K.task(id), 'finished_at', now, 'owner', '')
   redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms',
     0 - task.duration_ms) -- of a 0, a minus alone makes -0, which Redis refuses
+  if measured_ms then
+    task.duration_ms = measured_ms
+    redis.call('HSET', K.task(id), 'duration_ms', measured_ms)
+  end
   count(task.pool, state, 1)
   observe(task.pool, 'total', now - task.queued_at)
   redis.call('HINCRBY', K.totals, state, 1)
