@@ -48,11 +48,7 @@ def estimated_seconds(
     most = limits.max_duration_seconds
     if claimed is not None and _is_exact(container, stream):
         seconds = claimed
-    elif (
-        claimed is not None
-        and claimed <= most
-        and _is_possible(claimed, container, stream, size_bytes)
-    ):
+    elif claimed and claimed <= most and _is_possible(claimed, container, stream, size_bytes):
         return claimed
     else:
         count = _counted(container, stream, size_bytes, limits)

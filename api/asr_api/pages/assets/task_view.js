@@ -110,6 +110,9 @@ export class TaskView {
     byId('demo').hidden = result?.model !== 'embedded';
     const ignored = (result?.options_ignored ?? task.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not heed ${name}`);
     tell('ignored', ignored.length ? `This model ${ignored.join(', ')}.` : '');
+    const warnings = result?.warnings ?? [];
+    byId('warnings').replaceChildren(...warnings.map((warning) => el('div', {}, warning.message)));
+    byId('warnings').hidden = !warnings.length;
     if (result === this.#shown && result) return;
     this.#shown = result;
     if (result?.segments.some((segment) => segment.text.trim())) this.transcript.show(result);
