@@ -170,6 +170,70 @@ async def test_a_small_file_that_claims_to_last_for_years_is_taken_for_what_it_h
         assert task["duration_seconds"] == pytest.approx(1.0, abs=0.1)
 
 
+async def test_an_mp3_that_claims_twenty_hours_is_taken_for_what_it_holds(submit, client, encode):
+    mp3 = encode("mp3", seconds=2.0)
+    at = max(mp3.find(b"Xing"), mp3.find(b"Info")) + 8
+    (frames,) = struct.unpack(">I", mp3[at : at + 4])
+    for factor in (100, 36_000):
+        lying = mp3[:at] + struct.pack(">I", frames * factor) + mp3[at + 4 :]
+        reply = await submit(lying)
+        assert reply.status_code == 202
+        task = (await client.get(reply.json()["links"]["result"])).json()
+        assert task["duration_seconds"] == pytest.approx(2.0, abs=0.2)
+
+
+async def test_a_flac_that_declares_its_first_second_is_counted(submit, client):
+    noise = np.random.default_rng(0).integers(-9000, 9000, (1, 44_100 * 60), np.int16)
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as out:
+        stream = out.add_stream("flac", rate=44_100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+        frame.sample_rate = 44_100
+        resampler = av.AudioResampler(stream.format, "mono", 44_100, stream.frame_size)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
+    reply = await submit(flac_that_claims(file.getvalue(), 44_100))
+    task = (await client.get(reply.json()["links"]["result"])).json()
+    assert task["duration_seconds"] == pytest.approx(60.0, abs=0.2)
+
+
+async def test_a_clock_that_starts_late_makes_no_long_recording(submit, client, encode):
+    """A browser's recorder states no duration, and counts from when its page was opened."""
+    late = io.BytesIO()
+    source = av.open(io.BytesIO(encode("webm", live=True)))
+    with source, av.open(late, "w", format="webm", options={"live": "1"}) as out:
+        stream = out.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.size:
+                packet.pts = packet.dts = packet.pts + round(40_000 / packet.time_base)
+                packet.stream = stream
+                out.mux(packet)
+    reply = await submit(late.getvalue())
+    assert reply.status_code == 202, reply.text
+    task = (await client.get(reply.json()["links"]["result"])).json()
+    assert task["duration_seconds"] == pytest.approx(1.0, abs=0.1)
+
+
+async def test_bytes_of_a_wav_are_counted_as_the_file_has_them(submit, client, tmp_path):
+    """A byte a sample of mu-law, three of 24 bits: not two and four, as when they are decoded."""
+    for codec, rate_hz in (("pcm_mulaw", 8_000), ("pcm_s24le", 48_000)):
+        file = io.BytesIO()
+        with av.open(file, "w", format="wav") as out:
+            stream = out.add_stream(codec, rate=rate_hz, layout="mono")
+            frame = av.AudioFrame.from_ndarray(
+                np.zeros((1, rate_hz * 3), np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.pts = rate_hz, 0
+            resampler = av.AudioResampler(format=stream.format, layout="mono", rate=rate_hz)
+            for part in [*resampler.resample(frame), *resampler.resample(None)]:
+                out.mux(stream.encode(part))
+            out.mux(stream.encode(None))
+        reply = await submit(file.getvalue())
+        task = (await client.get(reply.json()["links"]["result"])).json()
+        assert task["duration_seconds"] == pytest.approx(3.0, abs=0.01)
+
+
 async def test_a_claim_that_is_no_duration_is_not_believed(submit, client, encode):
     for claim in (math.nan, math.inf, -1.0, 0.0, 1e300):
         reply = await submit(matroska_that_claims(encode("matroska"), claim))

@@ -64,6 +64,18 @@ def test_what_the_model_did_not_heed_is_said(open_page, demo):
     expect(page.locator("#ignored")).to_have_text("This model tells no speakers apart.")
 
 
+def test_what_could_not_be_read_is_said(open_page, demo):
+    page = open_page("/")
+    give(page, ("cut.wav", demo.read_bytes()[:200_000]))
+    expect(page.locator("#transcript")).to_contain_text("good morning")
+    expect(page.locator("#warnings")).to_have_text(
+        re.compile(r"The file ends too early, at 6\.\d+ s; by its header it lasts 1\d\.\d+ s\.")
+    )
+    give(page, ("whole.wav", demo.read_bytes()))
+    expect(page.locator("#transcript")).to_have_text(SAID)
+    expect(page.locator("#warnings")).to_be_hidden()
+
+
 def seek(page: Page, seconds: float) -> None:
     page.evaluate("at => { document.querySelector('audio').currentTime = at }", seconds)
 

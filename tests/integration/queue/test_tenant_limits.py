@@ -10,7 +10,7 @@ import pytest
 
 from asr_core.access import TenantLimits
 from asr_core.errors import QuotaExceeded, TooManyOpenTasks
-from asr_core.queue import Failure, Producer, Tenants
+from asr_core.queue import Failure, Finish, Outcome, Producer, Tenants
 from asr_core.queue.tenants import today
 from asr_core.settings import TenantSettings
 
@@ -152,6 +152,27 @@ async def test_usage_counts_completed_audio_once_per_tenant_and_day(queue: Any) 
     assert own.audio_seconds == 5.0
     [key] = queue.raw.keys("asr:usage:*")
     assert 399 * 86400 < queue.raw.ttl(key) <= 400 * 86400
+
+
+async def test_what_was_decoded_is_what_counts_and_what_a_file_claimed_leaves_no_trace(
+    queue: Any,
+) -> None:
+    consumer = await queue.consumer()
+    await queue.submit(1, tenant="acme", duration_seconds=1206.0)
+    await queue.submit(1, tenant="acme", duration_seconds=1.0)
+    claims = await queue.claim(consumer)
+    decoded = {1206.0: 12.06, 1.0: 1228.0}
+    done = [
+        Finish(c.task.task_id, c.token, "r", 0.5, decoded[c.task.duration_seconds]) for c in claims
+    ]
+    assert await consumer.finish(done) == await consumer.finish(done) == [Outcome.OK] * 2
+    [used] = await tenants_of(queue).usage(today(), today())
+    assert (used.tasks, used.audio_seconds) == (2, 1240.06)
+    assert (await queue.reader.totals()).audio_seconds == 1240.06
+    tasks = [await queue.producer.get(claim.task.task_id) for claim in claims]
+    assert [task.duration_seconds for task in tasks] == [12.06, 1228.0]
+    assert (await queue.backlog()).audio_seconds == 0.0
+    assert sum(bucket.audio_seconds for bucket in await queue.reader.stats()) == 1240.06
 
 
 async def test_tenants_are_listed_with_what_they_hold(queue: Any) -> None:

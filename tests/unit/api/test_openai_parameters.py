@@ -19,7 +19,7 @@ from asr_api.openai_contract.replies import reply_body
 from asr_api.openai_contract.stream import ReadText
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
-from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
+from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning, TranscriptWord
 from asr_core.settings import ApiSettings
 from asr_core.task import TaskOptions
 
@@ -272,3 +272,20 @@ def test_a_text_that_grows_is_sent_once_and_one_that_changes_is_an_error() -> No
     ]
     with pytest.raises(TranscriptionRestarted):
         text.rest("a x")
+
+
+@pytest.mark.parametrize("form", ["json", "verbose_json", "diarized_json", "text", "srt", "vtt"])
+def test_a_warning_stays_out_of_replies_whose_contract_has_none(form: str) -> None:
+    whole = Transcript(
+        text="good",
+        language="en",
+        duration_seconds=2,
+        segments=(TranscriptSegment(start_seconds=0, end_seconds=2, text="good"),),
+        model="m",
+        engine="e",
+        device="cpu",
+    )
+    lost = TranscriptWarning(code="cut_off", message="The file ends too early.", start_seconds=2)
+    damaged = whole.model_copy(update={"warnings": (lost,)})
+    asked = read_parameters([MODEL, ("response_format", form)])
+    assert reply_body(damaged, asked) == reply_body(whole, asked)

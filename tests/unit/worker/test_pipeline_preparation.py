@@ -1,0 +1,101 @@
+"""Disk is reserved for what a file claims, and then for what it holds, while it is decoded."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from asr_core.metrics import Metrics
+from asr_core.queue import Claim, LeaseKeeper
+from asr_core.settings import WorkerSettings
+from asr_core.task import Lane, State, Task, TaskOptions
+from asr_worker.decode_pool import DecodePool
+from asr_worker.decoder_process import DecodeJob, JobWatch
+from asr_worker.hand import TaskInHand
+from asr_worker.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
+from asr_worker.preparation import Preparation
+from asr_worker.stages import Stages
+from asr_worker.store_access import StoreAccess
+
+pytestmark = pytest.mark.asyncio
+HOUR_BYTES = 3600 * BYTES_PER_SECOND
+
+
+def in_hand(folder: Path, *, claims_seconds: float) -> TaskInHand:
+    task = Task(
+        task_id="a", state=State.PROCESSING, pool="default", lane=Lane.NORMAL, tenant="t",
+        filename="", content_type="", bytes=1000, duration_seconds=claims_seconds,
+        options=TaskOptions(), created_at=0, queued_at=0,
+    )  # fmt: skip
+    return TaskInHand(Claim(task, "token", False), folder, claims_seconds)
+
+
+class Keeper:
+    """Hears of progress."""
+
+    def progress(self, *_: object) -> None: ...
+
+    def touch(self) -> None: ...
+
+
+class Storage:
+    """Has every recording."""
+
+    async def download(self, task: TaskInHand, file: Path, _on_chunk: object) -> int:
+        return file.write_bytes(bytes(1000))
+
+
+class GrowingFile:
+    """Decodes one file: an hour of samples comes, and the end when the test says so."""
+
+    def __init__(self) -> None:
+        self.seen = threading.Event()
+        self.goes_on = threading.Event()
+        self._thread = ThreadPoolExecutor(1)
+
+    def submit(self, job: DecodeJob, watch: JobWatch) -> Future[PcmFile]:
+        def decode() -> PcmFile:
+            watch.on_growth(3600 * 2 * SAMPLE_RATE)
+            self.seen.set()
+            assert self.goes_on.wait(30)
+            with PcmWriter(job.target, 1) as writer:
+                writer.write(np.zeros((1, SAMPLE_RATE), np.float32))
+            return PcmFile(job.target, 1, SAMPLE_RATE, True)
+
+        return self._thread.submit(decode)
+
+
+@pytest.mark.parametrize("claims_seconds", [1.0, 1e6])
+async def test_a_file_that_holds_more_or_less_than_it_claims_has_the_disk_it_needs(
+    tmp_path: Path, claims_seconds: float
+) -> None:
+    settings = WorkerSettings(_env_file=None, store_url=tmp_path.as_uri())  # type: ignore[call-arg]
+    pool = GrowingFile()
+    preparation = Preparation(
+        settings,
+        cast("StoreAccess", Storage()),
+        cast("DecodePool", pool),
+        processes=1,
+        stages=Stages(Metrics(CollectorRegistry()), cast("LeaseKeeper", Keeper())),
+    )
+    task = in_hand(tmp_path, claims_seconds=claims_seconds)
+    preparing: asyncio.Task[Any] = asyncio.create_task(preparation.prepare(task))
+    assert await asyncio.to_thread(pool.seen.wait, 30)
+    await asyncio.sleep(0)  # what the decoder's thread told is heard on the loop
+    assert task.disk is not None
+    most_bytes = settings.max_duration_seconds * BYTES_PER_SECOND
+    assert HOUR_BYTES <= task.disk.size_bytes <= 1000 + most_bytes
+    assert task.total_seconds >= 3600
+    pool.goes_on.set()
+    await preparing
+    assert task.disk.size_bytes == BYTES_PER_SECOND
+    task.disk.free()
+    task.disk.resize(HOUR_BYTES)  # told too late
+    assert task.disk.size_bytes == 0
