@@ -30,7 +30,7 @@ from asr_worker.decoding.declared_length import declared_seconds
 from asr_worker.decoding.downmix import Downmix
 from asr_worker.decoding.packets import Lost, is_about_the_file, packets, seconds_of
 from asr_worker.decoding.resampling import FloatFrame, gathered, resampled
-from asr_worker.decoding.timeline import TimedFrame, Timeline
+from asr_worker.decoding.timeline import Timeline
 from asr_worker.pcm import SAMPLE_RATE, Channels, FloatArray, PcmFile, PcmWriter
 from asr_worker.plain_wav import PlainWav
 
@@ -135,7 +135,7 @@ class AudioDecoder:
 
     def _frames(
         self, container: av.container.InputContainer, stream: AudioStream
-    ) -> Iterator[TimedFrame | Lost]:
+    ) -> Iterator[FloatFrame | Lost]:
         codec = stream.codec_context
         if codec is None or codec.name not in SERVED_DECODERS:
             name = "unknown" if codec is None else codec.name
@@ -155,12 +155,12 @@ class AudioDecoder:
                 continue
             for frame in frames:
                 if isinstance(frame, AudioFrame) and frame.samples:
-                    yield TimedFrame(self._checked(frame), frame.time)
+                    yield self._checked(frame)
 
     def _checked(self, frame: AudioFrame) -> FloatFrame:
         rate, count = frame.sample_rate, frame.layout.nb_channels
         self._check(rate, count)
-        return FloatFrame(_to_float(frame, count), rate)
+        return FloatFrame(_to_float(frame, count), rate, frame.time)
 
     def _check(self, rate: int, count: int) -> None:
         if rate not in SAMPLE_RATES_HZ:
@@ -262,8 +262,10 @@ def _readable() -> Iterator[None]:
 def _to_float(frame: AudioFrame, channels: int) -> FloatArray:
     raw = frame.to_ndarray()
     shaped = raw if frame.format.is_planar else raw.reshape(-1, channels).T
-    scale = INTEGER_SCALES.get(shaped.dtype.str[1:])
-    samples = shaped.astype(np.float32)
+    samples: FloatArray = shaped.astype(np.float32, copy=False)
+    if samples is shaped:
+        return samples
     if shaped.dtype == np.uint8:
         samples -= 128.0
-    return samples / np.float32(scale) if scale else samples
+    samples *= np.float32(1.0 / INTEGER_SCALES.get(shaped.dtype.str[1:], 1.0))  # powers of two
+    return samples

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 
 from asr_worker.decoding.sound_clock import JITTER_SECONDS, SoundClock
@@ -13,10 +11,10 @@ FRAME = 0.02
 
 def place(times: list[float | None], origin: float | None = None) -> list[float]:
     """Where each frame of 20 ms begins in the sound."""
-    clock = SoundClock(origin)
+    clock = SoundClock((times[0] or 0.0) if origin is None else origin)
     begins = []
-    for time, following in pairwise([*times, None]):
-        gap = clock.gap(time, following if clock.jumps(time) else None)
+    for number, time in enumerate(times):
+        gap = clock.gap(time, lambda at=number: [*times, None][at + 1])  # type: ignore[misc]
         clock.advance(gap)
         begins.append(clock.position_seconds)
         clock.advance(FRAME)

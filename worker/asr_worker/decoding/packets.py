@@ -32,6 +32,7 @@ def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[A
     demuxed: Iterator[Packet[Any]] = (
         container.demux(stream) if ledger is None else container.demux()
     )
+    index = stream.index
     short_seconds: float | None = None  # of a packet that is not whole
     while True:
         try:
@@ -49,7 +50,7 @@ def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[A
             return
         if ledger is not None and ledger.skips(packet.pos, packet.size):
             yield Lost(0.0)
-        if packet.stream_index != stream.index:
+        if packet.stream_index != index:
             continue
         if packet.is_corrupt:
             short_seconds = seconds_of(packet)

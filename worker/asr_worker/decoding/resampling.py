@@ -7,8 +7,7 @@ memory however long it is and whatever the source's rate.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import av
 import numpy as np
@@ -19,16 +18,17 @@ from asr_worker.pcm import SAMPLE_RATE, FloatArray
 BLOCK_SAMPLES: Final = 192_000
 
 
-@dataclass(frozen=True)
-class FloatFrame:
-    """Samples of shape (channels, samples) as the source had them."""
+class FloatFrame(NamedTuple):
+    """Samples of shape (channels, samples) as the source had them, and when by its clock; None: the
+    container does not say.
+    """
 
     samples: FloatArray
     rate: int
+    time_seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class Silence:
+class Silence(NamedTuple):
     """Nothing is heard until `until_seconds`, counted from the first sample."""
 
     until_seconds: float

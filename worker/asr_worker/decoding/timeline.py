@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from av.audio.stream import AudioStream
@@ -20,14 +19,6 @@ from asr_worker.decoding.sound_clock import SoundClock
 
 # Files whose frames follow one another: what the clock misses in them was there, and is damaged.
 _PACKED: Final = ("flac", "mp3", "aac")
-
-
-@dataclass(frozen=True)
-class TimedFrame:
-    """A frame and its time by the container's clock, in seconds; None: the container is silent."""
-
-    sound: FloatFrame
-    time_seconds: float | None
 
 
 class Timeline:
@@ -49,24 +40,27 @@ class Timeline:
         self._is_cut = False
 
     def placed(
-        self, items: Iterator[TimedFrame | Lost], limit_seconds: float
+        self, items: Iterator[FloatFrame | Lost], limit_seconds: float
     ) -> Iterator[FloatFrame | Silence]:
         """Frames, and silence where the clock has moved on without any. Raises AudioTooLong."""
-        ahead: deque[TimedFrame | Lost] = deque()
-        clock = self._clock
+        ahead: deque[FloatFrame | Lost] = deque()
+
+        def peek() -> float | None:
+            if not ahead and (item := next(items, None)) is not None:
+                ahead.append(item)
+            return ahead[0].time_seconds if ahead and isinstance(ahead[0], FloatFrame) else None
+
+        clock: SoundClock | None = None
         while (item := ahead.popleft() if ahead else next(items, None)) is not None:
             if isinstance(item, Lost):
-                self._damage.lost(self._began_seconds + clock.position_seconds, item.seconds)
-                self._is_cut = item.ends_file
+                self._lost(item)
                 continue
-            if clock.position_seconds == 0.0:
+            if clock is None:
                 clock = self._clock = SoundClock(self._origin(item))
-            following = _peek(ahead, items) if clock.jumps(item.time_seconds) else None
-            gap = clock.gap(item.time_seconds, following)
-            if gap:
+            if gap := clock.gap(item.time_seconds, peek):
                 yield self._silence(gap, limit_seconds)
-            yield item.sound
-            clock.advance(item.sound.samples.shape[1] / item.sound.rate)
+            yield item
+            clock.advance(item.samples.shape[1] / item.rate)
 
     def end(self, declared_seconds: float | None, *, is_cut: bool) -> None:
         """Whether the file held as much as it declares."""
@@ -75,10 +69,16 @@ class Timeline:
         at = self._began_seconds + self._clock.position_seconds
         self._damage.ended(at, declared_seconds, is_cut=is_cut or self._is_cut)
 
-    def _origin(self, first: TimedFrame) -> float | None:
-        """The time of second 0: of the first frame, or of other tracks that begin before it."""
+    def _lost(self, item: Lost) -> None:
+        self._damage.lost(self._began_seconds + self._clock.position_seconds, item.seconds)
+        self._is_cut = item.ends_file
+
+    def _origin(self, first: FloatFrame) -> float:
+        """The time of second 0: of the first frame, so that a clock that merely starts late delays
+        nothing, or of another track that begins before it.
+        """
         if first.time_seconds is None or self._others_seconds is None:
-            return first.time_seconds
+            return first.time_seconds or 0.0
         origin = min(first.time_seconds, self._others_seconds)
         self._lead_seconds = first.time_seconds - origin
         return origin
@@ -96,13 +96,6 @@ class Timeline:
             self._damage.lost(self._began_seconds + start)
         self._damage.silence(self._began_seconds + start, self._began_seconds + end)
         return Silence(end)
-
-
-def _peek(ahead: deque[TimedFrame | Lost], items: Iterator[TimedFrame | Lost]) -> float | None:
-    """The time of the frame after this one."""
-    if not ahead and (item := next(items, None)) is not None:
-        ahead.append(item)
-    return ahead[0].time_seconds if ahead and isinstance(ahead[0], TimedFrame) else None
 
 
 def _others_begin(container: InputContainer, stream: AudioStream) -> float | None:
