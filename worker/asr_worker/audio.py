@@ -24,7 +24,7 @@ from asr_core.containers import SAMPLE_RATES_HZ, SERVED_DECODERS, open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
 from asr_core.result import TranscriptWarning
 from asr_worker import plain_wav
-from asr_worker.decoding import ogg_chain
+from asr_worker.decoding import joined, ogg_chain
 from asr_worker.decoding.damage import Damage
 from asr_worker.decoding.declared_length import declared_seconds
 from asr_worker.decoding.downmix import Downmix
@@ -76,8 +76,7 @@ class AudioDecoder:
         """
         opened = _open(self._source)
         try:
-            with _readable():
-                yield from self._limited(self._sound(opened))
+            yield from self._limited(self._sound(opened))
         finally:
             if opened is not self._source:
                 opened.close()
@@ -88,29 +87,29 @@ class AudioDecoder:
         return self._damage.warnings()
 
     def _sound(self, file: BinaryIO) -> Iterator[FloatArray]:
-        if plain := plain_wav.find(file):
-            yield from resampled(self._plain_frames(plain, file), self._lanes)
-        elif ogg_chain.is_ogg(file):
-            yield from self._chained(file)
-        else:
-            yield from self._recording(file)
-
-    def _chained(self, file: BinaryIO) -> Iterator[FloatArray]:
         """Recordings one after another: what makes one unreadable costs the others nothing."""
-        is_cut = ogg_chain.is_cut_off(file)
-        links = ogg_chain.links(file)
+        recordings = joined.recordings(file)
         failure: UnreadableAudio | None = None
-        for link in links:
+        for recording in recordings:
             try:
                 with _readable():
-                    yield from self._recording(link, is_cut=is_cut and link is links[-1])
+                    yield from self._recording(recording)
             except UnreadableAudio as error:
+                if len(recordings) == 1:
+                    raise
                 failure = failure or error
                 self._damage.unreadable(self.sample_count / SAMPLE_RATE, error.message)
         if failure is not None and not self.sample_count:
             raise failure
 
-    def _recording(self, file: BinaryIO, *, is_cut: bool = False) -> Iterator[FloatArray]:
+    def _recording(self, file: BinaryIO) -> Iterator[FloatArray]:
+        if plain := plain_wav.find(file):
+            yield from resampled(self._plain_frames(plain, file), self._lanes)
+        else:
+            yield from self._decoded(file)
+
+    def _decoded(self, file: BinaryIO) -> Iterator[FloatArray]:
+        is_cut = ogg_chain.is_cut_off(file)
         began_seconds = self.sample_count / SAMPLE_RATE
         with av.open(
             file,

@@ -157,6 +157,43 @@ def test_recordings_joined_in_one_ogg_are_all_read(
     assert told == []
 
 
+JOINED = [
+    ("wav", "pcm_s16le", 16_000),
+    ("wav", "pcm_mulaw", 8_000),
+    ("webm", "libopus", 48_000),
+    ("matroska", "flac", 44_100),
+    ("mp4", "aac", 44_100),
+    ("mp3", "libmp3lame", 44_100),
+    ("adts", "aac", 16_000),
+]
+
+
+@pytest.mark.parametrize(("container", "codec", "rate"), JOINED)
+def test_recordings_joined_in_one_file_are_all_read(
+    container: str,
+    codec: str,
+    rate: int,
+    speech: Callable[[int], FloatArray],
+    encode: Encode,
+) -> None:
+    piece = encode(speech(rate)[None], rate, container, codec)
+    seconds, told = read(piece * 3)
+    assert seconds == pytest.approx(18.0, abs=0.5)
+    # An mp3's header amid its frames is a frame that cannot be decoded, and is told.
+    assert all((what, codec) == ("damaged", "libmp3lame") for what, *_ in told)
+
+
+def test_pieces_of_different_kinds_in_one_file_are_all_read(
+    speech: Callable[[int], FloatArray], encode: Encode
+) -> None:
+    opus = encode(speech(48_000)[None], 48_000, "webm", "libopus")
+    flac = encode(np.stack([speech(44_100)] * 2), 44_100, "matroska", "flac")
+    assert read(flac + opus + flac) == (pytest.approx(18.0, abs=0.1), [])
+    plain = encode(speech(44_100)[None], 44_100, "wav", "pcm_s16le")
+    narrow = encode(speech(8_000)[None], 8_000, "wav", "pcm_mulaw")
+    assert read(plain + narrow) == (pytest.approx(12.0, abs=0.1), [])
+
+
 def test_a_recording_in_an_ogg_that_is_lost_is_told_and_the_next_is_read(
     speech: Callable[[int], FloatArray], encode: Encode
 ) -> None:

@@ -2,7 +2,7 @@
 
 What FFmpeg only estimates, from a bit rate and the file's size, is no declaration. Sources: the
 RIFF specification and RFC 2361 (`fact`, `data`); the Xing header as LAME writes it; RFC 9639, 8.2
-(FLAC); RFC 8794, section 4 and RFC 9559 (EBML and Matroska); ID3v2.4, section 3.1.
+(FLAC); ID3v2.4, section 3.1.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import BinaryIO, Final
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
+from asr_worker.decoding.ebml import SEGMENT, elements
+
 # Programs that write to a pipe put one of these, or a little less, for a length they do not know.
 _UNKNOWN_BYTES: Final = 0x7FFF0000
 _PCM_FORMATS: Final = (1, 3, 6, 7, 0xFFFE)
 _MOST_CHUNKS: Final = 64
 _XING_REACH: Final = 4096
-_SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
 def declared_seconds(
@@ -101,25 +102,5 @@ def _segment_is_cut_off(file: BinaryIO) -> bool:
     if not file.seekable():
         return False
     size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    at = 0
-    for _ in range(_MOST_CHUNKS):
-        file.seek(at)
-        head = file.read(12)
-        id_bytes = _vint_bytes(head[:1])
-        length_bytes = _vint_bytes(head[id_bytes : id_bytes + 1])
-        raw = head[id_bytes : id_bytes + length_bytes]
-        if not id_bytes or not length_bytes or len(raw) < length_bytes:
-            return False
-        length = int.from_bytes(raw) & ((1 << 7 * length_bytes) - 1)
-        content = at + id_bytes + length_bytes
-        if head[:id_bytes] == _SEGMENT:
-            is_known = length != (1 << 7 * length_bytes) - 1
-            return is_known and content + length > size
-        at = content + length
-    return False
-
-
-def _vint_bytes(first: bytes) -> int:
-    """Of an EBML number that begins with this byte; 0 if none does."""
-    return 9 - first[0].bit_length() if first and first[0] else 0
+    segments = (element for element in elements(file, size) if element.id == SEGMENT)
+    return ((first := next(segments, None)) is not None) and (first.end or 0) > size
