@@ -205,6 +205,8 @@ def test_a_recording_in_an_ogg_that_is_lost_is_told_and_the_next_is_read(
     seconds, told = read(first + first[:100])
     assert seconds == pytest.approx(6.0, abs=0.1)
     assert told == [("part_unreadable", pytest.approx(6.0, abs=0.05), None)]
+    seconds, told = read(first[: len(first) * 2 // 3] + first[: len(first) * 2 // 3])
+    assert [what for what, *_ in told] == ["cut_off", "cut_off"]
     with pytest.raises(UnreadableAudio):
         read(lost + lost)
 

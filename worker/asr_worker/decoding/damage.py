@@ -32,7 +32,7 @@ class Damage:
     def __init__(self) -> None:
         self._spans: list[_Span] = []
         self._unreadable: list[tuple[float, str]] = []
-        self._cut_off: tuple[float, float | None] | None = None
+        self._cuts: list[tuple[float, float | None]] = []
 
     def lost(self, at_seconds: float, seconds: float = 0.0) -> None:
         """At `at_seconds` something could not be decoded that lasts `seconds`; 0: not known."""
@@ -56,7 +56,7 @@ class Damage:
             self._unreadable.append((at_seconds, reason))
 
     def ended(self, at_seconds: float, declared_seconds: float | None, *, is_cut: bool) -> None:
-        """The sound is over. `is_cut`: the file ends in the middle of something."""
+        """A recording is over. `is_cut`: it ends in the middle of something."""
         last = self._spans[-1] if self._spans else None
         is_missing = (
             declared_seconds is not None and declared_seconds - at_seconds > _MISSING_SECONDS
@@ -67,9 +67,9 @@ class Damage:
             last = self._spans[-1] if self._spans else None
         told = max(at_seconds, last.end) if last else at_seconds
         if declared_seconds is not None and declared_seconds - told > _MISSING_SECONDS:
-            self._cut_off = (told, declared_seconds)
+            self._cuts.append((told, declared_seconds))
         elif is_cut and not (declared_seconds and last and last.end >= declared_seconds - 1.0):
-            self._cut_off = (told, None)
+            self._cuts.append((told, None))
 
     def warnings(self) -> tuple[TranscriptWarning, ...]:
         """In order of time."""
@@ -82,8 +82,7 @@ class Damage:
             )
             for at, reason in self._unreadable
         ]
-        if self._cut_off is not None:
-            told.append(_cut(*self._cut_off))
+        told += [_cut(*cut) for cut in self._cuts[:MOST_SPANS]]
         return tuple(sorted(told, key=lambda warning: warning.start_seconds))
 
 
