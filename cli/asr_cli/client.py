@@ -224,9 +224,11 @@ class AsrClient:
         format: ResultFormat = ResultFormat.TEXT,
         on_progress: Callable[[str, float], None] | None = None,
         on_ignored: Callable[[Sequence[str]], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> str:
         """Submit, wait, fetch. `on_ignored` gets the options that the model does not heed, as soon
-        as they are known: at submit, or with the transcript.
+        as they are known: at submit, or with the transcript. `on_warning` gets each sentence about
+        what of the recording could not be read.
         """
         accepted = await self._submit(path, options, None)
         task_id = str(accepted["task_id"])
@@ -234,9 +236,13 @@ class AsrClient:
         if told and on_ignored:
             on_ignored(told)
         ended = await self.wait(task_id, on_progress)
-        late = [n for n in (ended.get("result") or {}).get("options_ignored", ()) if n not in told]
+        result = ended.get("result") or {}
+        late = [name for name in result.get("options_ignored", ()) if name not in told]
         if late and on_ignored:
             on_ignored(late)
+        if on_warning:
+            for warning in result.get("warnings", ()):
+                on_warning(warning["message"])
         return await self.result(task_id, format)
 
     async def retry(self, task_id: str) -> None:

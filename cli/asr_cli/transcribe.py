@@ -168,6 +168,7 @@ class _Batch:
                     on_ignored=lambda names: self._progress.note(
                         f"{file.name}: the model does not heed: {', '.join(names)}"
                     ),
+                    on_warning=lambda text: self._progress.note(f"{file.name}: {text}"),
                 )
                 if place is not None:
                     place.write_text(transcript.rstrip("\n") + "\n", encoding="utf-8")

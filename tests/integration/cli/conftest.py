@@ -22,7 +22,7 @@ import pytest
 from asr_cli.ports import free_port
 from asr_core.errors import PermanentTaskError
 from asr_core.queue import Claim, Consumer, Failure, Finish, RedisConnection
-from asr_core.result import Transcript, TranscriptSegment
+from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning
 from asr_core.settings import QueueSettings, RedisSettings
 from asr_core.store import Store
 from asr_core.task import result_path
@@ -141,8 +141,10 @@ class StandInWorker(threading.Thread):
             return
         text = f"the words of {task.filename}"
         segment = TranscriptSegment(start_seconds=0.0, end_seconds=0.5, text=text)
+        lost = TranscriptWarning(code="cut_off", message="It ends too early.", start_seconds=0.5)
         transcript = Transcript(
             text=text,
+            warnings=(lost,) if task.filename == "cut.wav" else (),
             language="en",
             duration_seconds=0.5,
             segments=(segment,),

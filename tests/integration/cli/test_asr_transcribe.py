@@ -77,6 +77,12 @@ def test_what_the_model_does_not_heed_is_told_on_stderr(
     assert done.stderr.splitlines() == ["talk.wav: the model does not heed: speakers"]
 
 
+def test_what_could_not_be_read_is_told_on_stderr(asr: Any, recordings: Recordings) -> None:
+    done = asr("transcribe", *recordings("cut.wav"))
+    assert (done.returncode, done.stdout) == (0, "the words of cut.wav\n")
+    assert done.stderr.splitlines() == ["cut.wav: It ends too early."]
+
+
 async def serve_a_model_without_speakers(settings: RedisSettings) -> None:
     connection = RedisConnection(settings)
     name = {"consumer": "gone-1", "worker": "gone", "pool": "default"}
