@@ -14,11 +14,11 @@ from prometheus_client import (
 
 from asr_api.checks import CheckResult
 from asr_api.services import Services
-from asr_core.metrics import Metrics, QueueCollector
+from asr_core.metrics import ApiMetrics, QueueCollector
 from asr_core.queue import Eviction, Strays
 
 
-def build_metrics() -> tuple[Metrics, QueueCollector]:
+def build_metrics() -> tuple[ApiMetrics, QueueCollector]:
     """Metrics and the queue's gauges on a registry of their own, beside those of the process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -26,7 +26,7 @@ def build_metrics() -> tuple[Metrics, QueueCollector]:
     GCCollector(registry=registry)
     queue = QueueCollector()
     registry.register(queue)
-    return Metrics(registry), queue
+    return ApiMetrics(registry), queue
 
 
 async def exposition(services: Services) -> bytes:
@@ -50,7 +50,7 @@ async def exposition(services: Services) -> bytes:
     return generate_latest(services.metrics.registry)
 
 
-def _show_strays(metrics: Metrics, checked: CheckResult[Strays]) -> None:
+def _show_strays(metrics: ApiMetrics, checked: CheckResult[Strays]) -> None:
     """The last count of any pod; what is not known is left out, or NaN."""
     metrics.blobs_without_task.clear()
     if checked.value is None:
@@ -63,7 +63,7 @@ def _show_strays(metrics: Metrics, checked: CheckResult[Strays]) -> None:
             metrics.blobs_without_task.labels(kind=kind).set(count)
 
 
-def _show_eviction(metrics: Metrics, seen: Eviction | None) -> None:
+def _show_eviction(metrics: ApiMetrics, seen: Eviction | None) -> None:
     for keys in ("expiring", "all"):
         told = float("nan") if seen is None else float(seen.evicts == keys)
         metrics.redis_may_evict.labels(keys=keys).set(told)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from asr_api.attendance import Attendance
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.logs import business_event, get_logger
-from asr_core.metrics import Metrics
+from asr_core.metrics import ApiMetrics
 from asr_core.queue import EvictionWatch, Producer, Sweeping, TaskWatcher, Upkeep
 from asr_core.queue.eviction import LOOK_SECONDS
 from asr_core.sweep import Sweep, SweepRefused
@@ -38,7 +38,7 @@ class Housekeeping:
         sweep: Sweep,
         attendance: Attendance,
         eviction: EvictionWatch,
-        metrics: Metrics,
+        metrics: ApiMetrics,
     ) -> None:
         self._producer = producer
         self._watcher = watcher

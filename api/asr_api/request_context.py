@@ -16,7 +16,7 @@ from structlog.contextvars import bound_contextvars
 from asr_api.cors import CorsPolicy
 from asr_api.error_reply import error_body, internal_error_reply
 from asr_core.logs import get_logger
-from asr_core.metrics import Metrics
+from asr_core.metrics import ApiMetrics
 
 _SANE_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 _METHODS = {"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"}
@@ -27,7 +27,7 @@ UNMATCHED = "unmatched"
 class RequestContext:
     """ASGI middleware; see the module's docstring."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, cors: CorsPolicy) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics, cors: CorsPolicy) -> None:
         self._app = app
         self._metrics = metrics
         self._cors = cors

@@ -18,7 +18,7 @@ from asr_api.housekeeping import Housekeeping
 from asr_api.probe.pool import ProbePool, ProbeUnavailable
 from asr_api.probe.report import ProbeLimits
 from asr_api.spool import Spool
-from asr_core.metrics import Metrics, QueueCollector
+from asr_core.metrics import ApiMetrics, QueueCollector
 from asr_core.queue import (
     Backlog,
     BacklogReader,
@@ -48,7 +48,7 @@ class Services:
     """
 
     settings: ApiSettings
-    metrics: Metrics
+    metrics: ApiMetrics
     queue_gauges: QueueCollector
     connection: RedisConnection
     takes_work: Callable[[], Coroutine[Any, Any, None]]
@@ -93,7 +93,7 @@ class Services:
 
 
 def build_services(
-    settings: ApiSettings, metrics: Metrics, queue_gauges: QueueCollector
+    settings: ApiSettings, metrics: ApiMetrics, queue_gauges: QueueCollector
 ) -> Services:
     """Wire the parts. Raises ValueError for settings that cannot be served."""
     connection = RedisConnection(settings, retries=QUEUE_RETRIES)

@@ -1,5 +1,6 @@
-"""Metrics: what the platform counts, in base units, on a registry that the caller owns.
+"""Metrics: what API and worker count, in base units, on a registry that the caller owns.
 
+Each has a class of its own: a program that showed the zeros of another would count as one.
 Task ids and file names are never labels, tenants of one metric only. Nothing is registered at
 import.
 """
@@ -31,18 +32,16 @@ OTHER_TENANTS = "_other"  # no tenant can have this name
 RATIO_BUCKETS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
 
 
-class Metrics:
-    """Every metric of the API and the workers; each program moves those that are its own."""
+class ApiMetrics:
+    """What an API process counts, or sees of Redis and the store."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._define_api(registry)
+        self._define_requests(registry)
         self._define_losses(registry)
         self._define_redis(registry)
-        self._define_tasks(registry)
-        self._define_worker(registry)
 
-    def _define_api(self, registry: CollectorRegistry) -> None:
+    def _define_requests(self, registry: CollectorRegistry) -> None:
         self.http_requests = Counter(
             "asr_http_requests",
             "HTTP requests answered; `route` is the template, never the path",
@@ -104,6 +103,15 @@ class Metrics:
             registry=registry,
         )
 
+
+class WorkerMetrics:
+    """What a worker counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._define_tasks(registry)
+        self._define_engine(registry)
+
     def _define_tasks(self, registry: CollectorRegistry) -> None:
         self.tasks_finished = Counter(
             "asr_tasks_finished",
@@ -142,7 +150,7 @@ class Metrics:
         label = tenant if tenant in self._labelled_tenants else OTHER_TENANTS
         self.tenant_audio_seconds.labels(label).inc(seconds)
 
-    def _define_worker(self, registry: CollectorRegistry) -> None:
+    def _define_engine(self, registry: CollectorRegistry) -> None:
         self.stage_duration_seconds = Histogram(
             "asr_stage_duration_seconds",
             "Time one stage of the worker took: download, decode, segment, batch_wait, engine, "

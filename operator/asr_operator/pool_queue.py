@@ -86,7 +86,7 @@ class PoolQueue:
                 delayed_due=backlog.delayed_due,
                 oldest_wait_seconds=backlog.oldest_wait_seconds,
                 audio_seconds=backlog.audio_seconds,
-                arrivals=tuple(Arrivals(b.at, b.arrivals, b.arrival_seconds) for b in buckets),
+                arrivals=tuple(Arrivals(b.at, b.queued, b.arrival_seconds) for b in buckets),
             ),
             workers=tuple(workers),
             in_hand=tuple(in_hand.items()),

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from asr_api.courier.metrics import CourierMetrics
-from asr_core.metrics import Metrics, QueueCollector
+from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
 from asr_operator.metrics import OperatorMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,8 @@ def test_a_rule_looks_at_its_own_namespace_and_names_no_unknown_metric(
     every_rule: dict[str, list[dict[str, Any]]],
 ) -> None:
     registries = (
-        Metrics(CollectorRegistry()).registry,
+        ApiMetrics(CollectorRegistry()).registry,
+        WorkerMetrics(CollectorRegistry()).registry,
         OperatorMetrics(CollectorRegistry()).registry,
         CourierMetrics(CollectorRegistry()).registry,
     )

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from asr_api.app import create_app
 from asr_api.courier.metrics import CourierMetrics
 from asr_cli.main import app
-from asr_core.metrics import Metrics, QueueCollector
+from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
 from asr_core.settings import (
     ApiSettings,
     CourierSettings,
@@ -86,7 +86,8 @@ def test_the_example_environment_names_only_settings_that_exist() -> None:
 
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
     registry = CollectorRegistry()
-    Metrics(registry)
+    ApiMetrics(registry)
+    WorkerMetrics(registry)
     families = [*registry.collect(), *QueueCollector().describe()]
     names = {f.name + ("_total" if f.type == "counter" else "") for f in families}
     rows = re.findall(r"^\| `(asr_[a-z_]+)(?:\{[a-z,]+\})?` \|", read("docs/operations.md"), re.M)

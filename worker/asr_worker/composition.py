@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Consumer, LeaseKeeper, Outcome
 from asr_core.settings import WorkerSettings
 from asr_core.store import Store
@@ -65,7 +65,7 @@ class Surroundings:
     loaded: LoadedEngine
     decoders: DecodePool
     folder: WorkFolder
-    metrics: Metrics
+    metrics: WorkerMetrics
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from asr_core.errors import EngineFailed
 from asr_core.logs import get_logger
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_core.task import Lane
 from asr_worker.batching import Batch, BatchRules
 from asr_worker.capacity import GATHER_SECONDS, Throughput, worth_gathering
@@ -81,7 +81,7 @@ class Feed:
         reader: EngineThread,
         rules: BatchRules,
         *,
-        metrics: Metrics,
+        metrics: WorkerMetrics,
         throughput: Throughput,
         stages: Stages,
         partials: Partials,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from asr_core.logs import business_event, get_logger
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Claim, Failure, Finish, LeaseKeeper, Outcome
 from asr_core.result import Transcript
 from asr_core.task import State, result_path
@@ -46,7 +46,7 @@ class Pipeline:
     reports: Reports
     store: StoreAccess
     engine: Engine
-    metrics: Metrics
+    metrics: WorkerMetrics
     retry_limit: int
 
     def begin(self, claims: Sequence[Claim]) -> None:

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from asr_core.errors import AsrError, DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.logs import get_logger
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Consumer, Outcome, RedisConnection
 from asr_core.settings import WorkerSettings
 from asr_worker.capacity import backoff_seconds, batch_seconds_on
@@ -112,7 +112,7 @@ async def _surroundings(
     """Everything that must be closed again; `stack` does."""
     stack.callback(loaded.thread.stop)
     stack.callback(loaded.reader.stop)
-    metrics = Metrics(CollectorRegistry())
+    metrics = WorkerMetrics(CollectorRegistry())
     connection = RedisConnection(settings, retries=0)
     stack.push_async_callback(connection.close)
     worker = settings.worker_name or socket.gethostname()
@@ -122,7 +122,7 @@ async def _surroundings(
 
 
 def _pod_server(
-    settings: WorkerSettings, metrics: Metrics, stack: AsyncExitStack
+    settings: WorkerSettings, metrics: WorkerMetrics, stack: AsyncExitStack
 ) -> PodServer | None:
     if not settings.metrics_port:
         return None

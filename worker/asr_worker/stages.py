@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_core.queue import LeaseKeeper
 from asr_worker.hand import Stage, TaskInHand
 
@@ -13,7 +13,7 @@ from asr_worker.hand import Stage, TaskInHand
 class Stages:
     """The engine's time is taken per batch, every other stage's per task."""
 
-    def __init__(self, metrics: Metrics, keeper: LeaseKeeper) -> None:
+    def __init__(self, metrics: WorkerMetrics, keeper: LeaseKeeper) -> None:
         self._metrics = metrics
         self._keeper = keeper
         self.worker_moved_at = 0.0

@@ -57,10 +57,15 @@ class Backlog:
 
 @dataclass(frozen=True)
 class StatsBucket:
-    """Ten seconds of one pool, beginning at `at` (Unix seconds). Histograms: see `prelude.lua`."""
+    """Ten seconds of one pool, beginning at `at` (Unix seconds). Histograms: see `prelude.lua`.
+
+    `arrivals` are tasks accepted or retried, so that arrivals less ends are the open ones.
+    `fetching` is by how many more of them wait for their recording than before.
+    """
 
     at: int
     arrivals: int = 0
+    fetching: int = 0
     arrival_seconds: float = 0.0
     completed: int = 0
     failed: int = 0
@@ -73,6 +78,11 @@ class StatsBucket:
     total_seconds: float = 0.0
     wait_histogram: dict[int, int] = field(default_factory=dict)
     total_histogram: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def queued(self) -> int:
+        """Tasks that came to the workers' queue, whose audio `arrival_seconds` counts."""
+        return self.arrivals - self.fetching
 
 
 @dataclass(frozen=True)
@@ -195,6 +205,7 @@ def _bucket(at: int, text: dict[str, str]) -> StatsBucket:
     return StatsBucket(
         at=at,
         arrivals=number("arrivals"),
+        fetching=number("fetching"),
         arrival_seconds=number("arrival_ms") / 1000,
         completed=number("completed"),
         failed=number("failed"),

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from asr_core.access import ApiKey, Scope, key_digest, new_secret
 from asr_core.access.api_key import is_secret
 from asr_core.logs import mask_credentials
-from asr_core.metrics import MOST_LABELLED_TENANTS, Metrics
+from asr_core.metrics import MOST_LABELLED_TENANTS, WorkerMetrics
 from asr_core.settings import ApiSettings
 
 
@@ -47,7 +47,7 @@ def test_a_bootstrap_key_that_could_be_guessed_is_refused_at_start() -> None:
 def test_the_metric_per_tenant_has_a_hundred_labels_and_one_for_the_others() -> None:
     from prometheus_client import CollectorRegistry
 
-    metrics = Metrics(CollectorRegistry())
+    metrics = WorkerMetrics(CollectorRegistry())
     for number in range(3 * MOST_LABELLED_TENANTS):
         metrics.count_tenant_audio(f"tenant-{number}", 2.0)
     metrics.count_tenant_audio("tenant-0", 1.0)

@@ -1,7 +1,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from asr_core.metrics import Metrics, QueueCollector
+from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
 from asr_core.queue.backlog import Backlog, LaneBacklog
 from asr_core.task import Lane
 
@@ -42,17 +42,17 @@ def registry() -> CollectorRegistry:
 
 
 def test_two_sets_of_metrics_live_side_by_side() -> None:
-    first, second = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
+    first, second = ApiMetrics(CollectorRegistry()), ApiMetrics(CollectorRegistry())
     first.upload_bytes.inc(10)
     assert first.registry.get_sample_value("asr_upload_bytes_total") == 10
     assert second.registry.get_sample_value("asr_upload_bytes_total") == 0
 
 
 def test_metrics_have_the_documented_names_and_labels(registry: CollectorRegistry) -> None:
-    metrics = Metrics(registry)
-    metrics.http_requests.labels(method="GET", route="/health", status="200").inc()
-    metrics.http_request_duration_seconds.labels(method="GET", route="/health").observe(0.01)
-    metrics.tasks_submitted.labels(lane="normal").inc()
+    api, metrics = ApiMetrics(registry), WorkerMetrics(registry)
+    api.http_requests.labels(method="GET", route="/health", status="200").inc()
+    api.http_request_duration_seconds.labels(method="GET", route="/health").observe(0.01)
+    api.tasks_submitted.labels(lane="normal").inc()
     metrics.tasks_finished.labels(state="completed").inc()
     metrics.task_wait_seconds.observe(4000)
     metrics.task_duration_seconds.observe(4)
@@ -75,7 +75,7 @@ def test_metrics_have_the_documented_names_and_labels(registry: CollectorRegistr
 
 
 def test_a_wait_of_hours_falls_into_a_bucket_of_its_own(registry: CollectorRegistry) -> None:
-    metrics = Metrics(registry)
+    metrics = WorkerMetrics(registry)
     metrics.task_wait_seconds.observe(5 * 3600)
     value = registry.get_sample_value
     assert value("asr_task_wait_seconds_bucket", {"le": "14400.0"}) == 0

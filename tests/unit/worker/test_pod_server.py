@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_worker.pod_server import PodServer
 
 
 @pytest.fixture
 def server() -> Iterator[PodServer]:
-    server = PodServer(0, Metrics(CollectorRegistry()).registry)
+    server = PodServer(0, WorkerMetrics(CollectorRegistry()).registry)
     yield server
     server.close()
 

@@ -15,7 +15,7 @@ set_state(id, task, 'queued')
 opened(task)
 ensure_group(K.stream(task.pool, task.lane))
 enqueue(id, task, args.window)
-count(task.pool, 'arrivals', 1)
+count(task.pool, 'fetching', -1)
 count(task.pool, 'arrival_ms', task.duration_ms)
 announce(id, 'queued', '0')
 return 'ok'

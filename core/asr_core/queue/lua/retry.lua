@@ -17,9 +17,11 @@ redis.call('HDEL', K.task(id), 'error_code', 'error_message', 'finished_at', 'st
 redis.call('HSET', K.task(id), 'queued_at', now, 'crashes', 0, 'solo_crashes', 0, 'solo', '0',
   'transient_failures', 0, 'token', '', 'worker', '', 'progress', '0', 'result', '')
 task.queued_at = now
+count(task.pool, 'arrivals', 1)
 if task.source_url ~= '' then
   redis.call('HSET', K.task(id), 'fetch_tries', 0, 'fetch_token', '')
   set_state(id, task, 'fetching')
+  count(task.pool, 'fetching', 1)
   stand_for_fetching(id, task, now)
   announce(id, 'fetching', '0')
   return {'ok', 'fetching'}
@@ -28,7 +30,6 @@ set_state(id, task, 'queued')
 opened(task)
 ensure_group(K.stream(task.pool, task.lane))
 enqueue(id, task, args.window)
-count(task.pool, 'arrivals', 1)
 count(task.pool, 'arrival_ms', task.duration_ms)
 announce(id, 'queued', '0')
 return {'ok', 'queued'}

@@ -38,8 +38,10 @@ redis.call('ZADD', K.history(t.tenant, ''), 0, t.task_id)
 local task = read(t.task_id)
 store_bytes(t.task_id, t.tenant, task.bytes)
 redis.call('HINCRBY', K.totals, 'submitted', 1)
+count(t.pool, 'arrivals', 1)
 if task.source_url ~= '' then
   set_state(t.task_id, task, 'fetching')
+  count(t.pool, 'fetching', 1)
   stand_for_fetching(t.task_id, task, now)
   announce(t.task_id, 'fetching', '0')
   return {'created', t.task_id, 0}
@@ -48,7 +50,6 @@ set_state(t.task_id, task, 'queued')
 opened(task)
 ensure_group(K.stream(t.pool, t.lane))
 enqueue(t.task_id, task, args.window)
-count(t.pool, 'arrivals', 1)
 count(t.pool, 'arrival_ms', task.duration_ms)
 if args.caller then
   redis.call('SET', K.join(t.tenant, t.fingerprint), t.task_id, 'PX', FORGOTTEN_MS)
