@@ -46,6 +46,9 @@ class WorkerBody(BaseModel):
     gpu_percent: float | None = Field(description="how busy the GPU is; null: none, or not known")
     gpu_memory_bytes: int | None = Field(description="in use on the GPU, by whomever")
     gpu_memory_total_bytes: int | None
+    problem: str | None = Field(
+        description="why it takes no work, as a full disk; null: it does, or is of an older release"
+    )
 
     @classmethod
     def of(cls, record: WorkerRecord) -> WorkerBody:
@@ -68,6 +71,7 @@ class WorkerBody(BaseModel):
             gpu_percent=record.gpu_percent,
             gpu_memory_bytes=record.gpu_memory_bytes,
             gpu_memory_total_bytes=record.gpu_memory_total_bytes,
+            problem=record.problem,
         )
 
 

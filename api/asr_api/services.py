@@ -33,6 +33,7 @@ from asr_core.queue import (
     TaskWatcher,
     Tenants,
     Upkeep,
+    WorkerRecord,
 )
 from asr_core.settings import ApiSettings, IntakeSettings
 from asr_core.store import Store
@@ -65,7 +66,7 @@ class Services:
     housekeeping: Housekeeping
     redis_check: Check[None]
     store_check: Check[None]
-    workers_check: Check[int]
+    workers_check: Check[list[WorkerRecord]]
     strays_check: Check[Strays]
     eviction_check: Check[Eviction]
     backlog_checks: dict[str, Check[Backlog]]
@@ -116,9 +117,6 @@ def build_services(
         await connection.takes_work()
         await eviction.require_safe(anew=True)
 
-    async def count_workers() -> int:
-        return len(await backlog.workers())
-
     return Services(
         settings=settings,
         metrics=metrics,
@@ -147,7 +145,7 @@ def build_services(
         ),
         redis_check=Check(takes_work_now),
         store_check=Check(store.ready),
-        workers_check=Check(count_workers),
+        workers_check=Check(backlog.workers),
         strays_check=Check(sweeping.strays),
         eviction_check=Check(eviction.look),
         backlog_checks={pool: Check(partial(backlog.read, pool)) for pool in settings.pools},

@@ -1,7 +1,7 @@
 """The client for code that is not asynchronous: the same calls, one after the other.
 
     with BlockingClient("http://127.0.0.1:8000") as client:
-        print(client.transcribe(Path("talk.mp3"), SubmitOptions(language="en")))
+        print(client.transcribe("talk.mp3", SubmitOptions(language="en"), format="srt"))
 
 Many files at once are quicker through `asr_cli.client.AsrClient`.
 """
@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from asr_cli.client import AsrClient, SubmitOptions
+from asr_cli.client import AsrClient, AudioSource, SubmitOptions
 from asr_core.render import ResultFormat
 from asr_core.result import Transcript
 
@@ -26,8 +25,8 @@ class BlockingClient:
 
     def __init__(self, server: str = DEFAULT_SERVER, **settings: Any) -> None:
         """`settings` are those of `AsrClient`: `api_key`, `patience_seconds`."""
-        self._runner = asyncio.Runner()
         self._client = AsrClient(server, **settings)
+        self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
         return self
@@ -46,11 +45,18 @@ class BlockingClient:
         self._runner.close()
 
     def submit(
-        self, path: Path, options: SubmitOptions = SubmitOptions(), *, idempotency_key: str = ""
+        self,
+        audio: AudioSource,
+        options: SubmitOptions = SubmitOptions(),
+        *,
+        idempotency_key: str = "",
+        filename: str | None = None,
     ) -> str:
-        """Upload a recording; the id of its task."""
+        """Upload a recording (path, bytes, or a file opened in binary mode); the id of its task."""
         key = idempotency_key or None
-        return self._runner.run(self._client.submit(path, options, idempotency_key=key))
+        return self._runner.run(
+            self._client.submit(audio, options, idempotency_key=key, filename=filename)
+        )
 
     def submit_url(
         self, url: str, options: SubmitOptions = SubmitOptions(), *, idempotency_key: str = ""
@@ -65,8 +71,8 @@ class BlockingClient:
         """Until the task has ended; its last reply."""
         return self._runner.run(self._client.wait(task_id, on_progress))
 
-    def result(self, task_id: str, format: ResultFormat = ResultFormat.TEXT) -> str:
-        """The transcript of a completed task in one of the API's formats."""
+    def result(self, task_id: str, format: ResultFormat | str = ResultFormat.TEXT) -> str:
+        """The transcript of a completed task: `text`, `srt`, `vtt` or `json`."""
         return self._runner.run(self._client.result(task_id, format))
 
     def transcript(self, task_id: str) -> Transcript:
@@ -75,15 +81,15 @@ class BlockingClient:
 
     def transcribe(
         self,
-        path: Path,
+        audio: AudioSource,
         options: SubmitOptions = SubmitOptions(),
         *,
-        format: ResultFormat = ResultFormat.TEXT,
+        format: ResultFormat | str = ResultFormat.TEXT,
         on_progress: Callable[[str, float], None] | None = None,
     ) -> str:
-        """Submit, wait, fetch."""
+        """Submit, wait, fetch; the text."""
         return self._runner.run(
-            self._client.transcribe(path, options, format=format, on_progress=on_progress)
+            self._client.transcribe(audio, options, format=format, on_progress=on_progress)
         )
 
     def retry(self, task_id: str) -> None:
@@ -96,13 +102,13 @@ class BlockingClient:
 
 
 def transcribe_file(
-    path: Path,
+    audio: AudioSource,
     server: str = DEFAULT_SERVER,
     *,
     api_key: str | None = None,
-    format: ResultFormat = ResultFormat.TEXT,
+    format: ResultFormat | str = ResultFormat.TEXT,
     **options: Any,
 ) -> str:
-    """The transcript of one file; `options` are those of `SubmitOptions`."""
+    """The transcript of one recording; `options` are those of `SubmitOptions`."""
     with BlockingClient(server, api_key=api_key) as client:
-        return client.transcribe(path, SubmitOptions(**options), format=format)
+        return client.transcribe(audio, SubmitOptions(**options), format=format)

@@ -1,7 +1,7 @@
 """A client of the HTTP API: submit a recording, wait for its transcript.
 
     async with AsrClient("http://127.0.0.1:8000") as client:
-        transcript = await client.transcribe(Path("talk.mp3"), format=ResultFormat.SRT)
+        transcript = await client.transcribe("talk.mp3", format="srt")
 
 From code that is not asynchronous: `asr_cli.blocking_client`.
 A busy or absent server is asked again (`asr_cli.retry`); the idempotency key makes that safe.
@@ -15,15 +15,36 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from asr_cli.retry import retry_delay
+from asr_cli.client_errors import (
+    ClientError,
+    ServerUnreachable,
+    TaskNotCompleted,
+    WrongAddress,
+    error_message,
+    refusal,
+)
+from asr_cli.retry import delay_after
+from asr_cli.server_address import server_address
+from asr_cli.uploads import AudioSource, Upload
 from asr_core.render import ResultFormat
 from asr_core.result import Transcript
+
+__all__ = [
+    "AsrClient",
+    "AudioSource",
+    "ClientError",
+    "ServerUnreachable",
+    "SubmitOptions",
+    "TaskNotCompleted",
+    "WrongAddress",
+    "bearer",
+    "error_message",
+]
 
 _WAIT_SECONDS = 5
 # The reply to a submission comes once the server has stored all of it: gigabytes take minutes.
@@ -31,21 +52,12 @@ _SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=600.0)
 _TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
-class ClientError(Exception):
-    """The server's answer, or its absence, in one line."""
-
-
-class ServerUnreachable(ClientError):
-    """Nothing answers at the server's address."""
-
-
-class TaskNotCompleted(ClientError):
-    """The task was accepted and did not end with a transcript."""
-
-
 @dataclass(frozen=True)
 class SubmitOptions:
-    """What is asked of the engine, and how urgent it is; None leaves the server's default."""
+    """What is asked of the engine, and how urgent it is; None leaves the server's default.
+
+    `hotwords` is a sequence, or text with commas between.
+    """
 
     lane: str | None = None
     pool: str | None = None
@@ -53,7 +65,7 @@ class SubmitOptions:
     channels: str | None = None
     itn: bool | None = None
     speakers: bool | None = None
-    hotwords: tuple[str, ...] = ()
+    hotwords: Sequence[str] = ()
     webhook: str | None = None
 
     def form(self) -> dict[str, str]:
@@ -67,7 +79,7 @@ class SubmitOptions:
         }
         switches = {"itn": self.itn, "speakers": self.speakers}
         fields |= {name: str(on).lower() for name, on in switches.items() if on is not None}
-        fields["hotwords"] = ",".join(self.hotwords) or None
+        fields["hotwords"] = ",".join(self._words) or None
         return {name: value for name, value in fields.items() if value is not None}
 
     def body(self) -> dict[str, Any]:
@@ -75,18 +87,14 @@ class SubmitOptions:
         fields: dict[str, Any] = {**self.form()}
         switches = {"itn": self.itn, "speakers": self.speakers}
         fields |= {name: on for name, on in switches.items() if on is not None}
-        if self.hotwords:
-            fields["hotwords"] = list(self.hotwords)
+        if self._words:
+            fields["hotwords"] = self._words
         return fields
 
-
-def error_message(response: httpx.Response) -> str:
-    """The message of an error reply, whoever sent it (a proxy sends no JSON)."""
-    try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = response.text.strip()[:200] or response.reason_phrase
-    return f"{message} (HTTP {response.status_code})"
+    @property
+    def _words(self) -> list[str]:
+        words = self.hotwords.split(",") if isinstance(self.hotwords, str) else self.hotwords
+        return [word for word in words if word.strip()]
 
 
 def bearer(api_key: str | None) -> dict[str, str]:
@@ -96,7 +104,10 @@ def bearer(api_key: str | None) -> dict[str, str]:
 
 
 class AsrClient:
-    """One server. `patience_seconds` is how long a request is tried again before it is given up."""
+    """One server. `patience_seconds` is how long a request is tried again before it is given up.
+
+    Raises WrongAddress for a server's address without http:// and the like, here and not later.
+    """
 
     def __init__(
         self,
@@ -106,7 +117,7 @@ class AsrClient:
         patience_seconds: float = 600.0,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self.server = server.rstrip("/")
+        self.server = server_address(server)
         self._patience_seconds = patience_seconds
         timeout = httpx.Timeout(60.0, connect=10.0)
         limits = httpx.Limits(max_connections=256)
@@ -149,24 +160,29 @@ class AsrClient:
 
     async def submit(
         self,
-        path: Path,
+        audio: AudioSource,
         options: SubmitOptions = SubmitOptions(),
         *,
         idempotency_key: str | None = None,
+        filename: str | None = None,
     ) -> str:
-        """Upload a recording; the id of its task. One key for all tries, so there is one task."""
-        return str((await self._submit(path, options, idempotency_key))["task_id"])
+        """Upload a recording (a path, bytes, or a file opened in binary mode); the id of its task.
+
+        One key for all tries, so there is one task. Raises OSError for a file that is not there.
+        """
+        upload = Upload.of(audio, filename)
+        return str((await self._submit(upload, options, idempotency_key))["task_id"])
 
     async def _submit(
-        self, path: Path, options: SubmitOptions, idempotency_key: str | None
+        self, upload: Upload, options: SubmitOptions, idempotency_key: str | None
     ) -> dict[str, Any]:
         key = idempotency_key or str(uuid.uuid4())
 
         async def send() -> httpx.Response:
-            with path.open("rb") as file:
+            with upload.opened() as file:
                 return await self._http.post(
                     "/api/v1/asr/submit",
-                    files={"audio": (path.name, file)},
+                    files={"audio": (upload.name, file)},
                     data=options.form(),
                     headers={"Idempotency-Key": key},
                     timeout=_SUBMIT_TIMEOUT,
@@ -205,12 +221,13 @@ class AsrClient:
             if state == "completed":
                 return body
             if state in _TERMINAL:
-                reason = (body.get("error") or {}).get("message") or state
-                raise TaskNotCompleted(f"{state}: {reason}")
+                error = body.get("error") or {}
+                reason = error.get("message") or state
+                raise TaskNotCompleted(f"{state}: {reason}", code=error.get("code") or state)
 
-    async def result(self, task_id: str, format: ResultFormat = ResultFormat.TEXT) -> str:
-        """The transcript of a completed task in one of the API's formats."""
-        return (await self._get(task_id, {"format": format.value})).text
+    async def result(self, task_id: str, format: ResultFormat | str = ResultFormat.TEXT) -> str:
+        """The transcript of a completed task: `text`, `srt`, `vtt` or `json`."""
+        return (await self._get(task_id, {"format": _format(format)})).text
 
     async def transcript(self, task_id: str) -> Transcript:
         """The transcript of a completed task with its segments and words."""
@@ -218,19 +235,20 @@ class AsrClient:
 
     async def transcribe(
         self,
-        path: Path,
+        audio: AudioSource,
         options: SubmitOptions = SubmitOptions(),
         *,
-        format: ResultFormat = ResultFormat.TEXT,
+        format: ResultFormat | str = ResultFormat.TEXT,
         on_progress: Callable[[str, float], None] | None = None,
         on_ignored: Callable[[Sequence[str]], None] | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> str:
-        """Submit, wait, fetch. `on_ignored` gets the options that the model does not heed, as soon
-        as they are known: at submit, or with the transcript. `on_warning` gets each sentence about
-        what of the recording could not be read.
+        """Submit, wait, fetch; the text. `on_ignored` gets the options that the model does not
+        heed, as soon as they are known: at submit, or with the transcript. `on_warning` gets each
+        sentence about what of the recording could not be read.
         """
-        accepted = await self._submit(path, options, None)
+        format = _format(format)
+        accepted = await self._submit(Upload.of(audio), options, None)
         task_id = str(accepted["task_id"])
         told = accepted.get("options_ignored") or []
         if told and on_ignored:
@@ -263,21 +281,32 @@ class AsrClient:
         attempt = 0
         while True:
             attempt += 1
-            response: httpx.Response | None = None
-            try:
-                response = await send()
-                problem = error_message(response) if response.is_error else ""
-            except httpx.TransportError as error:
-                problem = f"{self.server}: {error or type(error).__name__}"
+            response, problem = await self._try(send)
             if response is not None and response.is_success:
                 return response
-            status = response.status_code if response is not None else None
-            after = response.headers.get("Retry-After") if response is not None else None
-            delay = retry_delay(attempt, status, after)
-            if response is not None and response.headers.get("x-should-retry") == "false":
-                delay = None
-            if delay is None:
-                raise ClientError(problem)
-            if time.monotonic() + delay > give_up_at:
-                raise ClientError(f"{problem}; given up after {attempt} tries")
-            await asyncio.sleep(delay)
+            delay = delay_after(attempt, response, problem)
+            if delay is not None and time.monotonic() + delay <= give_up_at:
+                await asyncio.sleep(delay)
+                continue
+            after = "" if delay is None else f"; given up after {attempt} tries"
+            if response is not None:
+                raise refusal(response, after=after)
+            told = f"{self.server}: {problem or type(problem).__name__}{after}"
+            raise ServerUnreachable(told) from problem
+
+    async def _try(
+        self, send: Callable[[], Any]
+    ) -> tuple[httpx.Response | None, httpx.TransportError | None]:
+        """The answer, or why there is none."""
+        try:
+            return await send(), None
+        except httpx.TransportError as error:
+            return None, error
+
+
+def _format(format: ResultFormat | str) -> str:
+    try:
+        return ResultFormat(format).value
+    except ValueError:
+        served = ", ".join(ResultFormat)
+        raise ClientError(f"there is no format {format!r}; there are: {served}") from None

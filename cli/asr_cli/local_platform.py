@@ -15,6 +15,7 @@ from typing import Any
 from asr_cli.client import AsrClient, ClientError, SubmitOptions
 from asr_cli.data_folder import DataFolder
 from asr_cli.demo import find_demo, transcript_is_right
+from asr_cli.platform_problems import tell_problems
 from asr_cli.ports import free_port, port_is_free
 from asr_cli.redis_server import PREFERRED_PORT, ServerProgram, find_server
 from asr_cli.stack import GRACE_SECONDS, StackPlan, threads_per_worker
@@ -119,6 +120,7 @@ class LocalPlatform:
     async def _work(self, once: bool) -> int:
         await self._start(once)
         watch = asyncio.create_task(self._supervisor.watch())
+        problems = asyncio.create_task(tell_problems(self._plan.api_url, self._console))
         try:
             right = await self._unless_failed(watch, self._demo())
             if once:
@@ -128,7 +130,8 @@ class LocalPlatform:
             return 1
         finally:
             watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            problems.cancel()
+            await asyncio.gather(watch, problems, return_exceptions=True)
 
     async def _start(self, once: bool) -> None:
         plan, supervisor = self._plan, self._supervisor

@@ -44,7 +44,7 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
     for worker in workers:
         speed = f"{worker.throughput:.1f}" if worker.throughput else "–"
         load = f"{worker.busy}/{worker.slots}"
-        cordoned = "cordoned" if worker.cordoned else ""
+        notes = [worker.problem or "", "cordoned" if worker.cordoned else ""]
         table.add_row(
             Text(worker.worker),
             Text(worker.model),
@@ -52,7 +52,7 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
             load,
             speed,
             str(worker.tasks_done),
-            cordoned,
+            Text(", ".join(filter(None, notes)), style="red" if worker.problem else ""),
         )
     return table
 

@@ -69,7 +69,7 @@ def transcribe(
     """Transcribe FILES on a server; exit status 1 if any of them failed."""
     import asyncio
 
-    from asr_cli.client import AsrClient, SubmitOptions
+    from asr_cli.client import AsrClient, SubmitOptions, WrongAddress
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
@@ -80,7 +80,10 @@ def transcribe(
         itn=itn,
         speakers=speakers or None,
     )
-    client = AsrClient(server, api_key=api_key, patience_seconds=patience)
+    try:
+        client = AsrClient(server, api_key=api_key, patience_seconds=patience)
+    except WrongAddress as error:
+        fail(str(error), status=2)
     failures = asyncio.run(_run(files, client, format, output_dir, options, concurrency))
     if failures:
         lines = "".join(f"\n  {file}: {problem}" for file, problem in failures)

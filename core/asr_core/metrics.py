@@ -168,6 +168,13 @@ class WorkerMetrics:
         self.worker_busy = Gauge(
             "asr_worker_busy", "1 while the engine has a batch, else 0", registry=registry
         )
+        self.worker_blocked = Gauge(
+            "asr_worker_blocked",
+            "1 while this worker takes no work: its `disk` is full or cannot be written, or the "
+            "`store`",
+            ["reason"],
+            registry=registry,
+        )
         self.leases_lost = Counter(
             "asr_leases_lost", "Leases this worker lost while it held the task", registry=registry
         )

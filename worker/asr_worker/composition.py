@@ -23,6 +23,7 @@ from asr_worker.feed import Begin, Feed
 from asr_worker.hand import Hand
 from asr_worker.heartbeat import Heartbeat
 from asr_worker.lease_watch import LeaseWatch
+from asr_worker.obstacles import Obstacles
 from asr_worker.partials import Partials
 from asr_worker.pipeline import Pipeline
 from asr_worker.preparation import Preparation
@@ -121,6 +122,7 @@ def compose(around: Surroundings) -> Parts:
         claiming,
         throughput,
         ResourceMeter(partial(gpu_use, loaded.engine.device)),
+        _obstacles(around, pipeline),
         loaded.startup_seconds,
     )
     lease_watch = LeaseWatch(
@@ -182,6 +184,11 @@ def _pipeline(
         metrics=metrics,
         retry_limit=settings.retry_limit,
     )
+
+
+def _obstacles(around: Surroundings, pipeline: Pipeline) -> Obstacles:
+    checks = {"disk": around.folder.look, "store": lambda: pipeline.store.problem}
+    return Obstacles(checks, around.metrics)
 
 
 def _claiming(

@@ -15,6 +15,7 @@ from asr_worker.capacity import Throughput
 from asr_worker.claiming import Claiming
 from asr_worker.engines.base import Engine
 from asr_worker.hand import Hand
+from asr_worker.obstacles import Obstacles
 from asr_worker.resources import ResourceMeter, ResourceUse
 
 BEAT_SECONDS = 10.0
@@ -32,6 +33,7 @@ class Heartbeat:
     claiming: Claiming
     throughput: Throughput
     resources: ResourceMeter
+    obstacles: Obstacles
     startup_seconds: float
     started_at: float = field(default_factory=time.time)
 
@@ -77,4 +79,5 @@ class Heartbeat:
             gpu_percent=used.gpu.percent if used.gpu else None,
             gpu_memory_bytes=used.gpu.memory_bytes if used.gpu else None,
             gpu_memory_total_bytes=used.gpu.memory_total_bytes if used.gpu else None,
+            problem=self.obstacles.observe() or None,
         )

@@ -31,16 +31,17 @@ class StoreAccess:
     def __init__(self, store: Store, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._store = store
         self._patience_seconds = patience_seconds
-        self._in_trouble = False
+        self.problem = ""  # what the store said, from when it failed until it serves again
 
     async def usable(self) -> bool:
         """False while the store, which failed lately, still does."""
-        if self._in_trouble:
+        if self.problem:
             try:
                 await self._store.ready()
-            except DependencyError:
+            except DependencyError as error:
+                self.problem = error.message
                 return False
-            self._in_trouble = False
+            self.problem = ""
         return True
 
     async def download(self, task: TaskInHand, file: Path, on_chunk: Callable[[], None]) -> int:
@@ -76,12 +77,12 @@ class StoreAccess:
             try:
                 result = await act()
             except DependencyError as error:
-                self._in_trouble = True
+                self.problem = error.message
                 _log.warning("store not usable", error=str(error), failures=failures + 1)
                 if task.lost is not None or time.monotonic() > give_up_at:
                     raise
                 await asyncio.sleep(backoff_seconds(failures, first=0.2, most=5.0))
                 failures += 1
             else:
-                self._in_trouble = False
+                self.problem = ""
                 return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -13,9 +14,10 @@ from asr_api.bodies import utc
 from asr_api.checks import CheckResult
 from asr_api.documented import documented_errors
 from asr_api.services import Services, ServicesOf
-from asr_core.queue import Eviction, Strays
+from asr_core.queue import Eviction, Strays, WorkerRecord
 
 router = APIRouter(tags=["operations"])
+_MOST_PROBLEMS = 10
 
 
 class DependencyHealth(BaseModel):
@@ -35,10 +37,24 @@ class DependencyHealth(BaseModel):
 
 
 class WorkersHealth(BaseModel):
-    """`none` is not an error: the operator starts workers when there is work."""
+    """`none` is not an error: the operator starts workers when there is work. `blocked`: some
+    take no work, as their disk is full.
+    """
 
-    status: Literal["ok", "none", "unknown"]
+    status: Literal["ok", "none", "blocked", "unknown"]
     alive: int | None = Field(description="null when Redis cannot say")
+    blocked: int | None = Field(None, description="of these, how many take no work")
+    problems: list[str] = Field([], description="why, of ten of them at most")
+
+    @classmethod
+    def of(cls, records: Sequence[WorkerRecord]) -> WorkersHealth:
+        problems = [f"{each.worker}: {each.problem}" for each in records if each.problem]
+        return cls(
+            status="blocked" if problems else "ok" if records else "none",
+            alive=len(records),
+            blocked=len(problems),
+            problems=problems[:_MOST_PROBLEMS],
+        )
 
 
 class DataHealth(BaseModel):
@@ -90,8 +106,8 @@ class EvictionHealth(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """`degraded`: submissions are taken, but nobody works on them right now, data was lost, or
-    Redis may evict keys that expire.
+    """`degraded`: submissions are taken, but nobody works on them right now, a worker takes no
+    work, data was lost, or Redis may evict keys that expire.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
@@ -122,7 +138,7 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
     workers = await _workers(services, redis, timeout_seconds)
     data = await _data(services, redis, timeout_seconds)
     eviction = await _eviction(services, redis, timeout_seconds)
-    well = workers.alive and data.status == "ok" and eviction.status == "ok"
+    well = workers.status == "ok" and data.status == "ok" and eviction.status == "ok"
     status: Literal["ok", "degraded", "unavailable"] = "ok" if well else "degraded"
     if not (redis.ok and store.ok):
         status = "unavailable"
@@ -147,7 +163,7 @@ async def _workers(
     counted = await services.workers_check.result(timeout_seconds)
     if not counted.ok or counted.value is None:
         return WorkersHealth(status="unknown", alive=None)
-    return WorkersHealth(status="ok" if counted.value else "none", alive=counted.value)
+    return WorkersHealth.of(counted.value)
 
 
 async def _data(services: Services, redis: CheckResult[None], timeout_seconds: float) -> DataHealth:

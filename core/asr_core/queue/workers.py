@@ -18,7 +18,7 @@ class WorkerRecord:
 
     `throughput` is audio-seconds per second, measured; 0 while nothing has been measured. Of the
     machine's use, 100 % of CPU is one processor, and GPU memory is that of the whole device; None
-    is not known, as from an older release.
+    is not known, as from an older release. `problem`, in words: why it takes no work.
     """
 
     consumer: str
@@ -41,6 +41,7 @@ class WorkerRecord:
     gpu_percent: float | None = None
     gpu_memory_bytes: int | None = None
     gpu_memory_total_bytes: int | None = None
+    problem: str | None = None
 
 
 def _read(text: Mapping[str, str]) -> WorkerRecord:

@@ -27,6 +27,7 @@ from asr_core.store.backend import (
 )
 
 _READY_SECONDS = 10.0
+_PROBE_BYTES = 64 * 1024  # a full disk shows when it is written to, a quota nowhere else
 _LISTING_BATCH = 1000
 _PUBLISH_ATTEMPTS = 5
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -107,7 +108,7 @@ class FolderStore:
             return await _in_thread(_sweep, self._drafts, time.time() - older_than_seconds)
 
     async def ready(self) -> None:
-        """Check that the folder is there, or can be made, and may be written."""
+        """Check that the folder is there, or can be made, may be written, and has room."""
         with self._errors("", writing=True):
             async with asyncio.timeout(_READY_SECONDS):
                 writable = await asyncio.to_thread(self._is_writable)
@@ -116,7 +117,15 @@ class FolderStore:
 
     def _is_writable(self) -> bool:
         _make_folders(self._drafts)
-        return os.access(self._drafts, os.W_OK | os.X_OK)
+        if not os.access(self._drafts, os.W_OK | os.X_OK):
+            return False
+        draft, file = self._open_draft()
+        try:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+        finally:
+            _discard(file, draft)
+        return True
 
     def _open_draft(self) -> tuple[Path, BinaryIO]:
         _make_folders(self._drafts)

@@ -8,7 +8,7 @@ WORKERS = Dashboard(
     "workers",
     "ASR workers",
     (
-        stat("Workers", "count(asr_worker_busy{})"),
+        stat("Workers", "count(asr_worker_busy{}) or vector(0)"),
         stat("Busy", "avg(asr_worker_busy{})", "percentunit"),
         stat(
             "Audio per second",
@@ -79,6 +79,11 @@ WORKERS = Dashboard(
                 (sum_rate("asr_fenced_results_total"), "results refused: claimed again meanwhile"),
             ),
             "ops",
+        ),
+        Panel(
+            "Take no work",
+            (("max by (pod, reason) (asr_worker_blocked{})", "{{pod}}: {{reason}}"),),
+            text="Their disk is full or cannot be written, or the store: docs/alerts.md",
         ),
         Panel(
             "GPU use",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from asr_core.errors import QueueUnavailable, SchemaMismatch
+from asr_core.queue import Fetching, FetchTrouble
 from asr_core.task import Lane, State
 
 pytestmark = pytest.mark.asyncio
@@ -257,6 +258,44 @@ async def test_stats_count_arrivals_waits_and_results(queue: Any) -> None:
     assert sum(sum(b.wait_histogram.values()) for b in buckets) == 4
     totals = await queue.reader.totals()
     assert (totals.submitted, totals.completed, totals.audio_seconds) == (4, 3, 9)
+
+
+async def test_what_arrived_less_what_ended_is_what_is_open_also_for_recordings_by_url(
+    queue: Any,
+) -> None:
+    """The dashboard counts back from the open tasks: before the first task there were none."""
+    fetching = Fetching(queue.connection, queue.settings)
+
+    async def before_all() -> int:
+        buckets, still_open = await queue.reader.stats_and_open(minutes=5)
+        ended = sum(b.completed + b.failed + b.cancelled for b in buckets)
+        return int(still_open - sum(b.arrivals for b in buckets) + ended)
+
+    async def failed(fetch: Any) -> None:
+        trouble = FetchTrouble.PERMANENT
+        await fetching.failed(fetch, trouble, code="url_not_found", message="404")
+        assert await before_all() == 0
+
+    await queue.submit(2)
+    ids = await queue.submit(4, bytes=0, duration_seconds=0, source_url="https://example.com/a")
+    assert await before_all() == 0
+    gone, *others = await fetching.take(token="t", limit=4, per_line=4, busy={})
+    await failed(gone)
+    await fetching.fetched(others[0], size_bytes=3, duration_seconds=2.0, content_type="audio/wav")
+    await queue.producer.cancel(others[1].task.task_id)
+    await queue.producer.retry(gone.task.task_id)
+    assert await before_all() == 0
+    [again] = await fetching.take(token="u", limit=4, per_line=4, busy={})
+    await failed(again)
+    assert {each.task.task_id for each in (gone, *others)} == set(ids)
+    consumer = await queue.consumer()
+    await queue.finish(consumer, *await queue.claim(consumer))
+    assert await before_all() == 0
+    buckets = await queue.reader.stats(minutes=5)
+    assert sum(b.arrivals for b in buckets) == 7
+    # Of these three came to the workers, and their audio was 6 s; one is still being fetched.
+    assert sum(b.queued for b in buckets) == 3
+    assert sum(b.arrival_seconds for b in buckets) == 6
 
 
 async def test_worker_records_die_with_their_worker(queue: Any) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from asr_cli.client import (
     ServerUnreachable,
     SubmitOptions,
     TaskNotCompleted,
+    WrongAddress,
 )
 
 pytestmark = pytest.mark.asyncio
@@ -155,3 +157,134 @@ async def test_a_refusal_that_says_not_to_try_again_is_final(recording: Path) ->
         with pytest.raises(ClientError, match="quota is used up"):
             await client.submit(recording)
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("localhost:8000", "http://localhost:8000"),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("asr.example.com/speech", "http://asr.example.com/speech"),
+        ("", "http://127.0.0.1:8000"),
+        ("//asr.example.com", "http://asr.example.com"),
+        ("ftp://asr.example.com", "http://HOST:PORT"),
+        ("http://", "http://HOST:PORT"),
+        ("http://asr.example.com:80a", "no URL"),
+        ("http://asr.example.com/?key=1", r"before \?"),
+    ],
+)
+async def test_an_address_that_is_none_is_refused_at_once_with_what_to_write(
+    address: str, told: str
+) -> None:
+    with pytest.raises(WrongAddress, match=told):
+        AsrClient(address)
+
+
+async def test_a_server_that_never_answers_is_unreachable() -> None:
+    answer, _ = scripted(httpx.ConnectError("refused"))
+    async with client_of(answer, patience_seconds=0) as client:
+        with pytest.raises(ServerUnreachable, match=r"refused; given up after 1 tries") as raised:
+            await client.result("t1")
+    assert (raised.value.status, raised.value.code) == (None, None)
+
+
+async def test_what_trying_again_cannot_change_is_not_tried_again() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.LocalProtocolError("Illegal header value")
+
+    async with client_of(refuse) as client:
+        with pytest.raises(ServerUnreachable, match="Illegal header value"):
+            await client.result("t1")
+
+
+async def test_an_error_says_its_status_and_code(recording: Path) -> None:
+    body = {"error": {"message": "No such task.", "code": "task_not_found"}}
+    answer, _ = scripted(httpx.Response(404, json=body), httpx.Response(413, text="too large"))
+    async with client_of(answer) as client:
+        with pytest.raises(ClientError) as raised:
+            await client.result("t1")
+        assert (raised.value.status, raised.value.code) == (404, "task_not_found")
+        with pytest.raises(ClientError) as raised:
+            await client.submit(recording)
+        assert (raised.value.status, raised.value.code) == (413, None)
+
+
+async def test_a_failed_task_says_the_code_of_its_error() -> None:
+    failed = {"status": "failed", "error": {"code": "unreadable_audio", "message": "bad header"}}
+    answer, _ = scripted(
+        httpx.Response(200, json=failed), httpx.Response(200, json={"status": "cancelled"})
+    )
+    async with client_of(answer) as client:
+        for code in ("unreadable_audio", "cancelled"):
+            with pytest.raises(TaskNotCompleted) as raised:
+                await client.wait("t")
+            assert raised.value.code == code
+
+
+async def test_a_server_that_sends_elsewhere_is_told_with_the_address_to_give() -> None:
+    moved = httpx.Response(301, headers={"Location": "https://asr.test/api"})
+    answer, _ = scripted(moved)
+    async with client_of(answer) as client:
+        with pytest.raises(ClientError, match=r"https://asr\.test/api") as raised:
+            await client.result("t1")
+    assert raised.value.status == 301
+
+
+async def test_a_path_as_text_bytes_and_open_files_are_sent_from_their_beginning_each_time(
+    recording: Path,
+) -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    behind = io.BytesIO(b"skippedRIFF....")
+    behind.seek(7)
+    with recording.open("rb") as opened:
+        sources = {
+            "path": (str(recording), "talk.wav"),
+            "bytes": (b"RIFF....", "recording"),
+            "file": (opened, "talk.wav"),
+            "buffer": (behind, "recording"),
+            "pipe": (Pipe(b"RIFF...."), "recording"),
+        }
+        for source, name in sources.values():
+            busy = refusal(503, "busy", **{"Retry-After": "0"})
+            answer, seen = scripted(busy, httpx.Response(202, json={"task_id": "t1"}))
+            async with client_of(answer) as client:
+                await client.submit(source)
+            for request in seen:
+                assert f'filename="{name}"'.encode() in request.content
+                assert b"\r\n\r\nRIFF....\r\n" in request.content
+        assert not opened.closed
+
+
+async def test_what_is_no_recording_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    answer, seen = scripted()
+    async with client_of(answer) as client:
+        with pytest.raises(FileNotFoundError):
+            await client.submit(tmp_path / "missing.wav")
+        for source in (io.StringIO("text"), 17, "https://example.com/talk.mp3"):
+            with pytest.raises(ClientError, match=r"binary mode|submit_url"):
+                await client.submit(source)  # type: ignore[arg-type]
+    assert seen == []
+
+
+async def test_a_format_may_be_named_as_text_and_an_unknown_one_costs_no_upload(
+    recording: Path,
+) -> None:
+    answer, seen = scripted(
+        httpx.Response(202, json={"task_id": "t1"}),
+        httpx.Response(200, json={"status": "completed"}),
+        httpx.Response(200, text="1\n00:00:00,000 --> 00:00:01,000\nwords\n"),
+    )
+    async with client_of(answer) as client:
+        assert "-->" in await client.transcribe(recording, format="srt")
+        assert seen[-1].url.params["format"] == "srt"
+        with pytest.raises(ClientError, match=r"'docx'.*text, srt, vtt"):
+            await client.transcribe(recording, format="docx")
+    assert len(seen) == 3
+
+
+async def test_hotwords_may_be_text_with_commas() -> None:
+    assert SubmitOptions(hotwords="kopf,redis").form() == {"hotwords": "kopf,redis"}
+    assert SubmitOptions(hotwords=["kopf"]).body() == {"hotwords": ["kopf"]}

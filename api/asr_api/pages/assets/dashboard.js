@@ -116,7 +116,10 @@ function draw() {
   showWorkers(byId('workers'), seen.pools.flatMap((each) => each.workers));
   showLanes(byId('lanes'), seen.pools);
   byId('range-title').textContent = RANGES[seen.stats.minutes].name;
+  const blocked = seen.pools.flatMap((each) => each.workers).filter((worker) => worker.problem);
   const notices = [
+    ...blocked.slice(0, 3).map((worker) => `${worker.name} takes no work: ${worker.problem}.`),
+    blocked.length > 3 ? `So do ${blocked.length - 3} others.` : '',
     pool.trusted ? '' : 'This Redis has been seen for less than one lease: tasks of dead workers are not told apart yet.',
     pool.workers.some((worker) => worker.model === 'embedded') ? 'The demo model answers in this pool. It is for first runs and tests, not for people’s speech.' : '',
   ];
@@ -128,13 +131,14 @@ function draw() {
 function showNow(pool) {
   const speed = pool.workers.reduce((sum, worker) => sum + worker.throughput, 0);
   const busy = pool.workers.filter((worker) => worker.busy).length;
+  const blocked = pool.workers.filter((worker) => worker.problem).length;
   showTiles(byId('now'), [
     { name: 'Waiting', figure: number(pool.waiting), aside: `${duration(pool.audio_seconds)} of audio open` },
     { name: 'Oldest wait', figure: duration(pool.oldest_wait_seconds), aside: `${pool.delayed} backing off` },
     { name: 'In flight', figure: number(pool.in_flight), aside: pool.orphans ? `${pool.orphans} of dead workers` : '' },
-    { name: 'Workers', figure: number(pool.workers.length), aside: `${busy} busy`, bad: !pool.workers.length },
+    { name: 'Workers', figure: number(pool.workers.length), aside: blocked ? `${blocked} take no work` : `${busy} busy`, bad: blocked || !pool.workers.length },
     { name: 'Measured speed', figure: speed ? `${number(speed)}×` : '–', aside: 'real time, all workers' },
-    { name: 'Dead letters', figure: number(pool.dead), aside: 'given up after crashes', bad: pool.dead > 0 },
+    { name: 'Dead letters', figure: number(pool.dead), aside: 'given up after errors or crashes', bad: pool.dead > 0 },
   ]);
 }
 

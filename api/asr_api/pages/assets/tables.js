@@ -5,10 +5,12 @@ import { bytes, duration, moment, number } from './format.js';
 
 const percent = (value) => (value === null || value === undefined ? '–' : `${Math.round(value)} %`);
 
+const chip = (state, text) => el('span', { className: 'chip', data: { state } }, text);
+
 export function showWorkers(table, workers) {
   const heads = ['Worker', 'Pool', 'Model', 'Device', 'Tasks', 'Speed', 'Real-time factor', 'CPU', 'Memory', 'GPU', 'GPU memory', 'Done', 'Since'];
   const rows = workers.map((worker) => [
-    el('span', {}, worker.name, worker.cordoned ? el('span', { className: 'chip', data: { state: 'stale' } }, 'cordoned') : null),
+    el('span', {}, worker.name, worker.cordoned ? chip('stale', 'cordoned') : null, worker.problem ? chip('away', 'takes no work') : null),
     worker.pool,
     worker.model,
     worker.device,

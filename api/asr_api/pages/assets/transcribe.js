@@ -111,6 +111,7 @@ function setUpOptions() {
 }
 
 let models = {}; // of each pool: the models of its live workers
+const blocked = {}; // of each pool: whether none of them takes work
 
 async function showPools(fill) {
   const { pools } = await json('api/v1/stats?minutes=1');
@@ -118,6 +119,7 @@ async function showPools(fill) {
   const found = await Promise.all(
     names.map(async (pool) => {
       const { workers } = await json(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}`);
+      blocked[pool] = workers.length > 0 && workers.every((worker) => worker.problem);
       return [pool, [...new Set(workers.map((worker) => worker.model))]];
     }),
   );
@@ -130,9 +132,11 @@ async function showPools(fill) {
 }
 
 function showNotice() {
-  const there = models[byId('options').elements.pool.value] ?? [];
+  const pool = byId('options').elements.pool.value;
+  const there = models[pool] ?? [];
   let notice = '';
   if (!there.length) notice = 'No worker is running right now. Recordings are kept, and wait for one.';
+  else if (blocked[pool]) notice = 'The workers take no work right now; the dashboard says why. Recordings are kept, and wait.';
   else if (there.includes('embedded')) {
     notice =
       'The demo model answers here. It knows several hundred English words as a speech synthesiser says them; for people’s speech, start a worker with a real model (ASR_MODEL).';

@@ -1,0 +1,54 @@
+"""What `asr up` says while it serves: what the platform's own health reports as wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from asr_cli.up_console import UpConsole
+
+LOOK_SECONDS = 5.0
+
+
+def problems_of(health: Mapping[str, Any]) -> list[str]:
+    """Of a reply of `/api/v1/health`: each thing that keeps recordings from being taken or
+    transcribed.
+    """
+    found = [
+        f"{name}: {health[name]['message']}"
+        for name in ("redis", "store")
+        if health[name]["status"] != "ok"
+    ]
+    return found + [f"{problem}; it takes no work" for problem in health["workers"]["problems"]]
+
+
+async def tell_problems(api_url: str, console: UpConsole) -> None:
+    """Says each problem once, and once when it has passed, until cancelled."""
+    told: list[str] = []
+    async with httpx.AsyncClient(base_url=api_url, timeout=30.0) as http:
+        while True:
+            found = await _look(http)
+            if found is not None:
+                for problem in found:
+                    if _subject(problem) not in map(_subject, told):
+                        console.problem(problem)
+                for problem in told:
+                    if _subject(problem) not in map(_subject, found):
+                        console.note(f"{_subject(problem)} is well again")
+                told = found
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _look(http: httpx.AsyncClient) -> list[str] | None:
+    """None where the API does not say: an API that ends is the supervisor's to tell."""
+    try:
+        return problems_of((await http.get("/api/v1/health")).json())
+    except (httpx.HTTPError, ValueError, LookupError):
+        return None
+
+
+def _subject(problem: str) -> str:
+    return problem.partition(":")[0]
