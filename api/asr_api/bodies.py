@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from asr_core.queue import Submission
 from asr_core.result import Transcript
+from asr_core.settings import RetentionSettings
 from asr_core.task import Lane, State, Task, TaskOptions
 
 _IGNORED: Any = Field(
@@ -125,10 +126,40 @@ class ResultBody(TaskBody):
         return cls(**_task_fields(task, root), position=position, model=model, result=transcript)
 
 
+class RetentionBody(BaseModel):
+    """How long what is finished stays, as this API was told. null: without that limit."""
+
+    max_recordings: int | None = Field(
+        description="recordings of completed and cancelled tasks, the newest; 0: none is kept"
+    )
+    recordings_min_age_seconds: float = Field(
+        description="from the end of a task; until then `max_recordings` does not count for it"
+    )
+    recordings_max_age_seconds: float | None
+    results_max_age_seconds: float | None = Field(description="then nothing is left of a task")
+
+    @classmethod
+    def of(cls, settings: RetentionSettings) -> RetentionBody:
+        keeps_none = settings.max_recordings == 0
+        return cls(
+            max_recordings=settings.max_recordings,
+            recordings_min_age_seconds=0
+            if keeps_none
+            else settings.recordings_min_age_minutes * 60,
+            recordings_max_age_seconds=_seconds(settings.recordings_max_age_days),
+            results_max_age_seconds=_seconds(settings.results_max_age_days),
+        )
+
+
+def _seconds(days: float | None) -> float | None:
+    return None if days is None else days * 86_400
+
+
 class HistoryBody(BaseModel):
     """One page, newest first."""
 
     tasks: list[TaskBody]
+    retention: RetentionBody
     next_cursor: str | None = Field(
         description="give it as `cursor` for the next page; null at the end"
     )

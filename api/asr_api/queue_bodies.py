@@ -160,7 +160,9 @@ class Percentiles(BaseModel):
 class Figures(BaseModel):
     """What happened in some stretch of time."""
 
-    arrivals: int = Field(description="tasks accepted or retried, those still to be fetched included")
+    arrivals: int = Field(
+        description="tasks accepted or retried, those still to be fetched included"
+    )
     arrival_seconds: float = Field(description="audio of those that came to the workers' queue")
     completed: int
     failed: int

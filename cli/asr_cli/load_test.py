@@ -87,9 +87,11 @@ def load_test(
     delete: Annotated[
         bool,
         typer.Option(
-            "--delete", help="Delete its tasks afterwards; else they stay until retention does."
+            "--delete/--keep",
+            help="Delete each of its tasks once it has ended, so that its recordings take no place "
+            "of yours (MAX_RECORDINGS), or leave them to retention.",
         ),
-    ] = False,
+    ] = True,
 ) -> None:
     """Submit recordings from CONCURRENCY clients for SECONDS, and account for every accepted task.
 

@@ -38,6 +38,13 @@ def retention(
             "  [default: MAX_RECORDINGS or 10]",
         ),
     ] = None,
+    recordings_min_age_minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Minutes from the end of a task for which --max-recordings, unless 0, spares its "
+            "recording.  [default: ASR_RECORDINGS_MIN_AGE_MINUTES or 60]"
+        ),
+    ] = None,
     recordings_max_age_days: Annotated[
         float | None,
         typer.Option(
@@ -69,6 +76,7 @@ def retention(
         fail("--dry-run looks once: leave out --every", status=2)
     options: dict[str, Any] = {
         "max_recordings": max_recordings,
+        "recordings_min_age_minutes": recordings_min_age_minutes,
         "recordings_max_age_days": recordings_max_age_days,
         "results_max_age_days": results_max_age_days,
     }

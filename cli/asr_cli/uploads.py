@@ -18,11 +18,10 @@ _NAME = "recording"
 
 @dataclass(frozen=True)
 class Upload:
-    """It can be sent again and again, each time from where it began."""
+    """It can be sent again and again, each time all of it."""
 
     name: str
     _source: Path | bytes | IO[bytes]
-    _start: int = 0
 
     @classmethod
     def of(cls, source: AudioSource, filename: str | None = None) -> Upload:
@@ -40,7 +39,7 @@ class Upload:
         name = filename or (Path(name).name if isinstance(name, str) else "") or _NAME
         if not source.seekable():
             return cls(name, source.read())
-        return cls(name, source, source.tell())
+        return cls(name, source)
 
     @classmethod
     def _of_path(cls, source: str | os.PathLike[str], filename: str | None) -> Upload:
@@ -59,5 +58,5 @@ class Upload:
             with self._source.open("rb") as file:
                 yield file
         else:
-            self._source.seek(self._start)
+            self._source.seek(0)
             yield self._source

@@ -32,11 +32,16 @@ class Standing:
 
 @dataclass(frozen=True)
 class RetentionPolicy:
-    """Limits; None is no limit. Ages are counted from the end of a task."""
+    """Limits; None is no limit. Ages are counted from the end of a task.
+
+    `max_recordings` spares what ended within `recordings_min_age_ms`, since whoever sent many files
+    at once listens to them now; 0 spares nothing: it promises that no recording is kept.
+    """
 
     max_recordings: int | None = None
     recordings_max_age_ms: int | None = None
     results_max_age_ms: int | None = None
+    recordings_min_age_ms: int = 0
 
     @classmethod
     def of(cls, settings: RetentionSettings) -> RetentionPolicy:
@@ -45,6 +50,7 @@ class RetentionPolicy:
             settings.max_recordings,
             _ms(settings.recordings_max_age_days),
             _ms(settings.results_max_age_days),
+            round(settings.recordings_min_age_minutes * 60_000),
         )
 
     @property
@@ -54,6 +60,12 @@ class RetentionPolicy:
     def record_is_due(self, task: Standing, now_ms: int) -> bool:
         """Whether record, results and recording go together."""
         return task.state.terminal and _is_past(task, self.results_max_age_ms, now_ms)
+
+    def spares(self, task: Standing, now_ms: int) -> bool:
+        """Whether a task's recording stays though there are more than `max_recordings`."""
+        if not self.max_recordings:
+            return False
+        return now_ms - task.finished_ms < self.recordings_min_age_ms
 
     def recording_is_due(self, task: Standing, now_ms: int) -> bool:
         """Whether the recording has to go for its age, or was given up by a pass that died."""
@@ -86,7 +98,11 @@ class RecordingPlan:
             return None
         newest = self._newest[task.tenant]
         if len(newest) >= self._policy.max_recordings:
-            return heapq.heappushpop(newest, task)
+            oldest = heapq.heappushpop(newest, task)
+            if not self._policy.spares(oldest, now_ms):
+                return oldest
+            self.kept += 1
+            return None
         heapq.heappush(newest, task)
         self.kept += 1
         return None

@@ -106,6 +106,12 @@ class RetentionSettings(Settings):
         validation_alias="MAX_RECORDINGS",
         description="recordings of completed and cancelled tasks kept per tenant, newest first",
     )
+    recordings_min_age_minutes: float = Field(
+        60.0,
+        ge=0,
+        le=MAX_AGE_DAYS * 24 * 60,
+        description="for which MAX_RECORDINGS, unless it is 0, spares those of ended tasks",
+    )
     recordings_max_age_days: float | None = Field(
         None, gt=0, le=MAX_AGE_DAYS, description="from the end of the task; failed ones excepted"
     )
@@ -113,10 +119,17 @@ class RetentionSettings(Settings):
         7.0, gt=0, le=MAX_AGE_DAYS, description="from the end of the task; then nothing is left"
     )
 
-    @field_validator("*", mode="before")
+    @field_validator(
+        "max_recordings", "recordings_max_age_days", "results_max_age_days", mode="before"
+    )
     @classmethod
-    def _unset(cls, value: object) -> object:
+    def _unlimited(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("recordings_min_age_minutes", mode="before")
+    @classmethod
+    def _spare_none(cls, value: object) -> object:
+        return 0 if value == "" else value
 
 
 class TenantSettings(Settings):
@@ -181,10 +194,10 @@ class OutboundSettings(Settings):
 
 
 class ApiSettings(
-    RedisSettings, QueueSettings, StoreSettings, TenantSettings, LogSettings, IntakeSettings,
-    OutboundSettings, WebSettings, OpenAiSettings,
+    RedisSettings, QueueSettings, StoreSettings, RetentionSettings, TenantSettings, LogSettings,
+    IntakeSettings, OutboundSettings, WebSettings, OpenAiSettings,
 ):  # fmt: skip
-    """The API's settings."""
+    """The API's settings. What retention deletes it tells only: `asr retention` does it."""
 
     auth: Literal["off", "keys"] = Field("off", description="`keys`: requests carry an API key")
     bootstrap_key: str = Field(

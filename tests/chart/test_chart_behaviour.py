@@ -117,6 +117,20 @@ def test_a_limit_of_retention_that_is_null_is_lifted_and_zero_is_kept(render: An
     assert told("recordings")["ASR_RESULTS_MAX_AGE_DAYS"] == ""
 
 
+def test_the_api_knows_what_the_jobs_of_retention_delete(render: Any) -> None:
+    names = ("MAX_RECORDINGS", "ASR_RECORDINGS_MIN_AGE_MINUTES", "ASR_RESULTS_MAX_AGE_DAYS")
+
+    def told(*settings: str) -> list[str]:
+        made = render(*(part for each in settings for part in ("--set", each)))
+        spec = made.find("Deployment", "asr-api")["spec"]["template"]["spec"]
+        return [environment(spec["containers"][0])[name] for name in names]
+
+    assert told() == ["10", "60", "7"]
+    assert told("retention.recordings.max=0") == ["0", "60", "7"]
+    assert told("retention.results.enabled=false") == ["10", "60", ""]
+    assert told("retention.enabled=false") == ["", "", ""]
+
+
 def test_the_ingress_leads_to_every_route_but_metrics_and_probes(render: Any) -> None:
     made = render("--set", "api.ingress.enabled=true")
     (ingress,) = made.of_kind("Ingress")

@@ -1,4 +1,4 @@
-"""Why a worker takes no work: told with its heartbeat, so that a full disk is no secret of its log."""
+"""Why a worker takes no work: told with its heartbeat, not in its log alone."""
 
 from __future__ import annotations
 

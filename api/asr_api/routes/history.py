@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from asr_api.bodies import HistoryBody, TaskBody
+from asr_api.bodies import HistoryBody, RetentionBody, TaskBody
 from asr_api.documented import documented_errors
 from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_core.errors import InvalidOption, QueueUnavailable
@@ -35,5 +35,7 @@ async def history(
     """A page may hold fewer tasks than asked for; the end is where `next_cursor` is null."""
     page = await services.producer.history(tenant=tenant, state=state, cursor=cursor, limit=limit)
     return HistoryBody(
-        tasks=[TaskBody.of(task, root) for task in page.tasks], next_cursor=page.next_cursor or None
+        tasks=[TaskBody.of(task, root) for task in page.tasks],
+        retention=RetentionBody.of(services.settings),
+        next_cursor=page.next_cursor or None,
     )

@@ -7,6 +7,7 @@ import signal
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 
@@ -32,15 +33,16 @@ async def run_load(
     """Offer the load, drain, and account; ClientError before anything is submitted. `headers` go
     with every request.
     """
-    server = server.rstrip("/")
     async with AsrClient(server) as client:
+        server = client.server
         await client.check()
     target = await look_at(server, recordings, headers)
     if target.workers == 0:
         say("no worker is alive: what is accepted waits until one comes")
     tls = ssl.create_default_context()
     ledger = Ledger()
-    traffic = Traffic(plan, recordings, ledger, lambda: Session(server, tls, headers))
+    sessions = partial(Session, server, tls, headers)
+    traffic = Traffic(plan, recordings, ledger, sessions, delete=delete)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     _on_interrupt(traffic.cut)
     progress = asyncio.create_task(show_progress(traffic))

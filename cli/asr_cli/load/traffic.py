@@ -35,13 +35,18 @@ class Traffic:
         recordings: Sequence[Recording],
         ledger: Ledger,
         open_session: Callable[[], Session],
+        *,
+        delete: bool = False,
     ) -> None:
+        """`delete`: each task once it has ended, so that the newest recordings are the users'."""
         self.plan = plan
         self.ledger = ledger
         self.unsent = 0
         self.interrupted = False
         self.cut_short = False
         self._open_session = open_session
+        self._delete = delete
+        self._deleted: set[str] = set()
         self._recordings = itertools.cycle(recordings)
         self._arrivals = plan.arrivals() if plan.rate is not None else iter(())
         self._load_over = asyncio.Event()
@@ -99,25 +104,28 @@ class Traffic:
         self.ledger.close(cut_short=self.cut_short)
 
     async def delete_all(self) -> int:
-        """Delete what this run made, but for what is lost: that is to be looked at. How many."""
-        lost = {task.task_id for task in self.ledger.lost}
-        left = iter([task_id for task_id in self.ledger.task_ids if task_id not in lost])
-        deleted = 0
+        """Delete what this run made and has not deleted yet, but for what is lost: that is to be
+        looked at. How many it has deleted in all.
+        """
+        spared = {task.task_id for task in self.ledger.lost} | self._deleted
+        left = iter([task_id for task_id in self.ledger.task_ids if task_id not in spared])
 
         async def work() -> None:
-            nonlocal deleted
             async with self._open_session() as session:
                 for task_id in left:
                     if self._deletion_over.is_set():
                         return
-                    answer = await session.delete(task_id)
-                    if answer.problem is None:
-                        deleted += 1
-                    else:
-                        self.ledger.problem(answer.problem)
+                    await self._delete_one(session, task_id)
 
         await asyncio.gather(*(work() for _ in range(_DELETES_AT_ONCE)))
-        return deleted
+        return len(self._deleted)
+
+    async def _delete_one(self, session: Session, task_id: str) -> None:
+        answer = await session.delete(task_id)
+        if answer.problem is None:
+            self._deleted.add(task_id)
+        else:
+            self.ledger.problem(answer.problem)
 
     async def _drain(self, clients: Sequence[asyncio.Task[None]]) -> None:
         async def note_end() -> None:
@@ -150,8 +158,8 @@ class Traffic:
 
     async def _one(self, session: Session, due_at: float) -> None:
         task_id = await self._submit(session, next(self._recordings), due_at)
-        if task_id is not None:
-            await self._follow(session, task_id, due_at)
+        if task_id is not None and await self._follow(session, task_id, due_at) and self._delete:
+            await self._delete_one(session, task_id)
 
     async def _submit(self, session: Session, recording: Recording, due_at: float) -> str | None:
         """The task's id; None: rejected. A lost reply is asked for with the same key."""
@@ -176,8 +184,8 @@ class Traffic:
             self.ledger.ask_again()
             await asyncio.sleep(_spread(min(answer.pause_seconds, ASK_AGAIN_SECONDS_MOST)))
 
-    async def _follow(self, session: Session, task_id: str, due_at: float) -> None:
-        """Until the task has ended, or the server says that it is gone."""
+    async def _follow(self, session: Session, task_id: str, due_at: float) -> bool:
+        """Until the task has ended; False: the server says that it is gone."""
         while True:
             answer = await session.result(task_id)
             problem = answer.problem
@@ -187,13 +195,13 @@ class Traffic:
                     took_seconds = time.monotonic() - due_at
                     in_time = not self._load_over.is_set()
                     self.ledger.end(task_id, end, took_seconds, in_time=in_time)
-                    return
+                    return True
                 self.ledger.see(task_id, str(answer.body["status"]))
                 continue
             self.ledger.problem(problem, task_id)
             if problem.task_gone:
                 self.ledger.lose(task_id, str(problem))
-                return
+                return False
             await asyncio.sleep(_spread(min(answer.pause_seconds, ASK_AGAIN_SECONDS_MOST)))
 
 

@@ -43,6 +43,7 @@ ASR_WATCH_NAMESPACES: nothing, for the operator may act in the release's namespa
 ASR_OPERATOR_RELEASE: nothing, for it is that of the release's pools
 ASR_OPERATOR_LEASE_SECONDS: operator.leaseSeconds
 MAX_RECORDINGS: retention.recordings.max
+ASR_RECORDINGS_MIN_AGE_MINUTES: retention.recordings.minAgeMinutes
 ASR_RECORDINGS_MAX_AGE_DAYS: retention.recordings.maxAgeDays
 ASR_RESULTS_MAX_AGE_DAYS: retention.results.maxAgeDays
 {{- end -}}

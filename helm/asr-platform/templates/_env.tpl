@@ -66,6 +66,15 @@ REDIS_PASSWORD:
 {{ include "asr.env.authorities" . }}
 {{- end -}}
 
+{{/* What retention deletes. Takes (list recordings results); of what is empty the limit is lifted. */}}
+{{- define "asr.env.retention" -}}
+{{- $recordings := index . 0 -}}
+MAX_RECORDINGS: {{ include "asr.text" $recordings.max | quote }}
+ASR_RECORDINGS_MIN_AGE_MINUTES: {{ include "asr.text" $recordings.minAgeMinutes | quote }}
+ASR_RECORDINGS_MAX_AGE_DAYS: {{ include "asr.text" $recordings.maxAgeDays | quote }}
+ASR_RESULTS_MAX_AGE_DAYS: {{ include "asr.text" (index . 1).maxAgeDays | quote }}
+{{- end -}}
+
 {{/* By a URL in a Secret, or by host, with the password alone in a Secret. Takes redis.external. */}}
 {{- define "asr.env.externalRedis" -}}
 {{- if .host }}

@@ -67,6 +67,7 @@ class Filled:
 @pytest_asyncio.fixture
 async def filled(release: Any) -> AsyncIterator[Filled]:
     limits = f"retention.recordings.max={MOST},retention.recordings.maxAgeDays={RECORDING_DAYS}"
+    limits += ",retention.recordings.minAgeMinutes=0"
     running = release(limits, f"retention.results.maxAgeDays={RESULT_DAYS}")
     secret = running.rendered.find("Secret", "asr-redis")["data"]["password"]
     place: dict[str, Any] = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": running.ports["redis"]}

@@ -85,9 +85,7 @@ def test_json_on_stdout_keeps_its_names_and_a_pipe_gets_plain_lines(
     asr: Any, recordings: Recordings
 ) -> None:
     (file,) = recordings("a.wav")
-    status, report, told = end_of(
-        asr.start("load-test", "2", "2", "--audio", file, "--json", "-", "--delete")
-    )
+    status, report, told = end_of(asr.start("load-test", "2", "2", "--audio", file, "--json", "-"))
     assert status == 0, told
     assert {k: list(v) if isinstance(v, dict) else None for k, v in report.items()} == {
         **KEYS,
@@ -102,6 +100,33 @@ def test_json_on_stdout_keeps_its_names_and_a_pipe_gets_plain_lines(
     assert len(re.findall(line, told, re.MULTILINE)) >= 2
     assert "\x1b" not in told
     assert "audio-seconds/s" in told
+
+
+@pytest.mark.usefixtures("stand_in_worker")
+def test_a_users_recordings_outlive_a_load_test(
+    asr: Any, api_url: str, recordings: Recordings
+) -> None:
+    """It deletes its own while it goes on, and so none of them takes a place among the newest."""
+    mine = recordings("mine-1.wav", "mine-2.wav")
+    assert asr("transcribe", *mine).returncode == 0
+    limits = {"MAX_RECORDINGS": "2", "ASR_RECORDINGS_MIN_AGE_MINUTES": "0"}
+    run = asr.start("load-test", "1", "60", "--audio", recordings("a.wav")[0], "--json", "-")
+    totals = {"completed": 0}
+    while totals["completed"] < 12:
+        totals = get(f"{api_url}/api/v1/stats")["totals"]
+    run.send_signal(signal.SIGSTOP)  # at any moment: at most one of its tasks is there
+    done = asr("retention", "--dry-run", "--json", **limits)
+    run.send_signal(signal.SIGCONT)
+    run.send_signal(signal.SIGINT)
+    assert json.loads(done.stdout)["recordings_deleted"] <= 1
+    status, report, told = end_of(run)
+    assert status == 0, told
+    assert report["course"]["deleted"] == report["counts"]["accepted"]
+    left = get(f"{api_url}/api/v1/asr/history")["tasks"]
+    assert {task["filename"] for task in left} == {"mine-1.wav", "mine-2.wav"}
+    kept = asr("load-test", "1", "0.2", "--audio", recordings("a.wav")[0], "--json", "-", "--keep")
+    assert json.loads(kept.stdout)["course"]["deleted"] is None
+    assert len(get(f"{api_url}/api/v1/asr/history")["tasks"]) > 2
 
 
 @pytest.mark.usefixtures("stand_in_worker")

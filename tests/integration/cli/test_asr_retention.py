@@ -23,7 +23,14 @@ from asr_core.settings import QueueSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, audio_path
 
-LIMITS = ("--max-recordings", "1", "--results-max-age-days", "30")
+LIMITS = (
+    "--max-recordings",
+    "1",
+    "--results-max-age-days",
+    "30",
+    "--recordings-min-age-minutes",
+    "0",
+)
 
 
 @pytest_asyncio.fixture
@@ -76,6 +83,20 @@ async def test_it_says_what_it_would_do_and_then_what_it_did(
     assert (told["recordings_deleted"], told["bytes_freed"], told["recordings_kept"]) == (2, 6, 1)
     assert (told["unknown"], told["errors"], told["dry_run"]) == (0, 0, False)
     assert recordings(tmp_path) == {new}
+
+
+@pytest.mark.asyncio
+async def test_the_newest_hour_is_spared_by_the_number_and_zero_spares_nothing(
+    asr: Any, cancelled: Any, tmp_path: Path
+) -> None:
+    """Thirty files are dropped on the page, and somebody listens to them one after the other."""
+    ids = await cancelled(30)
+    assert asr("retention").returncode == 0
+    assert recordings(tmp_path) == set(ids)
+    assert asr("retention", ASR_RECORDINGS_MIN_AGE_MINUTES="0").returncode == 0
+    assert recordings(tmp_path) == set(ids[20:])
+    assert asr("retention", MAX_RECORDINGS="0").returncode == 0
+    assert recordings(tmp_path) == set()
 
 
 @pytest.mark.asyncio

@@ -57,6 +57,9 @@ def folder(tmp_path: Path) -> Path:
     work = tmp_path / "work"
     (work / "recordings").mkdir(parents=True)
     shutil.copy(demo.audio, work / "meeting.wav")
+    bundled = work / "worker/asr_worker/embedded/demo.wav"
+    bundled.parent.mkdir(parents=True)
+    shutil.copy(demo.audio, bundled)
     with av.open(str(demo.audio)) as source, av.open(str(work / "talk.mp3"), "w") as target:
         stream = target.add_stream("libmp3lame", rate=16_000, layout="mono")
         for frame in source.decode(audio=0):

@@ -237,8 +237,8 @@ async def test_a_path_as_text_bytes_and_open_files_are_sent_from_their_beginning
         def seekable(self) -> bool:
             return False
 
-    behind = io.BytesIO(b"skippedRIFF....")
-    behind.seek(7)
+    behind = io.BytesIO()
+    behind.write(b"RIFF....")
     with recording.open("rb") as opened:
         sources = {
             "path": (str(recording), "talk.wav"),

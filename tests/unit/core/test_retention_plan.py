@@ -39,6 +39,36 @@ def test_the_newest_are_kept_in_whatever_order_they_are_listed(order: list[int],
     assert plan.kept == min(n, 12)
 
 
+@given(st.permutations(range(12)), st.integers(1, 14), st.integers(0, 12))
+def test_what_ended_lately_is_spared_and_counts_among_the_newest(
+    order: list[int], most: int, young: int
+) -> None:
+    """Of twelve tasks the newest `young` ended within the hour that is spared."""
+    hour = 3_600_000
+    plan = RecordingPlan(RetentionPolicy(max_recordings=most, recordings_min_age_ms=hour))
+    ended = {n: NOW - hour + (1 if n >= 12 - young else 0) for n in range(12)}
+    told = [plan.tell(task(number, finished_ms=ended[number]), NOW) for number in order]
+    gone = sorted(one.task_id for one in told if one is not None)
+    kept = min(12, max(most, young))
+    assert gone == [f"{number:08}" for number in range(12 - kept)]
+    assert plan.kept == kept
+
+
+def test_a_task_that_waited_long_is_spared_by_when_it_ended_not_by_when_it_came() -> None:
+    policy = RetentionPolicy(max_recordings=1, recordings_min_age_ms=60_001)
+    old = NOW - 90_000
+    assert going(policy, task(1), task(2, finished_ms=old), task(3, finished_ms=old)) == {
+        "00000002"
+    }
+
+
+def test_nothing_is_spared_where_no_recording_is_to_be_kept_nor_from_its_age() -> None:
+    none = RetentionPolicy(max_recordings=0, recordings_min_age_ms=10**9)
+    assert going(none, task(1)) == {"00000001"}
+    aged = RetentionPolicy(None, 60_000, recordings_min_age_ms=10**9)
+    assert going(aged, task(1)) == {"00000001"}
+
+
 def test_each_tenant_keeps_its_own() -> None:
     tasks = [task(i, tenant=tenant) for i in range(3) for tenant in ("a", "b")]
     plan = RecordingPlan(RetentionPolicy(max_recordings=2))
@@ -99,7 +129,7 @@ def settings(**values: object) -> RetentionSettings:
 
 def test_the_defaults_keep_ten_recordings_and_a_week_of_results() -> None:
     week_ms = 7 * 24 * 3600 * 1000
-    assert RetentionPolicy.of(settings()) == RetentionPolicy(10, None, week_ms)
+    assert RetentionPolicy.of(settings()) == RetentionPolicy(10, None, week_ms, 3_600_000)
 
 
 def test_an_empty_setting_lifts_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ export class TaskView {
     this.transcript = new TranscriptView(byId('transcript'), (seconds) => this.player.seek(seconds));
     this.player = new Player(byId('audio'), {
       onTime: (seconds) => keepInSight(this.transcript.light(seconds)),
-      onProblem: (text) => tell('audio-problem', text),
+      onProblem: (text) => this.#onSilence(text),
       neighbour: (seconds, by) => this.transcript.neighbour(seconds, by),
     });
     byId('close').addEventListener('click', onClose);
@@ -52,7 +52,6 @@ export class TaskView {
       const task = await this.#read(id);
       if (this.#id !== id) return;
       if (task.audio_available) await this.player.load(id);
-      else tell('audio-problem', 'The recording has been deleted; its transcript is kept.');
       if (!ENDED.has(task.status)) await this.tasks.follow(id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -78,6 +77,27 @@ export class TaskView {
     return task;
   }
 
+  /** The player cannot go on: the sound may have been deleted since it was loaded. */
+  async #onSilence(text) {
+    const id = this.#id;
+    try {
+      const task = await this.#read(id);
+      if (this.#id === id && task.audio_available) tell('audio-problem', text);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      if (this.#id === id) tell('audio-problem', text);
+    }
+  }
+
+  /** Without its sound a recording has no player; what plays already plays on. */
+  #showSound(task) {
+    const audio = byId('audio');
+    const gone = task.audio_available === false && task.status !== 'fetching' && (audio.paused || audio.error);
+    if (gone && audio.getAttribute('src')) this.player.unload();
+    audio.hidden = gone;
+    if (gone) tell('audio-problem', `The sound has been deleted${this.#result ? '; the transcript is kept' : ''}.`);
+  }
+
   #onChange() {
     const task = this.#id && this.tasks.get(this.#id);
     if (!task) return;
@@ -98,6 +118,7 @@ export class TaskView {
     const open = task.status && !ENDED.has(task.status);
     byId('detail-title').textContent = task.filename || 'Recording';
     byId('facts').textContent = facts(task, result).join(' · ');
+    this.#showSound(task);
     byId('running').hidden = !open;
     byId('running-text').textContent = said(task);
     const bar = byId('running-bar');
@@ -106,7 +127,7 @@ export class TaskView {
     tell('failure', task.status === 'failed' && task.error ? `${task.error.message} (${task.error.code})` : '');
     byId('retry').hidden = !['failed', 'cancelled'].includes(task.status) || task.audio_available === false;
     byId('downloads').hidden = byId('copy').hidden = !result;
-    byId('keys').hidden = !result?.segments.length;
+    byId('keys').hidden = !result?.segments.length || task.audio_available === false;
     byId('demo').hidden = result?.model !== 'embedded';
     const ignored = (result?.options_ignored ?? task.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not heed ${name}`);
     tell('ignored', ignored.length ? `This model ${ignored.join(', ')}.` : '');

@@ -17,6 +17,7 @@ export class Tasks extends EventTarget {
   #cursor = '';
   #followed = null;
   problem = null;
+  retention = null;
 
   /** Newest first: ids begin with the time. */
   list({ mine }) {
@@ -60,6 +61,7 @@ export class Tasks extends EventTarget {
   async more() {
     const page = await json(`api/v1/asr/history?limit=${PAGE}&cursor=${this.#cursor}`);
     this.#cursor = page.next_cursor;
+    this.retention = page.retention;
     page.tasks.forEach((task) => this.put(task));
     this.dispatchEvent(new Event('change'));
   }

@@ -4,6 +4,7 @@ import { ApiError, json } from './api.js';
 import { announce, byId, el } from './dom.js';
 import { clock } from './format.js';
 import { setUpKeys } from './key_dialog.js';
+import { kept } from './kept.js';
 import { Recorder, recordingProblem } from './recorder.js';
 import { TaskList } from './task_list.js';
 import { TaskView } from './task_view.js';
@@ -108,6 +109,12 @@ function setUpOptions() {
   byId('scope').value = localStorage.getItem(SCOPE) ?? 'mine';
   byId('scope').addEventListener('change', () => localStorage.setItem(SCOPE, byId('scope').value));
   return fill;
+}
+
+/** Said before anybody sends a recording, not when its sound has gone. */
+function showKept() {
+  const text = tasks.retention ? kept(tasks.retention) : '';
+  if (byId('kept').textContent !== text) show('kept', text);
 }
 
 let models = {}; // of each pool: the models of its live workers
@@ -220,6 +227,7 @@ async function start() {
   byId('delete-no').addEventListener('click', () => byId('delete-dialog').close(''));
   byId('delete-yes').addEventListener('click', () => byId('delete-dialog').close('yes'));
   byId('more').addEventListener('click', () => attempt(() => tasks.more()));
+  tasks.addEventListener('change', showKept);
   tasks.addEventListener('problem', () => show('problem', tasks.problem?.message ?? ''));
   document.addEventListener('key-changed', () => {
     tasks.reload();
