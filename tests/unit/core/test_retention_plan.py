@@ -133,7 +133,8 @@ def test_the_defaults_keep_ten_recordings_and_a_week_of_results() -> None:
 
 
 def test_an_empty_setting_lifts_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MAX_RECORDINGS", "ASR_RECORDINGS_MAX_AGE_DAYS", "ASR_RESULTS_MAX_AGE_DAYS"):
+    ages = ("RECORDINGS_MIN_AGE_MINUTES", "RECORDINGS_MAX_AGE_DAYS", "RESULTS_MAX_AGE_DAYS")
+    for name in ("MAX_RECORDINGS", *(f"ASR_{age}" for age in ages)):
         monkeypatch.setenv(name, "")
     assert RetentionPolicy.of(settings()) == RetentionPolicy()
 
@@ -143,6 +144,8 @@ def test_an_empty_setting_lifts_its_limit(monkeypatch: pytest.MonkeyPatch) -> No
     [
         {"max_recordings": -1},
         {"max_recordings": 1.5},
+        {"recordings_min_age_minutes": -1},
+        {"recordings_min_age_minutes": float("nan")},
         {"recordings_max_age_days": -1},
         {"recordings_max_age_days": 0},
         {"results_max_age_days": 0},

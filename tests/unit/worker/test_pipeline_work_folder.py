@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from structlog.testing import capture_logs
 
+from asr_core.errors import DependencyError
 from asr_worker.work_folder import LEAST_FREE_BYTES, WorkFolder
 
 
@@ -48,10 +49,34 @@ def test_a_full_disk_has_no_room_until_it_has_again(
 ) -> None:
     folder = WorkFolder(tmp_path)
     assert folder.has_room()
-    free = iter([LEAST_FREE_BYTES - 1, 0, LEAST_FREE_BYTES])
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=next(free)))
+    disks = iter([disk(LEAST_FREE_BYTES - 1), disk(0), disk(LEAST_FREE_BYTES)])
+    monkeypatch.setattr(os, "statvfs", lambda _path: next(disks))
     with capture_logs() as logs:
         assert [folder.has_room() for _ in range(3)] == [False, False, True]
     assert [log["log_level"] for log in logs] == ["error", "info"]
     monkeypatch.undo()
     folder.close()
+
+
+def disk(free_bytes: int, *, free_files: int = 1000) -> SimpleNamespace:
+    return SimpleNamespace(f_bavail=free_bytes, f_frsize=1, f_files=2000, f_favail=free_files)
+
+
+def test_a_disk_without_inodes_or_that_may_only_be_read_has_no_room_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = WorkFolder(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _path: disk(2 * LEAST_FREE_BYTES, free_files=0))
+    assert "inodes" in folder.look()
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert folder.look().endswith("cannot be written")
+    monkeypatch.undo()
+    assert folder.look() == ""
+    folder.close()
+
+
+def test_a_folder_that_cannot_be_made_ends_the_worker_with_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DependencyError, match=r"decoded audio cannot be used.*ASR_WORK_DIR"):
+        WorkFolder(tmp_path / "file" / "work")
