@@ -28,7 +28,7 @@ from asr_cli.client_errors import (
     error_message,
     refusal,
 )
-from asr_cli.retry import delay_after
+from asr_cli.next_try import delay_after
 from asr_cli.server_address import server_address
 from asr_cli.uploads import AudioSource, Upload
 from asr_core.render import ResultFormat

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
-
-import httpx
-
 BACKOFF_FIRST_SECONDS = 1.0
 BACKOFF_MOST_SECONDS = 30.0
 RETRY_AFTER_MOST_SECONDS = 120.0
-# No request left, or the server is not whom the certificate names: the next try is the same.
-_FINAL = (httpx.LocalProtocolError, httpx.UnsupportedProtocol, ssl.SSLCertVerificationError)
 RETRIED_STATUSES = frozenset({429, 502, 503, 504, 507})
 
 
@@ -25,19 +19,3 @@ def retry_delay(attempt: int, status: int | None, retry_after: str | None = None
     if retry_after and retry_after.strip().isdecimal():
         return min(float(retry_after), RETRY_AFTER_MOST_SECONDS)
     return float(min(BACKOFF_FIRST_SECONDS * 2 ** min(attempt - 1, 10), BACKOFF_MOST_SECONDS))
-
-
-def delay_after(
-    attempt: int, response: httpx.Response | None, problem: httpx.TransportError | None
-) -> float | None:
-    """Seconds until the next try; None where that changes nothing."""
-    if response is not None:
-        if response.headers.get("x-should-retry") == "false":
-            return None
-        return retry_delay(attempt, response.status_code, response.headers.get("Retry-After"))
-    cause: BaseException | None = problem
-    while cause is not None:
-        if isinstance(cause, _FINAL):
-            return None
-        cause = cause.__cause__ or cause.__context__
-    return retry_delay(attempt, None)
