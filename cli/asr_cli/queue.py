@@ -55,7 +55,7 @@ def dead(
     cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
     as_json: _Json = False,
 ) -> None:
-    """List the dead letters: tasks that were given up after crashing workers alone."""
+    """List the dead letters: tasks given up after errors, or after crashing workers alone."""
     from asr_cli.queue_tables import dead_letters_json, dead_letters_table
     from asr_core.queue import Producer
     from asr_core.settings import QueueSettings
@@ -76,7 +76,7 @@ def put_back(
     task_ids: Annotated[list[str] | None, typer.Argument(help="Tasks to queue again.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
 ) -> None:
-    """Queue dead letters again, with their crash counters reset."""
+    """Queue dead letters again, with their counters of errors and crashes reset."""
     from asr_cli.dead_letters import put_back_all, put_back_each
     from asr_core.queue import Producer
     from asr_core.settings import QueueSettings

@@ -19,7 +19,7 @@ from asr_core.queue.keeping import Keeping
 from asr_core.queue.sweeping import Sweeping
 from asr_core.retention_plan import RecordingPlan, RetentionPolicy, Standing
 from asr_core.store import Store
-from asr_core.sweep import epochs
+from asr_core.sweep import epochs, mismatch
 from asr_core.task import audio_path, results_prefix
 
 _CHUNK = 200
@@ -104,11 +104,7 @@ class Retention:
         """Records that go while their files lie in another store would leave those for ever."""
         in_store, in_redis = await epochs(self._sweeping, self._store)
         if in_store != in_redis:
-            raise RetentionRefused(
-                f"the store {self._store.url} carries epoch {in_store or 'none'}, Redis "
-                f"{in_redis or 'none'}: do these two belong together? If so, run "
-                "`asr reconcile --adopt-store`"
-            )
+            raise RetentionRefused(mismatch(self._store.url, in_store, in_redis))
 
 
 class _Pass:

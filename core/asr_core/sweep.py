@@ -98,11 +98,7 @@ class Sweep:
             await self._queue.end_loss(Loss.APART)
             return
         if not adopt and (in_store or not await self._is_empty()):
-            raise SweepRefused(
-                f"the store carries epoch {in_store or 'none'}, Redis {in_redis or 'none'}: "
-                "is this the right Redis, with its data? If so, run `asr reconcile --adopt-store`",
-                Loss.APART,
-            )
+            raise SweepRefused(mismatch(self._store.url, in_store, in_redis), Loss.APART)
         # Redis decides: of two that mark a fresh pair at once, both write the same into the store.
         epoch = await self._queue.set_epoch(
             in_store or in_redis or uuid.uuid4().hex, only_if_none=not adopt
@@ -194,6 +190,19 @@ async def epochs(sweeping: Sweeping, store: Store) -> tuple[str, str]:
     except StoreObjectMissing:
         in_store = ""
     return in_store, await sweeping.epoch()
+
+
+def mismatch(store_url: str, in_store: str, in_redis: str) -> str:
+    """What to look at when store and Redis carry different markers."""
+    told = f"the store {store_url} carries epoch {in_store or 'none'}, Redis {in_redis or 'none'}: "
+    if in_redis and not in_store:
+        return told + (
+            "is ASR_STORE_URL here that of the API and the workers? If it is, and the store has "
+            "been replaced, run `asr reconcile --adopt-store`"
+        )
+    return told + (
+        "is this the right Redis, with its data? If so, run `asr reconcile --adopt-store`"
+    )
 
 
 def _task_id(path: str) -> str:

@@ -84,6 +84,12 @@ def test_the_example_environment_names_only_settings_that_exist() -> None:
     assert len(named) > 10
 
 
+def test_the_documents_know_that_there_are_keys() -> None:
+    for path in (ROOT / "docs").glob("*.md"):
+        assert "no API keys" not in path.read_text("utf-8"), path.name
+    assert "[access](access.md)" in read("docs/operations.md").rpartition("\n## ")[2]
+
+
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
     registry = CollectorRegistry()
     ApiMetrics(registry)

@@ -129,6 +129,21 @@ async def test_a_store_that_is_away_is_said_in_one_line(asr: Any, cancelled: Any
 
 
 @pytest.mark.asyncio
+async def test_without_the_url_of_the_store_it_asks_for_that_first(
+    asr: Any, cancelled: Any, redis_server: Any, tmp_path: Path
+) -> None:
+    await cancelled(1)
+    assert asr("reconcile", "--adopt-store").returncode == 0
+    del asr.environment["ASR_STORE_URL"]
+    refused = asr("retention", "--max-recordings", "0")
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert "is ASR_STORE_URL here that of the API and the workers?" in line
+    assert line.index("ASR_STORE_URL") < line.index("--adopt-store")
+    assert len(recordings(tmp_path)) == 1
+
+
+@pytest.mark.asyncio
 async def test_repeated_it_lives_through_outages_and_ends_at_sigterm(
     asr: Any, private_redis: Any, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("frontend: WavFrontend\n")
     with pytest.raises(ModelNotLoaded, match="names no model"):
         load_engine(_settings(model=str(tmp_path)))
+
+
+def test_a_package_that_a_model_needs_and_is_not_here_is_named(tmp_path: Path) -> None:
+    """FunASR passes over modules that cannot be imported, and calls their classes unknown."""
+    assert importlib.util.find_spec("whisper") is None
+    (tmp_path / "config.yaml").write_text("model: WhisperWarp\nmodel_conf: {}\n")
+    with pytest.raises(ModelNotLoaded, match=r"pip install openai-whisper$") as raised:
+        load_engine(_settings(model=str(tmp_path), use_gpu=False))
+    assert "registered" not in raised.value.message
 
 
 def test_broken_weights_are_refused(random_folder: Path, tmp_path: Path) -> None:

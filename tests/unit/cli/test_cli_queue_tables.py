@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from io import StringIO
 
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from asr_cli.main import app
 from asr_cli.queue_tables import (
     backlog_json,
     backlog_tables,
     dead_letters_json,
     dead_letters_table,
     duration,
+    workers_table,
 )
 from asr_core.queue import Backlog, DeadLetter, DeadLetterPage, LaneBacklog, WorkerRecord
 from asr_core.task import Lane, State, Task, TaskOptions
@@ -129,3 +135,14 @@ def test_dead_letters_as_json_hold_the_whole_task() -> None:
 
 def test_durations_are_told_in_a_fitting_unit() -> None:
     assert [duration(s) for s in (0, 7.54, 90, 12_000)] == ["0.0 s", "7.5 s", "2 min", "3 h 20 min"]
+
+
+def test_dead_letters_are_said_to_come_of_errors_as_well_as_of_crashes() -> None:
+    shown = CliRunner().invoke(app, ["queue", "dead", "--help"], env={"COLUMNS": "200"}).output
+    assert "given up after errors, or after crashing workers" in shown
+
+
+def test_why_a_worker_takes_no_work_stands_beside_it() -> None:
+    console = Console(width=200, file=StringIO())
+    console.print(workers_table([replace(WORKER, problem="the disk of /work is full")]))
+    assert "the disk of /work is full" in console.file.getvalue()

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText, Texts
+from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts
 from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
     ModelFolder,
     assert_device,
     find_model,
+    not_loaded,
     quiet,
     thread_count,
 )
@@ -81,16 +82,14 @@ class AutoModelEngine:
                 options[f"{kind}_model"] = str(folders[-1])
                 options[f"{kind}_kwargs"] = dict(SAFE_OPTIONS)
         with quiet():
-            for folder in folders:
-                import_for(folder)
-            from funasr import AutoModel
-
             try:
+                for folder in folders:
+                    import_for(folder)
+                from funasr import AutoModel
+
                 auto = AutoModel(model=str(self._folder.path), log_level="WARNING", **options)
             except Exception as error:
-                raise ModelNotLoaded(
-                    f"model {self.model_id!r} cannot be loaded: {error}"
-                ) from error
+                raise not_loaded(self.model_id, self._folder.path, error) from error
         assert_device(auto.model, self.device)
         frontend = auto.kwargs.get("frontend")
         if hasattr(frontend, "dither"):

@@ -19,7 +19,7 @@ import torch
 from omegaconf import OmegaConf
 
 from asr_worker.engines.base import ModelNotLoaded
-from asr_worker.engines.registry import import_bare, import_for
+from asr_worker.engines.registry import import_bare, import_for, missing_packages
 
 EMBEDDED: Final = "embedded"
 # No look at a package index, no progress bars, no code from a model folder.
@@ -64,17 +64,26 @@ def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, di
     Raises ModelNotLoaded.
     """
     with quiet():
-        import_for(folder.path)
-        from funasr import AutoModel
-
         try:
+            import_for(folder.path)
+            from funasr import AutoModel
+
             model, parts = AutoModel.build_model(
                 model=str(folder.path), device=device, ncpu=threads, **SAFE_OPTIONS
             )
         except Exception as error:
-            raise ModelNotLoaded(f"model {folder.model_id!r} cannot be loaded: {error}") from error
+            raise not_loaded(folder.model_id, folder.path, error) from error
     assert_device(model, device)
     return model.eval(), parts
+
+
+def not_loaded(model_id: str, path: Path, error: Exception) -> ModelNotLoaded:
+    """Names the packages that are missing, where it is that."""
+    if missing := " ".join(missing_packages(path, error)):
+        return ModelNotLoaded(
+            f"model {model_id!r} needs what is not installed here: pip install {missing}"
+        )
+    return ModelNotLoaded(f"model {model_id!r} cannot be loaded: {error}")
 
 
 def pick_device(use_gpu: bool | None) -> str:

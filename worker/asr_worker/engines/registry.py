@@ -27,13 +27,14 @@ KNOWN: Final = frozenset({
     "SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer", "CAMPPlus",
     "FsmnVADStreaming", "CTTransformer",
 })  # fmt: skip
+# What is imported under another name than it is installed by.
+_PACKAGES: Final = {"whisper": "openai-whisper", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 _REGISTERED: Final = re.compile(r"""@tables\.register\(\s*["']\w+["']\s*,\s*["']([^"']+)["']""")
 
 
 def import_for(folder: Path) -> None:
     """Imports what the model of a folder needs; for an architecture that is not known, all."""
-    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
-    names = set(_strings(config))
+    names = _names(folder)
     if not names & KNOWN:
         import_all()
         return
@@ -43,6 +44,33 @@ def import_for(folder: Path) -> None:
     # Two register ParaformerSANMDecoder: in this order the one stays that stays in FunASR's.
     for module in sorted(wanted, reverse=True):
         importlib.import_module(module)
+
+
+def missing_packages(folder: Path, error: BaseException) -> list[str]:
+    """What would have to be installed for the model of a folder, which could not be loaded.
+
+    FunASR passes over modules that cannot be imported, and says then that a class is unknown.
+    """
+    import_bare()
+    missing = {_missing(error)}
+    for name in _names(folder):
+        for module in _modules_by_name().get(name, ()):
+            try:
+                importlib.import_module(module)
+            except Exception as failure:
+                missing.add(_missing(failure))
+    return sorted(filter(None, missing))
+
+
+def _missing(error: BaseException) -> str:
+    """The package that an error, or what caused it, did not find; empty: another error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            module = cause.name.partition(".")[0]
+            return "" if module == "funasr" else _PACKAGES.get(module, module)
+        cause = cause.__cause__ or cause.__context__
+    return ""
 
 
 def import_all() -> None:
@@ -81,6 +109,11 @@ def _modules_by_name() -> Mapping[str, set[str]]:
         for name in _REGISTERED.findall(path.read_text(encoding="utf-8")):
             modules[name].add(".".join(("funasr", *path.relative_to(root).with_suffix("").parts)))
     return modules
+
+
+def _names(folder: Path) -> set[str]:
+    """Every word of a model's configuration, the classes that it needs among them."""
+    return set(_strings(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))))
 
 
 def _strings(config: Any) -> Iterator[str]:
