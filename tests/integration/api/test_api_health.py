@@ -20,13 +20,14 @@ async def test_all_is_well_when_a_worker_is_alive(client, platform, worker_recor
     body = reply.json()
     assert (reply.status_code, body["status"]) == (200, "ok")
     assert (body["redis"]["status"], body["store"]["status"]) == ("ok", "ok")
-    assert body["workers"] == {"status": "ok", "alive": 1}
+    assert body["workers"] == {"status": "ok", "alive": 1, "blocked": 0, "problems": []}
 
 
 async def test_without_workers_the_platform_is_degraded_and_still_serves(client):
     reply = await client.get(HEALTH)
     assert (reply.status_code, reply.json()["status"]) == (200, "degraded")
-    assert reply.json()["workers"] == {"status": "none", "alive": 0}
+    none = {"status": "none", "alive": 0, "blocked": 0, "problems": []}
+    assert reply.json()["workers"] == none
 
 
 async def test_a_store_that_is_away_is_named(client, platform):
@@ -46,7 +47,8 @@ async def test_a_redis_that_is_away_is_named_and_the_pod_stays_ready(start_platf
         reply = await client.get(HEALTH)
         assert reply.status_code == 503
         assert reply.json()["redis"]["status"] == "unavailable"
-        assert reply.json()["workers"] == {"status": "unknown", "alive": None}
+        workers = reply.json()["workers"]
+        assert (workers["status"], workers["alive"]) == ("unknown", None)
         assert (await client.get("/readyz")).status_code == 200
         assert (await client.get("/healthz")).text == "ok"
 

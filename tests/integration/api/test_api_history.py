@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 pytestmark = pytest.mark.asyncio
@@ -24,7 +25,25 @@ async def test_all_pages_together_hold_every_task_once_newest_first(submit, clie
 
 
 async def test_an_empty_history_is_an_empty_page(client):
-    assert (await client.get(URL)).json() == {"tasks": [], "next_cursor": None}
+    body = (await client.get(URL)).json()
+    assert (body["tasks"], body["next_cursor"]) == ([], None)
+
+
+async def test_it_tells_how_long_what_is_finished_stays(client, start_platform):
+    assert (await client.get(URL)).json()["retention"] == {
+        "max_recordings": 10,
+        "recordings_min_age_seconds": 3600,
+        "recordings_max_age_seconds": None,
+        "results_max_age_seconds": 7 * 86_400,
+    }
+    none = start_platform(max_recordings=0, recordings_max_age_days=0.5, results_max_age_days=None)
+    async with httpx.AsyncClient(base_url=none.url) as other:
+        assert (await other.get(URL)).json()["retention"] == {
+            "max_recordings": 0,
+            "recordings_min_age_seconds": 0,
+            "recordings_max_age_seconds": 43_200,
+            "results_max_age_seconds": None,
+        }
 
 
 async def test_a_state_filters(submit, client, platform, claim, transcript):
