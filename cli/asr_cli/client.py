@@ -14,7 +14,6 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +29,7 @@ from asr_cli.client_errors import (
 )
 from asr_cli.next_try import delay_after
 from asr_cli.server_address import server_address
+from asr_cli.submit_options import SubmitOptions
 from asr_cli.uploads import AudioSource, Upload
 from asr_core.render import ResultFormat
 from asr_core.result import Transcript
@@ -50,51 +50,6 @@ _WAIT_SECONDS = 5
 # The reply to a submission comes once the server has stored all of it: gigabytes take minutes.
 _SUBMIT_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=600.0)
 _TERMINAL = frozenset({"completed", "failed", "cancelled"})
-
-
-@dataclass(frozen=True)
-class SubmitOptions:
-    """What is asked of the engine, and how urgent it is; None leaves the server's default.
-
-    `hotwords` is a sequence, or text with commas between.
-    """
-
-    lane: str | None = None
-    pool: str | None = None
-    language: str | None = None
-    channels: str | None = None
-    itn: bool | None = None
-    speakers: bool | None = None
-    hotwords: Sequence[str] = ()
-    webhook: str | None = None
-
-    def form(self) -> dict[str, str]:
-        """The multipart fields beside the audio."""
-        fields = {
-            "lane": self.lane,
-            "pool": self.pool,
-            "language": self.language,
-            "channels": self.channels,
-            "webhook": self.webhook,
-        }
-        switches = {"itn": self.itn, "speakers": self.speakers}
-        fields |= {name: str(on).lower() for name, on in switches.items() if on is not None}
-        fields["hotwords"] = ",".join(self._words) or None
-        return {name: value for name, value in fields.items() if value is not None}
-
-    def body(self) -> dict[str, Any]:
-        """The fields beside the URL of a recording that the server fetches."""
-        fields: dict[str, Any] = {**self.form()}
-        switches = {"itn": self.itn, "speakers": self.speakers}
-        fields |= {name: on for name, on in switches.items() if on is not None}
-        if self._words:
-            fields["hotwords"] = self._words
-        return fields
-
-    @property
-    def _words(self) -> list[str]:
-        words = self.hotwords.split(",") if isinstance(self.hotwords, str) else self.hotwords
-        return [word for word in words if word.strip()]
 
 
 def bearer(api_key: str | None) -> dict[str, str]:

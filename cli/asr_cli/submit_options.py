@@ -1,0 +1,52 @@
+"""What a caller of the client asks of the engine, as the API's fields. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class SubmitOptions:
+    """What is asked of the engine, and how urgent it is; None leaves the server's default.
+
+    `hotwords` is a sequence, or text with commas between.
+    """
+
+    lane: str | None = None
+    pool: str | None = None
+    language: str | None = None
+    channels: str | None = None
+    itn: bool | None = None
+    speakers: bool | None = None
+    hotwords: Sequence[str] = ()
+    webhook: str | None = None
+
+    def form(self) -> dict[str, str]:
+        """The multipart fields beside the audio."""
+        fields = {
+            "lane": self.lane,
+            "pool": self.pool,
+            "language": self.language,
+            "channels": self.channels,
+            "webhook": self.webhook,
+        }
+        switches = {"itn": self.itn, "speakers": self.speakers}
+        fields |= {name: str(on).lower() for name, on in switches.items() if on is not None}
+        fields["hotwords"] = ",".join(self._words) or None
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def body(self) -> dict[str, Any]:
+        """The fields beside the URL of a recording that the server fetches."""
+        fields: dict[str, Any] = {**self.form()}
+        switches = {"itn": self.itn, "speakers": self.speakers}
+        fields |= {name: on for name, on in switches.items() if on is not None}
+        if self._words:
+            fields["hotwords"] = self._words
+        return fields
+
+    @property
+    def _words(self) -> list[str]:
+        words = self.hotwords.split(",") if isinstance(self.hotwords, str) else self.hotwords
+        return [word for word in words if word.strip()]
