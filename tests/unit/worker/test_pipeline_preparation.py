@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
-from asr_core.metrics import Metrics
+from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Claim, LeaseKeeper
 from asr_core.settings import WorkerSettings
 from asr_core.task import Lane, State, Task, TaskOptions
@@ -83,7 +83,7 @@ async def test_a_file_that_holds_more_or_less_than_it_claims_has_the_disk_it_nee
         cast("StoreAccess", Storage()),
         cast("DecodePool", pool),
         processes=1,
-        stages=Stages(Metrics(CollectorRegistry()), cast("LeaseKeeper", Keeper())),
+        stages=Stages(WorkerMetrics(CollectorRegistry()), cast("LeaseKeeper", Keeper())),
     )
     task = in_hand(tmp_path, claims_seconds=claims_seconds)
     preparing: asyncio.Task[Any] = asyncio.create_task(preparation.prepare(task))
