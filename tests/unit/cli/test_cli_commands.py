@@ -85,3 +85,13 @@ def test_putting_back_wants_either_tasks_or_all(arguments: list[str]) -> None:
     status, shown = asr("queue", "put-back", *arguments)
     assert status == 2
     assert "--all" in shown
+
+
+def test_a_server_without_a_scheme_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    recording = tmp_path / "talk.wav"
+    recording.write_bytes(b"RIFF")
+    told = "lacks http:// or https://: http://localhost:8000"
+    for command in (["transcribe", str(recording)], ["load-test", "1", "1"]):
+        result = CliRunner().invoke(app, [*command, "--server", "localhost:8000"])
+        assert result.exit_code in (1, 2)
+        assert told in result.output.replace("\n", " ")
