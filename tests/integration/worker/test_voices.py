@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,20 @@ def test_clustering_is_the_same_each_time_and_goes_on_behind_its_bound() -> None
     for speaker in range(3):
         assert len(np.unique(labels[order == speaker])) == 1
     assert len(np.unique(labels)) == 3
+
+
+def test_recordings_that_end_together_do_not_change_each_others_speakers() -> None:
+    voices = np.random.default_rng(3).normal(0, 1, (400, 192)).astype(np.float32)  # a crowd
+    expected = speakers_of(voices).tolist()
+    np.random.seed(7)
+    own = np.random.RandomState(7)
+    with ThreadPoolExecutor(3) as threads:
+        others = [threads.submit(speakers_of, voices[: 200 + 50 * n]) for n in range(4)]
+        again = [threads.submit(speakers_of, voices) for _ in range(8)]
+        while not all(one.done() for one in [*others, *again]):
+            # Nobody else's generator is drawn from, seeded or set back meanwhile.
+            assert np.random.random() == own.random()
+    assert [one.result().tolist() for one in again] == [expected] * len(again)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, float("nan")])

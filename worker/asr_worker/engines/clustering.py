@@ -8,7 +8,7 @@ Source: `funasr.models.campplus.cluster_backend`, `funasr.models.campplus.utils.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy.typing as npt
 from asr_worker.pcm import FloatArray
 
 # The cost of clustering grows with the cube: in a longer recording so many windows, evenly spread,
-# make the speakers, and every window belongs to the nearest.
+# make the speakers, and every window belongs to the nearest. From 2048 on, FunASR takes UMAP, which
+# draws from numpy's shared generator.
 MOST_CLUSTERED: Final = 2000
 
 
@@ -37,21 +38,32 @@ def smoothed_turns(
 
 def speakers_of(embeddings: FloatArray) -> npt.NDArray[np.int64]:
     """Which speaker each window is of."""
-    from funasr.models.campplus.cluster_backend import ClusterBackend
-
     step = -(-len(embeddings) // MOST_CLUSTERED)
     chosen = embeddings[::step]
-    before = np.random.get_state()  # FunASR's k-means draws from it
-    np.random.seed(0)
-    try:
-        labels = np.asarray(ClusterBackend()(chosen), np.int64)
-    finally:
-        np.random.set_state(before)
+    labels = np.asarray(_backend()(chosen), np.int64)
     if step == 1:
         return labels
     centres = np.stack([chosen[labels == label].mean(axis=0) for label in np.unique(labels)])
     nearest: npt.NDArray[np.int64] = np.argmax(_unit(embeddings) @ _unit(centres).T, axis=1)
     return nearest
+
+
+def _backend() -> Callable[[FloatArray], npt.ArrayLike]:
+    """FunASR's clustering, with a k-means that draws from a generator of its own.
+
+    FunASR's draws from numpy's, which all threads share: two recordings that end at the same time
+    changed each other's speakers.
+    """
+    from funasr.models.campplus.cluster_backend import ClusterBackend, k_means
+
+    def cluster(embeddings: FloatArray, count: int) -> npt.NDArray[np.int32]:
+        labels: npt.NDArray[np.int32] = k_means(embeddings, count, random_state=0)[1]
+        return labels
+
+    backend = ClusterBackend()
+    backend.spectral_cluster.cluster_embs = cluster
+    as_function: Callable[[FloatArray], npt.ArrayLike] = backend
+    return as_function
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
