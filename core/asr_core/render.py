@@ -6,19 +6,21 @@ Subtitles: https://www.w3.org/TR/webvtt1/ ; SubRip has no standard, players agre
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from asr_core.result import Transcript, TranscriptSegment, word_starts
+from asr_core.subtitle_lines import CUE_LINES, LINE_COLUMNS, columns, laid_out, one_line, unbroken
 
-CUE_COLUMNS = 84  # two lines of 42, what subtitle guidelines allow; a Chinese character takes two
+CUE_COLUMNS = CUE_LINES * LINE_COLUMNS
 CUE_MS = 7000
 SHORTEST_CUE_MS = 500
+# A cue does not stay over a longer pause between words, nor tell what is said after it.
+PAUSE_MS = 2000
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
 _ARROW = re.compile(r"-{2,}>")
 _PAUSES = tuple(".,;:!?…。，、；：！？")
 _VTT_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -40,10 +42,14 @@ class ResultFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CueLine:
-    """One voice's words in a cue; `voice` is empty where nobody was told apart."""
+    """One voice's words in a cue; `voice` is empty where nobody was told apart.
+
+    `rows` is the text in lines for the screen, with room in the first for the voice's name.
+    """
 
     text: str
     voice: str
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,32 @@ class Cue:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A part of a segment's text that is not broken, with what follows it up to the next."""
+    """A stretch of a segment's text whose time is known: from `begin` up to `end` (exclusive)."""
+
+    begin: int
+    end: int
+    start_ms: int
+    end_ms: int
+
+    def ms_at(self, text: str, offset: int) -> int:
+        """When `offset` is spoken, as if every column took the same time."""
+        if offset == self.end:
+            return self.end_ms
+        if offset == self.begin:
+            return self.start_ms
+        passed, whole = columns(text[self.begin : offset]), columns(text[self.begin : self.end])
+        return self.start_ms + (self.end_ms - self.start_ms) * passed // max(whole, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of a segment's text that is not broken, with the space behind it; `shown_columns` is
+    its width without.
+    """
 
     text: str
+    columns: int
+    shown_columns: int
     start_ms: int
     end_ms: int
 
@@ -76,7 +105,7 @@ def to_text(transcript: Transcript) -> str:
         return f"{text}\n" if text else ""
     spoken = [one for one in _in_order(transcript.segments) if one.text.strip()]
     return "".join(
-        f"{_prefix(voice)}{' '.join(_one_line(one.text) for one in turn)}\n"
+        f"{_prefix(voice)}{' '.join(one_line(one.text) for one in turn)}\n"
         for voice, turn in groupby(spoken, key=voice_of)
     )
 
@@ -92,7 +121,7 @@ def to_srt(transcript: Transcript) -> str:
     """Render SubRip."""
     return "".join(
         f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
-        + "".join(f"{_prefix(one.voice)}{_ARROW.sub('->', one.text)}\n" for one in cue.lines)
+        + "".join(f"{_ARROW.sub('->', row)}\n" for one in cue.lines for row in _named_rows(one))
         + "\n"
         for number, cue in enumerate(cues(transcript), start=1)
     )
@@ -102,7 +131,7 @@ def to_vtt(transcript: Transcript) -> str:
     """Render WebVTT; a channel or a speaker is a voice."""
     return "WEBVTT\n\n" + "".join(
         f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
-        + "".join(f"{_voiced(one)}\n" for one in cue.lines)
+        + "".join(f"{row}\n" for one in cue.lines for row in _voiced_rows(one))
         + "\n"
         for cue in cues(transcript)
     )
@@ -116,8 +145,9 @@ def to_json(transcript: Transcript) -> str:
 def cues(transcript: Transcript) -> list[Cue]:
     """Cut the segments into cues that follow one another: none overlaps or runs backwards.
 
-    A cue that the next one would overlap ends there. If it would then stay for less than
-    `SHORTEST_CUE_MS`, as when two channels speak at once, both share one cue.
+    A cue begins with its first word and ends with its last, but stays for `SHORTEST_CUE_MS` where
+    there is time. A cue that the next one would overlap ends there. If it would then stay for less
+    than that, as when two channels speak at once, both share one cue.
     """
     wanted = [cue for segment in transcript.segments for cue in _segment_cues(segment)]
     wanted.sort(key=lambda cue: cue.start_ms)
@@ -132,44 +162,54 @@ def cues(transcript: Transcript) -> list[Cue]:
         else:
             end_ms = max(last.end_ms, cue.end_ms)
             shown[-1] = Cue(last.start_ms, end_ms, last.lines + cue.lines)
-    return shown
+    return list(_long_enough(shown))
+
+
+def _long_enough(shown: Sequence[Cue]) -> Iterator[Cue]:
+    for cue, following in zip_longest(shown, shown[1:]):
+        wanted_ms = max(cue.end_ms, cue.start_ms + SHORTEST_CUE_MS)
+        end_ms = min(wanted_ms, following.start_ms) if following else wanted_ms
+        yield Cue(cue.start_ms, end_ms, cue.lines)
 
 
 def _segment_cues(segment: TranscriptSegment) -> Iterator[Cue]:
-    text = _one_line(segment.text)
-    if not text:
-        return
-    start_ms = _ms(segment.start_seconds)
-    end_ms = max(_ms(segment.end_seconds), start_ms + 1)
-    if _columns(text) <= CUE_COLUMNS and end_ms - start_ms <= CUE_MS:
-        yield Cue(start_ms, end_ms, (CueLine(text, voice_of(segment)),))
-        return
-    pieces = _word_pieces(segment, text) or _even_pieces(text, start_ms, end_ms)
-    for group in _groups(short for piece in pieces for short in _shortened(piece)):
-        line = CueLine("".join(piece.text for piece in group).strip(), voice_of(segment))
+    voice = voice_of(segment)
+    room = LINE_COLUMNS - columns(_prefix(voice))
+    for group in _groups(_parts(segment), room):
+        texts = [part.text for part in group]
+        line = CueLine("".join(texts).strip(), voice, laid_out(texts, room))
         yield Cue(group[0].start_ms, max(group[-1].end_ms, group[0].start_ms + 1), (line,))
 
 
-def _groups(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """Fill cue after cue as far as width and time allow, and rather end one after a comma."""
-    group: list[_Piece] = []
-    for piece in pieces:
-        while group and not _fits([*group, piece]):
+def _groups(parts: Iterable[_Part], room: int) -> Iterator[list[_Part]]:
+    """Fill cue after cue as far as lines and time allow, and rather end one after a comma."""
+    group: list[_Part] = []
+    for part in parts:
+        if group and part.start_ms - group[-1].end_ms >= PAUSE_MS:
+            yield group
+            group = []
+        while group and not _fits([*group, part], room):
             cut = _best_cut(group)
             yield group[:cut]
             group = group[cut:]
-        group.append(piece)
+        group.append(part)
     if group:
         yield group
 
 
-def _fits(group: list[_Piece]) -> bool:
+def _fits(group: Sequence[_Part], room: int) -> bool:
+    """Whether the parts find place in the lines of one cue, and are spoken while it may stay."""
     if group[-1].end_ms - group[0].start_ms > CUE_MS:
         return False
-    return _columns("".join(piece.text for piece in group).rstrip()) <= CUE_COLUMNS
+    lines, left = 1, room
+    for part in group:
+        if part.shown_columns > left:
+            lines, left = lines + 1, LINE_COLUMNS
+        left -= part.columns
+    return lines <= CUE_LINES
 
 
-def _best_cut(group: list[_Piece]) -> int:
+def _best_cut(group: Sequence[_Part]) -> int:
     """Find the last pause written in the second half of the group, or take all of it."""
     for cut in range(len(group), len(group) // 2, -1):
         if group[cut - 1].text.rstrip().endswith(_PAUSES):
@@ -177,52 +217,47 @@ def _best_cut(group: list[_Piece]) -> int:
     return len(group)
 
 
+def _parts(segment: TranscriptSegment) -> Iterator[_Part]:
+    """The parts of the text that are not broken, and when each is spoken."""
+    text = one_line(segment.text)
+    pieces = _word_pieces(segment, text) or [_Piece(0, len(text), *_spoken_ms(segment))]
+    begins = [piece.begin for piece in pieces]
+    begin = 0
+    for part in unbroken(text):
+        end = begin + len(part)
+        first = pieces[bisect_right(begins, begin) - 1]
+        last = pieces[bisect_right(begins, end - 1) - 1]
+        start_ms, end_ms = first.ms_at(text, begin), last.ms_at(text, end)
+        yield _Part(part, columns(part), columns(part.rstrip()), start_ms, end_ms)
+        begin = end
+
+
 def _word_pieces(segment: TranscriptSegment, text: str) -> list[_Piece]:
-    """Cut the text before each word; empty if the words do not stand in it in this order."""
-    starts = word_starts(text, [_one_line(word.text) for word in segment.words])
+    """The text from each word to the next; empty if the words do not stand in it in this order."""
+    shown = [(one_line(word.text), word) for word in segment.words]
+    words = [(written, word) for written, word in shown if written]
+    starts = word_starts(text, [written for written, _ in words])
     if not starts:
         return []
     pieces: list[_Piece] = []
     earliest_ms = 0
-    for word, begin, end in zip(
-        segment.words, [0, *starts[1:]], [*starts[1:], len(text)], strict=True
-    ):
+    bounds = zip([0, *starts[1:]], [*starts[1:], len(text)], strict=True)
+    for (_, word), (begin, end) in zip(words, bounds, strict=True):
         earliest_ms = max(earliest_ms, _ms(word.start_seconds))
         end_ms = max(earliest_ms, _ms(word.end_seconds))
-        pieces.append(_Piece(text[begin:end], earliest_ms, end_ms))
+        pieces.append(_Piece(begin, end, earliest_ms, end_ms))
     return pieces
 
 
-def _even_pieces(text: str, start_ms: int, end_ms: int) -> list[_Piece]:
-    """Cut where a line may break, as if every column took the same time."""
-    return list(_spread(re.findall(r"\S+\s*", text), start_ms, end_ms))
-
-
-def _shortened(piece: _Piece) -> Iterator[_Piece]:
-    """Cut what is wider than a cue, such as a sentence in Chinese, character by character."""
-    if _columns(piece.text) <= CUE_COLUMNS:
-        yield piece
-    else:
-        yield from _spread(re.findall(r"\S\s*", piece.text), piece.start_ms, piece.end_ms)
-
-
-def _spread(texts: list[str], start_ms: int, end_ms: int) -> Iterator[_Piece]:
-    total = sum(map(_columns, texts)) or 1
-    passed = 0
-    for text in texts:
-        begin_ms = start_ms + (end_ms - start_ms) * passed // total
-        passed += _columns(text)
-        yield _Piece(text, begin_ms, start_ms + (end_ms - start_ms) * passed // total)
-
-
-def _columns(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    return sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_UNPRINTABLE.sub("", text).split())
+def _spoken_ms(segment: TranscriptSegment) -> tuple[int, int]:
+    """From the first word to the last, if they are within the segment; else all of it."""
+    start_ms = _ms(segment.start_seconds)
+    end_ms = max(_ms(segment.end_seconds), start_ms + 1)
+    if segment.words:
+        first_ms, last_ms = _ms(segment.words[0].start_seconds), _ms(segment.words[-1].end_seconds)
+        if start_ms <= first_ms < last_ms <= end_ms:
+            return first_ms, last_ms
+    return start_ms, end_ms
 
 
 def _in_order(segments: Iterable[TranscriptSegment]) -> list[TranscriptSegment]:
@@ -233,11 +268,16 @@ def _prefix(voice: str) -> str:
     return f"[{voice}] " if voice else ""
 
 
-def _voiced(line: CueLine) -> str:
-    text = "".join(_VTT_ESCAPES.get(one, one) for one in line.text)
-    if not line.voice:
-        return text
-    return f"<v {line.voice[0].upper()}{line.voice[1:]}>{text}</v>"
+def _named_rows(line: CueLine) -> Iterator[str]:
+    first, *others = line.rows
+    yield f"{_prefix(line.voice)}{first}".rstrip()
+    yield from others
+
+
+def _voiced_rows(line: CueLine) -> Iterator[str]:
+    for row in filter(None, line.rows):
+        text = "".join(_VTT_ESCAPES.get(one, one) for one in row)
+        yield f"<v {line.voice[0].upper()}{line.voice[1:]}>{text}</v>" if line.voice else text
 
 
 def _ms(seconds: float) -> int:

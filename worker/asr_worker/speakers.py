@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from asr_core.result import word_starts
+from asr_core.subtitle_lines import grapheme_starts
 from asr_worker.engines.clustering import smoothed_turns
 from asr_worker.pcm import SAMPLE_RATE
 from asr_worker.placed_text import PlacedText
@@ -70,6 +71,10 @@ def parted(part: PlacedText, turns: Sequence[Turn]) -> list[tuple[PlacedText, in
         _speaker_at(near, span.start_seconds + (word.start_seconds + word.end_seconds) / 2)
         for word in part.said.words
     ]
+    whole = grapheme_starts(part.said.text)
+    for number, start in enumerate(starts):
+        if start not in whole:  # a vowel sign, say, that the model took for a word
+            speakers[number] = speakers[max(number - 1, 0)]
     runs = [list(run) for _, run in groupby(range(len(speakers)), key=speakers.__getitem__)]
     return [(_piece(part, starts, run[0], run[-1] + 1), speakers[run[0]]) for run in runs]
 

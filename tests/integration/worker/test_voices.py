@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_a_segment_is_cut_between_two_words_where_the_speaker_changes() -> None:
     assert second.said.words[0].start_seconds == 0
     last = second.span.start_seconds + second.said.words[-1].end_seconds
     assert last == pytest.approx(123.9)
+
+
+def test_no_turn_begins_within_a_character() -> None:
+    signs = "ที่" * 8  # the model takes each of its three signs for a word
+    part = _placed(_voices(*[0] * 17, *[1] * 16), " ".join(signs))
+    part = replace(part, said=replace(part.said, text=signs))
+    pieces = parted(part, turns_of([part]))
+    assert [speaker for _, speaker in pieces] == [0, 1]
+    assert "".join(piece.said.text for piece, _ in pieces) == signs
+    assert all(len(piece.said.text) % 3 == 0 for piece, _ in pieces)
 
 
 def test_a_segment_without_words_is_its_longest_speakers() -> None:

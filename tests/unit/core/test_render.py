@@ -1,11 +1,12 @@
 import html
 import json
 import re
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from wcwidth import iter_graphemes, wcswidth, wcwidth
 
 from asr_core.render import (
     CUE_COLUMNS,
@@ -120,13 +121,14 @@ def test_subtitles_are_read_back_with_cues_that_neither_overlap_nor_run_backward
 def test_no_word_is_lost_or_moved_in_subtitles(found: list[str], with_words: bool) -> None:
     make = spoken if with_words else segment
     whole = transcript(*(make(at * 10, at * 10 + 9, text) for at, text in enumerate(found)))
-    expected = "".join("".join(words_of([cue_line(text)])) for text in found)
     vtt = "".join("".join(words_of(lines)) for _, _, lines in parse(to_vtt(whole)))
-    assert html.unescape(vtt) == expected
+    assert visible(html.unescape(vtt)) == visible("".join(found))
 
 
-def cue_line(text: str) -> str:
-    return re.sub(r"[\x00-\x08\x0e-\x1b\x7f]", "", text)
+def visible(text: str) -> str:
+    return "".join(
+        one for one in text if wcwidth(one) > 0 and not one.isspace() and one not in "\u00ad\u2800"
+    )
 
 
 @given(transcripts)
@@ -248,6 +250,114 @@ def test_text_without_spaces_is_cut_by_its_width_on_the_screen() -> None:
         found = cues(transcript(make(0, 30, chinese)))
         assert all(len(one.lines[0].text) <= CUE_COLUMNS // 2 for one in found)
         assert "".join(one.lines[0].text for one in found) == chinese
+
+
+def rows_of(written: str) -> list[list[str]]:
+    return [lines for _, _, lines in parse(written)]
+
+
+def test_a_cue_begins_with_its_first_word_and_ends_with_its_last() -> None:
+    words = (
+        TranscriptWord(text="good", start_seconds=4.05, end_seconds=4.3),
+        TranscriptWord(text="morning", start_seconds=4.35, end_seconds=5.2),
+    )
+    for text in ("Good morning.", "good morning"):  # as it stands in the words, and normalised
+        [cue] = cues(transcript(segment(0, 8, text, words=words)))
+        assert (cue.start_ms, cue.end_ms) == (4050, 5200)
+
+
+def test_a_cue_does_not_stay_over_a_long_pause_nor_for_too_short_to_be_seen() -> None:
+    words = (
+        TranscriptWord(text="yes", start_seconds=1.0, end_seconds=1.1),
+        TranscriptWord(text="but", start_seconds=4.0, end_seconds=4.1),
+    )
+    found = cues(transcript(segment(0, 5, "yes but", words=words), segment(4.3, 6, "No.")))
+    assert [(one.start_ms, one.end_ms) for one in found] == [
+        (1000, 1500),
+        (4000, 4300),
+        (4300, 6000),
+    ]
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8"), max_size=100) | texts, max_size=4),
+    st.booleans(),
+    st.sampled_from([None, 0]),
+)
+@settings(deadline=None)
+def test_a_cue_has_at_most_two_lines_of_42_columns_and_none_is_blank(
+    found: list[str], with_words: bool, channel: int | None
+) -> None:
+    make = spoken if with_words else segment
+    whole = transcript(
+        *(make(at * 100, at * 100 + 99, text, channel=channel) for at, text in enumerate(found))
+    )
+    for rows in rows_of(to_srt(whole)):
+        assert 1 <= len(rows) <= 2
+        assert all(0 < wcswidth(row) <= 42 and row.strip("\u2800 ") for row in rows)
+
+
+def test_two_lines_of_a_cue_are_of_equal_width_as_far_as_can_be() -> None:
+    text = "the quick brown fox jumps over the lazy dog"
+    assert rows_of(to_vtt(transcript(segment(0, 3, text)))) == [
+        ["the quick brown fox", "jumps over the lazy dog"]
+    ]
+    named = transcript(segment(0, 3, text, channel=0))
+    assert rows_of(to_srt(named)) == [
+        ["[channel 0] the quick brown", "fox jumps over the lazy dog"]
+    ]
+    assert rows_of(to_vtt(named)) == [
+        ["<v Channel 0>the quick brown</v>", "<v Channel 0>fox jumps over the lazy dog</v>"]
+    ]
+
+
+def test_chinese_has_21_characters_in_a_line_and_none_begins_with_a_closing_mark() -> None:
+    text = "今天天气很好，我们去公园散步吧。" * 6
+    for make in (segment, spoken):
+        rows = list(chain(*rows_of(to_srt(transcript(make(0, 30, text))))))
+        assert "".join(rows) == text
+        assert all(len(row) <= 21 for row in rows)
+        assert not any(row[0] in "，。" for row in rows)
+        assert len(rows) < 12
+
+
+FAMILY = "👨\u200d👩\u200d👧"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FAMILY * 60,
+        "🇩🇪🇫🇷🇹🇭" * 30,
+        "ที่นี่มีน้ำและผู้คนที่ยิ้มแย้มอยู่เสมอ" * 8,
+        "e\u0301" * 200,
+        "क्षत्रियों" * 30,
+    ],
+    ids=["emoji", "flags", "thai", "accents", "hindi"],
+)
+def test_no_cut_splits_what_a_reader_takes_for_one_character(text: str) -> None:
+    whole = list(iter_graphemes(text))
+    by_character = segment(
+        0,
+        30,
+        text,
+        words=tuple(
+            TranscriptWord(text=one, start_seconds=at / 50, end_seconds=(at + 1) / 50)
+            for at, one in enumerate(text)
+        ),
+    )
+    for one in (segment(0, 30, text), by_character):
+        rows = list(chain(*rows_of(to_srt(transcript(one)))))
+        assert len(rows) > 2
+        assert [each for row in rows for each in iter_graphemes(row)] == whole
+
+
+@pytest.mark.parametrize("text", ["\u200b", "\ufeff \u2060", "\u3164", "\u2800", "\x9b", "\u00ad"])
+def test_what_shows_nothing_has_no_cue(text: str) -> None:
+    said = segment(2, 4, f"Hi {text}.")
+    [cue] = cues(transcript(segment(0, 2, text), said))
+    assert (cue.start_ms, cue.end_ms) == (2000, 4000)
+    assert visible(cue.lines[0].text) == "Hi."
 
 
 def test_text_is_the_whole_in_one_paragraph() -> None:
