@@ -131,7 +131,7 @@ async def _known(services: Services, caller: Caller, task_id: str) -> Submission
 async def _accept_new(
     services: Services, caller: Caller, file: SpoolFile, upload: Upload, options: SubmitOptions
 ) -> Submission:
-    report = await services.probes.probe(file.path)
+    report = await services.probes.probe(file.path, options.task.track)
     task = NewTask(
         task_id=str(uuid_utils.uuid7()),
         pool=options.pool,

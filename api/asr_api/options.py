@@ -16,7 +16,9 @@ from asr_core.errors import InvalidOption
 from asr_core.task import DEFAULT_POOL, Lane, TaskOptions
 
 FILE_FIELDS = ("audio", "file")
-TEXT_FIELDS = ("pool", "lane", "language", "itn", "hotwords", "speakers", "channels", "webhook")
+TEXT_FIELDS = (
+    *("pool", "lane", "language", "itn", "hotwords", "speakers", "channels", "track", "webhook"),
+)
 _SWITCHES = ("itn", "speakers")
 
 _BOOLEANS = {
@@ -54,8 +56,9 @@ class SubmitOptions:
             "lane": self.lane.value,
             "options": self.task.model_dump(mode="json"),
         }
-        if not self.task.speakers:  # as releases that did not know it said
-            del said["options"]["speakers"]
+        for added in ("speakers", "track"):  # as releases that did not know it said
+            if not said["options"][added]:
+                del said["options"][added]
         if self.webhook:
             said["webhook"] = self.webhook
         text = audio_sha256 + json.dumps(said, sort_keys=True, separators=(",", ":"))

@@ -40,17 +40,21 @@ class UrlSubmit(BaseModel):
     hotwords: list[str] = Field([], description="words to favour")
     speakers: bool = Field(False, strict=True, description="tell apart who speaks")
     channels: str = Field("mix", json_schema_extra={"enum": ["mix", "split"]})
+    track: int | None = Field(
+        None, strict=True, description="which of several audio tracks, from 1"
+    )
     webhook: str = Field(
         "", max_length=URL_MAX_CHARACTERS, description="a URL that is told when the task has ended"
     )
 
     def fields(self) -> list[tuple[str, str]]:
         """As the form would have brought them."""
-        told = [(name, str(getattr(self, name))) for name in _TEXTS]
+        values = {name: getattr(self, name) for name in _TEXTS}
+        told = [(name, str(value)) for name, value in values.items() if value is not None]
         return [*told, *(("hotwords", word) for word in self.hotwords)]
 
 
-_TEXTS = ("pool", "lane", "language", "itn", "speakers", "channels", "webhook")
+_TEXTS = ("pool", "lane", "language", "itn", "speakers", "channels", "track", "webhook")
 
 
 def is_json(request: Request) -> bool:

@@ -18,6 +18,7 @@ class SubmitOptions:
     pool: str | None = None
     language: str | None = None
     channels: str | None = None
+    track: int | None = None
     itn: bool | None = None
     speakers: bool | None = None
     hotwords: Sequence[str] = ()
@@ -30,6 +31,7 @@ class SubmitOptions:
             "pool": self.pool,
             "language": self.language,
             "channels": self.channels,
+            "track": None if self.track is None else str(self.track),
             "webhook": self.webhook,
         }
         switches = {"itn": self.itn, "speakers": self.speakers}
@@ -42,6 +44,8 @@ class SubmitOptions:
         fields: dict[str, Any] = {**self.form()}
         switches = {"itn": self.itn, "speakers": self.speakers}
         fields |= {name: on for name, on in switches.items() if on is not None}
+        if self.track is not None:
+            fields["track"] = self.track
         if self._words:
             fields["hotwords"] = self._words
         return fields

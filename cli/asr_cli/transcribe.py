@@ -57,6 +57,14 @@ def transcribe(
     channels: Annotated[
         ChannelsName, typer.Option(help="Mix channels down, or transcribe them apart.")
     ] = ChannelsName.MIX,
+    track: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help="Which of several audio tracks, from 1; else the one flagged as default.",
+        ),
+    ] = None,
     itn: Annotated[bool, typer.Option("--itn/--no-itn", help="Write numbers as digits.")] = False,
     speakers: Annotated[
         bool, typer.Option("--speakers/--no-speakers", help="Tell apart who speaks.")
@@ -77,6 +85,7 @@ def transcribe(
         lane=lane.value,
         language=language,
         channels=channels.value,
+        track=track,
         itn=itn,
         speakers=speakers or None,
     )

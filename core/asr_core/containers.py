@@ -1,20 +1,31 @@
 """Which audio is served: the same list for the API's probe and the worker's decoder. Plain data.
 
-Names are FFmpeg's; what is not listed is never opened, whatever a file claims to be.
+Names are FFmpeg's; what is not listed is never opened, whatever a file claims to be. None of
+these demuxers reads another file or the network, as playlists do, and no picture is decoded.
 """
 
-DEMUXERS = "wav,w64,flac,mp3,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr"
+DEMUXERS = ",".join(
+    (
+        "wav,w64,flac,mp3,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr",
+        "aiff,caf,au,asf,mpegts,mpeg,avi,flv,ac3,eac3,wv",
+    )
+)
 DECODERS = ",".join(
     (
         "aac,aac_latm,alac,flac,mp2,mp2float,mp3,mp3float,opus,libopus,vorbis,libvorbis",
-        "amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,gsm_ms,adpcm_ima_wav,adpcm_ms",
-        "pcm_alaw,pcm_mulaw,pcm_u8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be",
-        "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be",
+        "amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,gsm,gsm_ms,speex,libspeex,nellymoser",
+        "ac3,eac3,wmav1,wmav2,wmapro,wmavoice,wmalossless,wavpack",
+        "adpcm_ima_wav,adpcm_ima_qt,adpcm_ms,adpcm_swf",
+        "pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be",
+        "pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_dvd,pcm_bluray,s302m",
     )
 )
 SERVED_DECODERS = frozenset(DECODERS.split(","))
 SAMPLE_RATES_HZ = range(1_000, 768_001)
-SERVED = "wav, flac, mp3, ogg, webm, matroska, mp4/m4a, aac and amr"
+SERVED = (
+    "wav, flac, mp3, ogg (opus, vorbis, speex), webm, matroska, mp4/m4a, aac, amr, aiff, caf, au, "
+    "wma/asf, mpeg-ts, mpeg-ps, avi, flv, ac3/e-ac3 and wavpack"
+)
 
 
 def open_options() -> dict[str, str]:

@@ -55,6 +55,13 @@ class TaskOptions(BaseModel):
     channels: Literal["mix", "split"] = Field(
         "mix", description="mix down, or transcribe channels apart"
     )
+    track: int | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="which of several audio tracks, from 1; null: the one flagged as default, else "
+        "the first that can be decoded",
+    )
 
     def unheeded(self, features: Collection[str], languages: Collection[str]) -> tuple[str, ...]:
         """What is asked here of a model that has not got it; `languages` empty: they are not

@@ -19,10 +19,12 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.stream import Disposition
 
-from asr_core.containers import SAMPLE_RATES_HZ, SERVED_DECODERS, open_options
-from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
+from asr_core.containers import SAMPLE_RATES_HZ, open_options
+from asr_core.errors import AudioTooLong, EmptyAudio, InvalidOption, UnreadableAudio
 from asr_core.result import TranscriptWarning
+from asr_core.tracks import AudioTrack, choose_track
 from asr_worker import plain_wav
 from asr_worker.decoding import joined, ogg_chain
 from asr_worker.decoding.damage import Damage
@@ -56,9 +58,12 @@ class AudioDecoder:
         source: AudioSource,
         *,
         channels: Channels = "mix",
+        track: int | None = None,
         limits: DecodeLimits | None = None,
     ) -> None:
+        """`track` is one of the file's audio tracks, from 1; None: `choose_track` decides."""
         self._source = source
+        self._track = track
         self._channels = channels
         self._limits = limits or DecodeLimits()
         self.codec = ""
@@ -103,7 +108,8 @@ class AudioDecoder:
             raise failure
 
     def _recording(self, file: BinaryIO) -> Iterator[FloatArray]:
-        if plain := plain_wav.find(file):
+        plain = plain_wav.find(file)
+        if plain is not None and self._track in (None, 1):
             yield from resampled(self._plain_frames(plain, file), self._lanes)
         else:
             yield from self._decoded(file)
@@ -118,13 +124,20 @@ class AudioDecoder:
             metadata_errors="ignore",
             buffer_size=READ_BYTES,
         ) as container:
-            if not container.streams.audio:
-                raise UnreadableAudio("the file holds no audio stream")
-            stream = container.streams.audio[0]
+            stream = self._chosen(container)
             timeline = Timeline(container, stream, self._damage, began_seconds)
             frames = timeline.placed(self._frames(container, stream), self._limits.max_seconds)
             yield from resampled(gathered(frames), self._lanes)
             timeline.end(declared_seconds(container, stream, file), is_cut=is_cut)
+
+    def _chosen(self, container: av.container.InputContainer) -> AudioStream:
+        streams = container.streams.audio
+        if not streams:
+            raise UnreadableAudio("the file holds no audio stream")
+        try:
+            return streams[choose_track([_track(one) for one in streams], self._track)]
+        except InvalidOption as error:
+            raise UnreadableAudio(error.message) from error
 
     def _plain_frames(self, plain: PlainWav, file: BinaryIO) -> Iterator[FloatFrame]:
         self._check(plain.rate, plain.channels)
@@ -136,9 +149,6 @@ class AudioDecoder:
         self, container: av.container.InputContainer, stream: AudioStream
     ) -> Iterator[FloatFrame | Lost]:
         codec = stream.codec_context
-        if codec is None or codec.name not in SERVED_DECODERS:
-            name = "unknown" if codec is None else codec.name
-            raise UnreadableAudio(f"the codec {name} is not served")
         codec.thread_count = 1
         self.codec = self.codec or codec.name
         for packet in packets(container, stream):
@@ -196,12 +206,15 @@ class AudioDecoder:
 
 
 def decode(
-    source: AudioSource, *, channels: Channels = "mix", limits: DecodeLimits | None = None
+    source: AudioSource,
+    *,
+    channels: Channels = "mix",
+    track: int | None = None,
+    limits: DecodeLimits | None = None,
 ) -> FloatArray:
     """A short recording in memory, shape (lanes, samples) at 16 kHz."""
-    return np.concatenate(
-        list(AudioDecoder(source, channels=channels, limits=limits).blocks()), axis=1
-    )
+    decoder = AudioDecoder(source, channels=channels, track=track, limits=limits)
+    return np.concatenate(list(decoder.blocks()), axis=1)
 
 
 def spool(
@@ -209,10 +222,11 @@ def spool(
     target: Path,
     *,
     channels: Channels = "mix",
+    track: int | None = None,
     limits: DecodeLimits | None = None,
 ) -> PcmFile:
     """Decode a recording of any length into `target`; nothing is left there after an error."""
-    decoder = AudioDecoder(source, channels=channels, limits=limits)
+    decoder = AudioDecoder(source, channels=channels, track=track, limits=limits)
     blocks = decoder.blocks()
     first = next(blocks)
     pcm = PcmFile(target, len(first), 0, channels == "mix")
@@ -234,6 +248,15 @@ def spool(
         source_channels=decoder.source_channels,
         damaged_packets=decoder.damaged_packets,
         warnings=decoder.warnings,
+    )
+
+
+def _track(stream: AudioStream) -> AudioTrack:
+    codec = stream.codec_context
+    return AudioTrack(
+        codec=codec.name if codec else "",
+        called=codec.codec.long_name if codec else "",
+        is_default=bool(stream.disposition & Disposition.default),
     )
 
 

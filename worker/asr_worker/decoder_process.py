@@ -37,6 +37,7 @@ class DecodeJob:
     source: Path
     target: Path
     channels: Channels = "mix"
+    track: int | None = None
     limits: DecodeLimits = field(default_factory=DecodeLimits)
 
 
@@ -220,7 +221,9 @@ def _end_with_parent() -> None:
 
 def _answer(job: DecodeJob) -> PcmFile | AsrError | OSError:
     try:
-        return audio.spool(job.source, job.target, channels=job.channels, limits=job.limits)
+        return audio.spool(
+            job.source, job.target, channels=job.channels, track=job.track, limits=job.limits
+        )
     except AsrError as error:
         return error
     except MemoryError:

@@ -94,6 +94,7 @@ class Preparation:
             source=task.folder / "source",
             target=task.folder / "pcm",
             channels=task.claim.task.options.channels,
+            track=task.claim.task.options.track,
             limits=self._limits,
         )
         abandoned = threading.Event()

@@ -89,7 +89,7 @@ class Fetches:
         task = fetch.task
         async with self._spool.file() as file:
             await download(self._egress, task.source_url, file, self._limits)
-            report = await self._probes.probe(file.path)
+            report = await self._probes.probe(file.path, task.options.track)
             await self._store.put_file(audio_path(task.task_id), file.path)
             outcome = await self._fetching.fetched(
                 fetch,

@@ -31,10 +31,12 @@ def main() -> None:
     for line in sys.stdin:
         _limit_processor_time(limits.cpu_seconds)
         try:
-            report = reader.read_report(Path(json.loads(line)["path"]), limits)
+            asked = json.loads(line)
+            report = reader.read_report(Path(asked["path"]), limits, asked.get("track"))
             _say(replies, {"report": report.to_dict()})
         except AsrError as error:
-            _say(replies, {"error": error.code, "message": error.message})
+            param = error.param or "audio"
+            _say(replies, {"error": error.code, "message": error.message, "param": param})
         except MemoryError:
             _say(
                 replies,

@@ -18,6 +18,7 @@ from asr_core.errors import (
     AudioTooLong,
     DependencyError,
     EmptyAudio,
+    InvalidOption,
     UnreadableAudio,
     UnsupportedAudio,
 )
@@ -25,7 +26,8 @@ from asr_core.errors import (
 PROBES_PER_PROCESS = 500
 START_SECONDS = 60.0
 _ERRORS: dict[str, type[AsrError]] = {
-    error.code: error for error in (UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong)
+    error.code: error
+    for error in (UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong, InvalidOption)
 }
 
 
@@ -57,16 +59,16 @@ class ProbePool:
         finally:
             self._idle.put_nowait(process)
 
-    async def probe(self, path: Path) -> ProbeReport:
-        """What `path` holds. Raises the errors of `reader.read_report`, or ProbeUnavailable, also
-        when all processes stay busy.
+    async def probe(self, path: Path, track: int | None = None) -> ProbeReport:
+        """What a track of `path` holds. Raises the errors of `reader.read_report`, or
+        ProbeUnavailable, also when all processes stay busy.
         """
         try:
             process = await asyncio.wait_for(self._idle.get(), self._limits.wall_seconds)
         except TimeoutError:
             raise ProbeUnavailable("Too many uploads wait to be looked into.") from None
         try:
-            return await process.probe(path)
+            return await process.probe(path, track)
         finally:
             self._idle.put_nowait(process)
 
@@ -102,10 +104,10 @@ class _ProbeProcess:
             raise
         return self._process
 
-    async def probe(self, path: Path) -> ProbeReport:
+    async def probe(self, path: Path, track: int | None) -> ProbeReport:
         process = await self.start()
         try:
-            reply = await self._ask(process, path)
+            reply = await self._ask(process, {"path": str(path), "track": track})
         except BaseException:
             await self.stop()
             raise
@@ -114,11 +116,13 @@ class _ProbeProcess:
             await self.stop()
         return _report(reply)
 
-    async def _ask(self, process: asyncio.subprocess.Process, path: Path) -> dict[str, Any]:
+    async def _ask(
+        self, process: asyncio.subprocess.Process, question: dict[str, Any]
+    ) -> dict[str, Any]:
         assert process.stdin is not None
         try:
             async with asyncio.timeout(self._limits.wall_seconds):
-                process.stdin.write(json.dumps({"path": str(path)}).encode() + b"\n")
+                process.stdin.write(json.dumps(question).encode() + b"\n")
                 await process.stdin.drain()
                 return await self._read(process)
         except TimeoutError:
@@ -151,7 +155,7 @@ def _report(reply: dict[str, Any]) -> ProbeReport:
     error = _ERRORS.get(str(reply.get("error")))
     if error is None:
         raise ProbeUnavailable(f"The audio probe failed: {reply.get('failed', reply)}.")
-    raise error(str(reply["message"]), param="audio")
+    raise error(str(reply["message"]), param=reply.get("param", "audio"))
 
 
 def _death(returncode: int, limits: ProbeLimits) -> AsrError:

@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+from av.stream import Disposition
 
 from asr_api.probe.length import estimated_seconds
 from asr_api.probe.report import ProbeLimits, ProbeReport
-from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio
-from asr_core.containers import SAMPLE_RATES_HZ, SERVED, SERVED_DECODERS, open_options
+from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio, other_format
+from asr_core.containers import SAMPLE_RATES_HZ, SERVED, open_options
 from asr_core.errors import (
     EmptyAudio,
     PermanentTaskError,
     UnreadableAudio,
     UnsupportedAudio,
 )
+from asr_core.tracks import AudioTrack, choose_track
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -32,15 +34,20 @@ if TYPE_CHECKING:
 _CONTENT_TYPES = {
     "wav": "audio/wav", "w64": "audio/x-w64", "flac": "audio/flac", "mp3": "audio/mpeg",
     "ogg": "audio/ogg", "matroska": "audio/webm", "mov": "audio/mp4", "aac": "audio/aac",
-    "amr": "audio/amr",
+    "amr": "audio/amr", "aiff": "audio/aiff", "caf": "audio/x-caf", "au": "audio/basic",
+    "asf": "audio/x-ms-wma", "mpegts": "video/mp2t", "mpeg": "video/mpeg",
+    "avi": "video/x-msvideo", "flv": "video/x-flv", "ac3": "audio/ac3", "eac3": "audio/eac3",
+    "wv": "audio/x-wavpack",
 }  # fmt: skip
 _DECODED_PACKETS_MAX = 64
 
 
-def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
-    """Open, look, decode the first frames, and estimate the duration.
+def read_report(path: Path, limits: ProbeLimits, track: int | None = None) -> ProbeReport:
+    """Open, look, decode the first frames of a track (from 1; None: chosen), and estimate the
+    duration.
 
-    Raises UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong.
+    Raises UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong; InvalidOption if there is no
+    such track.
     """
     with path.open("rb") as file:
         head = file.read(SNIFF_BYTES)
@@ -52,27 +59,33 @@ def read_report(path: Path, limits: ProbeLimits) -> ProbeReport:
             with av.open(
                 file, mode="r", metadata_errors="ignore", options=open_options()
             ) as container:
-                return _report(container, path, limits)
+                return _report(container, path, limits, track)
         except PermanentTaskError as error:
             if isinstance(error, UnreadableAudio) and not served:
-                raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
+                raise _unsupported(head) from error
             raise
         except (av.FFmpegError, ValueError, OverflowError, OSError) as error:
             if isinstance(error, OSError) and not _is_about_the_file(error):
                 raise
             if served:
                 raise UnreadableAudio(f"The audio cannot be read: {_reason(error)}.") from error
-            raise UnsupportedAudio(f"The file is no audio; served are {SERVED}.") from error
+            raise _unsupported(head) from error
 
 
-def _report(container: InputContainer, path: Path, limits: ProbeLimits) -> ProbeReport:
-    if not container.streams.audio:
+def _unsupported(head: bytes) -> UnsupportedAudio:
+    name = other_format(head)
+    told = f"{name} is not supported" if name else "The file is no audio"
+    return UnsupportedAudio(f"{told}; served are {SERVED}.")
+
+
+def _report(
+    container: InputContainer, path: Path, limits: ProbeLimits, track: int | None
+) -> ProbeReport:
+    streams = container.streams.audio
+    if not streams:
         raise UnsupportedAudio("The file holds no audio track.")
-    stream = container.streams.audio[0]
+    stream = streams[choose_track([_track(one) for one in streams], track)]
     codec = stream.codec_context
-    if codec is None or codec.name not in SERVED_DECODERS:
-        name = "unknown" if codec is None else codec.name
-        raise UnreadableAudio(f"The audio track's codec, {name}, is not served.")
     if not 1 <= codec.channels <= limits.max_channels:
         raise UnreadableAudio(
             f"The audio has {codec.channels} channels; 1 to {limits.max_channels} are served."
@@ -96,6 +109,15 @@ def _report(container: InputContainer, path: Path, limits: ProbeLimits) -> Probe
         sample_rate_hz=codec.sample_rate,
         duration_seconds=duration_seconds,
         content_type=_CONTENT_TYPES.get(name, "application/octet-stream"),
+    )
+
+
+def _track(stream: AudioStream) -> AudioTrack:
+    codec = stream.codec_context
+    return AudioTrack(
+        codec=codec.name if codec else "",
+        called=codec.codec.long_name if codec else "",
+        is_default=bool(stream.disposition & Disposition.default),
     )
 
 

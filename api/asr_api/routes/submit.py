@@ -53,6 +53,13 @@ _FORM_SCHEMA: dict[str, Any] = {
             "the reply names it in `options_ignored`",
         },
         "channels": {"type": "string", "enum": ["mix", "split"], "default": "mix"},
+        "track": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 100,
+            "description": "which of several audio tracks, from 1; by default the one flagged as "
+            "default, else the first that can be decoded",
+        },
         "webhook": {
             "type": "string",
             "description": "a URL that is told when the task has ended, in the format of "
