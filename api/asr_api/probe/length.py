@@ -86,7 +86,7 @@ def _sample_bytes(pcm_codec: str) -> int:
 def _is_exact(container: InputContainer, stream: AudioStream) -> bool:
     """Whether bytes are seconds."""
     is_pcm = stream.codec_context.name.startswith("pcm_")
-    return is_pcm and container.format.name in ("wav", "w64")
+    return is_pcm and container.format.name in ("wav", "w64", "aiff", "au", "caf")
 
 
 def _is_possible(

@@ -211,7 +211,8 @@ def encode() -> Callable[..., bytes]:
         with av.open(target, "w", format=container) as output:
             stream = output.add_stream(codec, rate=rate, options=options)
             assert isinstance(stream, AudioStream)
-            stream.bit_rate = 64_000
+            # FFmpeg's encoder of WMA needs more for two channels.
+            stream.bit_rate = 192_000 if codec.startswith("wma") else 64_000
             stream.layout = layout
             size = stream.codec_context.frame_size or None
             shaper = av.AudioResampler(stream.format.name, layout, rate, size)

@@ -33,10 +33,12 @@ def declared_seconds(
         return _of_wav(file)
     if name == "mp3":
         return _of_stream(stream) if _has_xing(file) else None
-    if name == "flac" or "mp4" in name:
+    if name in ("flac", "aiff", "au", "wv") or "mp4" in name:
         return _of_stream(stream)
+    is_alone = len(container.streams) == 1
+    if name in ("flv", "asf") and container.duration and is_alone:  # of the longest track
+        return container.duration / 1_000_000
     if "matroska" in name and container.duration:  # of its longest track
-        is_alone = len(container.streams) == 1
         return container.duration / 1_000_000 if is_alone or _segment_is_cut_off(file) else None
     return None
 
@@ -59,16 +61,18 @@ def _of_wav(file: BinaryIO) -> float | None:
 
 def _wav_seconds(file: BinaryIO) -> float | None:
     file.seek(0)
-    if struct.unpack("<4s4x4s", file.read(12)) != (b"RIFF", b"WAVE"):
+    riff, wave = struct.unpack("<4s4x4s", file.read(12))
+    order = {b"RIFF": "<", b"RIFX": ">"}.get(riff)
+    if order is None or wave != b"WAVE":
         return None
     kind = rate = bytes_per_second = samples = 0
     for _ in range(_MOST_CHUNKS):
-        name, length = struct.unpack("<4sI", file.read(8))
+        name, length = struct.unpack(f"{order}4sI", file.read(8))
         start = file.tell()
         if name == b"fmt ":
-            kind, rate, bytes_per_second = struct.unpack("<H2xII", file.read(12))
+            kind, rate, bytes_per_second = struct.unpack(f"{order}H2xII", file.read(12))
         elif name == b"fact":
-            (samples,) = struct.unpack("<I", file.read(4))
+            (samples,) = struct.unpack(f"{order}I", file.read(4))
         elif name == b"data":
             by_bytes: float = length / max(bytes_per_second, 1)
             if not 0 < length < _UNKNOWN_BYTES:

@@ -18,7 +18,7 @@ from asr_worker.decoding.resampling import FloatFrame, Silence
 from asr_worker.decoding.sound_clock import SoundClock
 
 # Files whose frames follow one another: what the clock misses in them was there, and is damaged.
-_PACKED: Final = ("flac", "mp3", "aac")
+_PACKED: Final = ("flac", "mp3", "aac", "ac3", "eac3", "wv")
 
 
 class Timeline:
