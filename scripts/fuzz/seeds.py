@@ -56,6 +56,22 @@ KINDS = (
     Kind("fragmented.mp4", "mp4", "aac", options=(("movflags", "frag_keyframe+empty_moov"),)),
     Kind("pcm.mov", "mov", "pcm_s16le"),
     Kind("mono.aac", "adts", "aac"),
+    Kind("pcm.aiff", "aiff", "pcm_s16be"),
+    Kind("pcm.caf", "caf", "pcm_s16be"),
+    Kind("alac.caf", "caf", "alac"),
+    Kind("mulaw.au", "au", "pcm_mulaw", 8_000),
+    Kind("v2.wma", "asf", "wmav2", 44_100, 2),
+    Kind("aac.ts", "mpegts", "aac", 48_000),
+    Kind("mp2.ts", "mpegts", "mp2", 48_000),
+    Kind("mp2.mpg", "mpeg", "mp2", 48_000),
+    Kind("ac3.vob", "vob", "ac3", 48_000),
+    Kind("pcm.avi", "avi", "pcm_s16le"),
+    Kind("mp3.avi", "avi", "libmp3lame", 44_100),
+    Kind("mp3.flv", "flv", "libmp3lame", 44_100),
+    Kind("nellymoser.flv", "flv", "nellymoser", 22_050),
+    Kind("mono.ac3", "ac3", "ac3", 48_000),
+    Kind("mono.eac3", "eac3", "eac3", 48_000),
+    Kind("mono.wv", "wv", "wavpack"),
 )
 
 
@@ -75,6 +91,8 @@ def encode(kind: Kind) -> bytes:
         assert isinstance(stream, AudioStream)
         codec = stream.codec_context
         codec.options = {"strict": "experimental"}  # for Vorbis
+        if kind.codec.startswith("wma"):
+            codec.bit_rate = 128_000  # FFmpeg's encoder takes no less
         codec.open()  # only then it knows its frame size
         resampler = av.AudioResampler(
             format=codec.format,

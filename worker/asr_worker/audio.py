@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.stream import Disposition
@@ -26,7 +27,7 @@ from asr_core.errors import AudioTooLong, EmptyAudio, InvalidOption, UnreadableA
 from asr_core.result import TranscriptWarning
 from asr_core.tracks import AudioTrack, choose_track
 from asr_worker import plain_wav
-from asr_worker.decoding import joined, ogg_chain
+from asr_worker.decoding import joined, ogg_chain, rifx
 from asr_worker.decoding.damage import Damage
 from asr_worker.decoding.declared_length import declared_seconds
 from asr_worker.decoding.downmix import Downmix
@@ -116,6 +117,7 @@ class AudioDecoder:
 
     def _decoded(self, file: BinaryIO) -> Iterator[FloatArray]:
         is_cut = ogg_chain.is_cut_off(file)
+        is_rifx = rifx.is_rifx(file)
         began_seconds = self.sample_count / SAMPLE_RATE
         with av.open(
             file,
@@ -126,7 +128,10 @@ class AudioDecoder:
         ) as container:
             stream = self._chosen(container)
             timeline = Timeline(container, stream, self._damage, began_seconds)
-            frames = timeline.placed(self._frames(container, stream), self._limits.max_seconds)
+            frames = timeline.placed(
+                self._frames(container, stream, rifx.decoder_of(stream, is_rifx=is_rifx)),
+                self._limits.max_seconds,
+            )
             yield from resampled(gathered(frames), self._lanes)
             timeline.end(declared_seconds(container, stream, file), is_cut=is_cut)
 
@@ -146,9 +151,11 @@ class AudioDecoder:
             yield FloatFrame(samples, plain.rate)
 
     def _frames(
-        self, container: av.container.InputContainer, stream: AudioStream
+        self,
+        container: av.container.InputContainer,
+        stream: AudioStream,
+        codec: AudioCodecContext,
     ) -> Iterator[FloatFrame | Lost]:
-        codec = stream.codec_context
         codec.thread_count = 1
         self.codec = self.codec or codec.name
         for packet in packets(container, stream):
@@ -157,7 +164,7 @@ class AudioDecoder:
                 yield packet
                 continue
             try:
-                frames = packet.decode()
+                frames = codec.decode(packet)
             except av.FFmpegError:
                 self.damaged_packets += 1
                 yield Lost(seconds_of(packet))

@@ -55,8 +55,8 @@ def picture_without_sound() -> bytes:
 def in_a_codec_that_is_not_served() -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as out:
-        stream = out.add_stream("ac3", rate=48_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1536), np.float32), "fltp", "mono")
+        stream = out.add_stream("tta", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1536), np.int16), "s16", "mono")
         frame.sample_rate = 48_000
         out.mux([*stream.encode(frame), *stream.encode(None)])
     return file.getvalue()
@@ -255,7 +255,7 @@ async def test_a_codec_that_is_not_served_is_unreadable(submit, platform):
     assert await refusal(submit, in_a_codec_that_is_not_served()) == (
         422,
         "unreadable_audio",
-        "The audio track's codec, ac3, is not served.",
+        "The audio track is TTA (True Audio) (codec tta), which is not supported.",
     )
     assert_nothing_left(platform)
 

@@ -2,7 +2,7 @@
 
 What FFmpeg only estimates, from a bit rate and the file's size, is no declaration. Sources: the
 RIFF specification and RFC 2361 (`fact`, `data`); the Xing header as LAME writes it; RFC 9639, 8.2
-(FLAC); ID3v2.4, section 3.1.
+(FLAC); ID3v2.4, section 3.1; the Advanced Systems Format specification 1.2, section 3.2.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ _UNKNOWN_BYTES: Final = 0x7FFF0000
 _PCM_FORMATS: Final = (1, 3, 6, 7, 0xFFFE)
 _MOST_CHUNKS: Final = 64
 _XING_REACH: Final = 4096
+_ASF_REACH: Final = 65_536
+_ASF_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+# After GUID, size, file id, file size, creation date, packet count: play and send duration in units
+# of 100 ns, preroll in ms, flags.
+_ASF_FIELDS: Final = struct.Struct("<64xQ8xQI")
 
 
 def declared_seconds(
@@ -36,7 +41,9 @@ def declared_seconds(
     if name in ("flac", "aiff", "au", "wv") or "mp4" in name:
         return _of_stream(stream)
     is_alone = len(container.streams) == 1
-    if name in ("flv", "asf") and container.duration and is_alone:  # of the longest track
+    if name == "asf":
+        return _of_asf(file) if is_alone else None  # of the longest track, as the next
+    if name == "flv" and container.duration and is_alone:
         return container.duration / 1_000_000
     if "matroska" in name and container.duration:  # of its longest track
         return container.duration / 1_000_000 if is_alone or _segment_is_cut_off(file) else None
@@ -83,6 +90,20 @@ def _wav_seconds(file: BinaryIO) -> float | None:
             return by_samples if by_bytes / 1.5 < by_samples < by_bytes * 1.5 else None
         file.seek(start + length + length % 2)
     return None
+
+
+def _of_asf(file: BinaryIO) -> float | None:
+    """From the File Properties Object: its play duration, of which the preroll is no sound."""
+    if not file.seekable():
+        return None
+    file.seek(0)
+    head = file.read(_ASF_REACH)
+    at = head.find(_ASF_PROPERTIES)
+    if at < 0 or at + _ASF_FIELDS.size > len(head):
+        return None
+    play, preroll_ms, flags = _ASF_FIELDS.unpack_from(head, at)
+    is_broadcast = flags & 1  # then the duration means nothing
+    return None if is_broadcast else max(play / 10_000_000 - preroll_ms / 1000, 0.0) or None
 
 
 def _has_xing(file: BinaryIO) -> bool:
