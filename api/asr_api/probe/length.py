@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import av
 
+from asr_api.probe.packets import packets
 from asr_core.errors import AudioTooLong
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _ends(container: InputContainer, stream: AudioStream) -> Iterator[tuple[floa
     added_seconds = 0.0
     first: float | None = None
     before = 0.0
-    for packet in container.demux(stream):
+    for packet in packets(container, stream):
         if packet.time_base is None or not packet.size:
             continue
         lasts = float((packet.duration or 0) * packet.time_base)

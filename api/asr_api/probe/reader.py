@@ -7,7 +7,6 @@ only the demuxers and decoders that core lists.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import av
 from av.stream import Disposition
 
 from asr_api.probe.length import estimated_seconds
+from asr_api.probe.packets import packets
 from asr_api.probe.report import ProbeLimits, ProbeReport
 from asr_api.probe.sniff import SNIFF_BYTES, looks_like_audio, other_format
 from asr_core.containers import SAMPLE_RATES_HZ, SERVED, open_options
@@ -29,7 +29,6 @@ from asr_core.tracks import AudioTrack, choose_track
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
-    from av.packet import Packet
 
 _CONTENT_TYPES = {
     "wav": "audio/wav", "w64": "audio/x-w64", "flac": "audio/flac", "mp3": "audio/mpeg",
@@ -126,7 +125,7 @@ def _decode_first(container: InputContainer, stream: AudioStream) -> int:
     frame does.
     """
     failure: av.FFmpegError | None = None
-    for count, packet in enumerate(_packets(container, stream)):
+    for count, packet in enumerate(packets(container, stream)):
         if count >= _DECODED_PACKETS_MAX:
             break
         try:
@@ -140,10 +139,6 @@ def _decode_first(container: InputContainer, stream: AudioStream) -> int:
     if failure is not None:
         raise UnreadableAudio(f"The audio cannot be decoded: {_reason(failure)}.") from failure
     return 0
-
-
-def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
-    yield from container.demux(stream)
 
 
 def _is_about_the_file(error: OSError) -> bool:

@@ -197,7 +197,7 @@ def test_a_picture_has_no_sound() -> None:
 
 
 def test_a_codec_that_is_not_listed_is_never_run(tone: FloatArray, encode: Encode) -> None:
-    with pytest.raises(UnreadableAudio, match="True Audio.*not supported"):
+    with pytest.raises(UnreadableAudio, match=r"True Audio.*not supported"):
         decode(encode(tone[None], 48_000, "matroska", "tta"))
 
 

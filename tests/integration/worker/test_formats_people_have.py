@@ -1,6 +1,4 @@
-"""Formats that FFmpeg's encoders here do not make, damage in those that they do, and what no list of
-formats may let in.
-"""
+"""Formats that no encoder here makes, damage in those that one does, and what no list may let in."""
 
 from __future__ import annotations
 
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from av.audio.stream import AudioStream
 
 from asr_core.containers import DECODERS, DEMUXERS, SERVED_DECODERS
 from asr_core.errors import UnreadableAudio
@@ -74,7 +73,7 @@ def _ogg_page(packet: bytes, number: int, position: int, flags: int) -> bytes:
 
 
 def speex(frames: int) -> bytes:
-    """Narrow-band Speex, each frame 20 ms of the submode without data. RFC 5574; the manual, 8.1."""
+    """Narrow-band Speex, each frame 20 ms of the submode without data. RFC 5574."""
     header = b"Speex   " + b"1.2".ljust(20, b"\0")
     header += struct.pack("<13i", 1, 80, 8_000, 0, 4, 1, -1, 160, 0, 1, 0, 0, 0)
     comment = struct.pack("<II", 0, 0)
@@ -103,7 +102,11 @@ def test_speex_is_decoded() -> None:
     ],
 )
 def test_a_file_that_was_cut_off_says_so(
-    tone: FloatArray, encode: Encode, resample: Callable[..., FloatArray], container: str, codec: str
+    tone: FloatArray,
+    encode: Encode,
+    resample: Callable[..., FloatArray],
+    container: str,
+    codec: str,
 ) -> None:
     whole = encode(resample(tone, 16_000, 44_100)[None], 44_100, container, codec)
     decoder = AudioDecoder(io.BytesIO(whole))
@@ -178,3 +181,25 @@ def test_a_transport_stream_whose_clock_wraps_goes_on(tone: FloatArray, encode: 
             packet.stream = stream
             output.mux(packet)
     assert decode(target.getvalue()).shape[1] / 16_000 == pytest.approx(4.0, abs=0.1)
+
+
+def test_a_track_that_appears_later_changes_nothing(tone: FloatArray, encode: Encode) -> None:
+    """As in a broadcast, where the second language begins with the film."""
+    import av
+
+    news = encode(tone[None], 16_000, "mpegts", "mp2")
+    target = io.BytesIO()
+    with av.open(target, "w", format="mpegts") as output:
+        streams = [output.add_stream("mp2", rate=16_000, layout="mono") for _ in range(40)]
+        for number, stream in enumerate(streams):
+            assert isinstance(stream, AudioStream)
+            for start in range(0, 32_000, 1152):
+                part = tone[None, start : start + 1152] * (number == 0)
+                frame = av.AudioFrame.from_ndarray(part, "fltp", "mono")
+                frame.sample_rate, frame.pts = 16_000, start
+                frame = av.AudioResampler("s16", "mono", 16_000).resample(frame)[0]
+                output.mux(stream.encode(frame))
+            output.mux(stream.encode(None))
+    for _ in range(20):  # what PyAV does with tracks that it does not know is up to chance
+        samples = decode(news * 8 + target.getvalue())
+        assert samples.shape[1] / 16_000 == pytest.approx(34.0, abs=0.5)

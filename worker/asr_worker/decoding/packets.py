@@ -37,6 +37,10 @@ def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[A
     while True:
         try:
             packet = next(demuxed, None)
+        except IndexError:
+            # In MPEG and FLV files tracks may appear later than the beginning. PyAV does not know
+            # them, and trips over them at the very end, after the last packet of those it knows.
+            packet = None
         except (av.FFmpegError, OSError) as error:
             if not is_about_the_file(error):
                 raise
