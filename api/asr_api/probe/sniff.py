@@ -12,7 +12,7 @@ SNIFF_BYTES: Final = 1024
 
 _SERVED: Final = (
     b"fLaC", b"OggS", b"ID3", b"#!AMR\n", b"#!AMR-WB\n", b"#!AMR_MC", b"#!AMR-WB_MC",
-    b"\x1aE\xdf\xa3", b"riff\x2e\x91\xcf\x11", b"caff", b".snd", b"wvpk", b"FLV\x01", b"\x0bw",
+    b"\x1aE\xdf\xa3", b"caff", b".snd", b"wvpk", b"FLV\x01", b"\x0bw",
     b"0&\xb2u\x8ef\xcf\x11", b"\x00\x00\x01\xba",
 )  # fmt: skip
 # Of chunks: the first four bytes, and what follows the length.

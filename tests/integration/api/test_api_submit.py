@@ -42,6 +42,7 @@ async def test_options_and_what_the_probe_found_reach_the_task(submit, client):
         hotwords=["Kubernetes, Redis", "FunASR"],
         speakers="on",
         channels="split",
+        track="1",
     )
     task = (await client.get(reply.json()["links"]["result"])).json()
     assert task["lane"] == "batch"
@@ -54,6 +55,7 @@ async def test_options_and_what_the_probe_found_reach_the_task(submit, client):
         "hotwords": ["Kubernetes", "Redis", "FunASR"],
         "speakers": True,
         "channels": "split",
+        "track": 1,
     }
     assert task["created_at"].endswith("Z")
 

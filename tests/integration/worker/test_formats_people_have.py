@@ -1,19 +1,23 @@
-"""Formats that no encoder here makes, damage in those that one does, and what no list may let in."""
+"""Formats that no encoder here makes, damage in those that one does, and what is never let in."""
 
 from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
 
 from asr_core.containers import DECODERS, DEMUXERS, SERVED_DECODERS
 from asr_core.errors import UnreadableAudio
+from asr_worker import audio
 from asr_worker.audio import AudioDecoder, decode
+from asr_worker.decoding.packets import packets
 from asr_worker.pcm import FloatArray
 
 Encode = Callable[..., bytes]
@@ -183,23 +187,25 @@ def test_a_transport_stream_whose_clock_wraps_goes_on(tone: FloatArray, encode: 
     assert decode(target.getvalue()).shape[1] / 16_000 == pytest.approx(4.0, abs=0.1)
 
 
-def test_a_track_that_appears_later_changes_nothing(tone: FloatArray, encode: Encode) -> None:
-    """As in a broadcast, where the second language begins with the film."""
-    import av
+def test_a_track_that_appears_later_changes_nothing(
+    tone: FloatArray, encode: Encode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a broadcast, where the second language begins with the film. At the end PyAV flushes
+    what memory behind its list of tracks calls a track: whether it then raises is up to chance.
+    """
+
+    class Unlucky:
+        def __init__(self, container: InputContainer) -> None:
+            self.format = container.format
+            self._container = container
+
+        def demux(self, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
+            yield from self._container.demux(stream)
+            raise IndexError("list index out of range")
 
     news = encode(tone[None], 16_000, "mpegts", "mp2")
-    target = io.BytesIO()
-    with av.open(target, "w", format="mpegts") as output:
-        streams = [output.add_stream("mp2", rate=16_000, layout="mono") for _ in range(40)]
-        for number, stream in enumerate(streams):
-            assert isinstance(stream, AudioStream)
-            for start in range(0, 32_000, 1152):
-                part = tone[None, start : start + 1152] * (number == 0)
-                frame = av.AudioFrame.from_ndarray(part, "fltp", "mono")
-                frame.sample_rate, frame.pts = 16_000, start
-                frame = av.AudioResampler("s16", "mono", 16_000).resample(frame)[0]
-                output.mux(stream.encode(frame))
-            output.mux(stream.encode(None))
-    for _ in range(20):  # what PyAV does with tracks that it does not know is up to chance
-        samples = decode(news * 8 + target.getvalue())
-        assert samples.shape[1] / 16_000 == pytest.approx(34.0, abs=0.5)
+    whole = decode(news).shape[1]
+    monkeypatch.setattr(
+        audio, "packets", lambda container, stream: packets(Unlucky(container), stream)
+    )
+    assert decode(news).shape[1] == whole

@@ -18,6 +18,7 @@ def test_without_fields_the_defaults_hold():
         "hotwords": (),
         "speakers": False,
         "channels": "mix",
+        "track": None,
     }
 
 
@@ -46,6 +47,8 @@ def test_a_switch_may_be_written_in_several_ways(text, value):
         ("speakers", "two"),
         ("language", "klingon"),
         ("channels", "both"),
+        ("track", "0"),
+        ("track", "first"),
         ("hotwords", ",".join(f"word{i}" for i in range(101))),
     ],
 )
