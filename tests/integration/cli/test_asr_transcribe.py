@@ -60,7 +60,7 @@ def test_a_file_that_is_no_audio_fails_with_the_servers_words(asr: Any, tmp_path
 
 def test_json_of_many_files_is_one_line_for_each(asr: Any, recordings: Recordings) -> None:
     files = recordings("a.wav", "b.wav")
-    done = asr("transcribe", *files, "--format", "json", "--channels", "split")
+    done = asr("transcribe", *files, "--format", "json", "--channels", "split", "--track", "1")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["file"] for one in told] == files
     assert [one["result"]["text"] for one in told] == [
@@ -68,6 +68,13 @@ def test_json_of_many_files_is_one_line_for_each(asr: Any, recordings: Recording
         "the words of b.wav",
     ]
     assert {one["options"]["channels"] for one in told} == {"split"}
+    assert {one["options"]["track"] for one in told} == {1}
+
+
+def test_a_track_that_is_not_there_is_told(asr: Any, recordings: Recordings) -> None:
+    done = asr("transcribe", *recordings("a.wav"), "--track", "2")
+    assert done.returncode == 1
+    assert "There is no track 2: the file has 1 audio track." in " ".join(done.stderr.split())
 
 
 def test_what_the_model_does_not_heed_is_told_on_stderr(

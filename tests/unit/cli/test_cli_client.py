@@ -128,6 +128,8 @@ async def test_a_failed_task_is_an_error_with_its_reason() -> None:
 
 async def test_options_that_were_not_given_are_not_sent() -> None:
     assert SubmitOptions().form() == {}
+    assert SubmitOptions(track=2).form() == {"track": "2"}
+    assert SubmitOptions(track=2).body() == {"track": 2}
     sent = SubmitOptions(lane="batch", itn=False, hotwords=("kopf", "redis")).form()
     assert sent == {"lane": "batch", "itn": "false", "hotwords": "kopf,redis"}
 

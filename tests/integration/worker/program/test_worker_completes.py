@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import socket
 import urllib.request
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -52,6 +54,23 @@ async def test_split_channels_are_transcribed_apart(platform: Any, demo: Any, wa
     assert len(left) + len(right) == len(result.segments)
     shared = set(left[0].text.split()) & set(right[0].text.split())
     assert len(shared) > 10
+
+
+async def test_the_track_that_was_asked_for_is_transcribed(platform: Any, demo: Any) -> None:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4") as output:
+        streams = [output.add_stream("aac", rate=16_000, layout="mono") for _ in range(2)]
+        for stream, sound in zip(streams, (np.zeros_like(demo), demo), strict=True):
+            frame = av.AudioFrame.from_ndarray(sound, "fltp", "mono")
+            frame.sample_rate, frame.pts = 16_000, 0
+            shaper = av.AudioResampler("fltp", "mono", 16_000, 1024)
+            for part in [*shaper.resample(frame), *shaper.resample(None), None]:
+                output.mux(stream.encode(part))
+    silent = await platform.submit(target.getvalue(), options={"track": 1})
+    spoken = await platform.submit(target.getvalue(), options={"track": 2})
+    async with platform.worker():
+        assert (await platform.done(silent)).text == ""
+        assert len((await platform.done(spoken)).text.split()) > 20
 
 
 async def test_a_long_recording_is_cut_reports_progress_and_leaves_nothing_on_the_disk(
