@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from asr_api.languages import language_code
 from asr_core.errors import InvalidOption
-from asr_core.task import DEFAULT_POOL, Lane, TaskOptions
+from asr_core.task import DEFAULT_POOL, TRACK_MAX, Lane, TaskOptions
 
 FILE_FIELDS = ("audio", "file")
 TEXT_FIELDS = (
@@ -111,6 +111,15 @@ def read_language(text: str) -> str:
     return code
 
 
+def read_track(text: str) -> int:
+    """The number of an audio track. Raises InvalidOption."""
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= TRACK_MAX:
+        raise InvalidOption(
+            f"'track' is {text[:64]!r}; it must be a number from 1 to {TRACK_MAX}.", param="track"
+        )
+    return int(text)
+
+
 def _pool(pool: str, pools: Collection[str]) -> str:
     if pool not in pools:
         raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(pools)}.", param="pool")
@@ -139,6 +148,8 @@ def _task_options(single: dict[str, str], hotwords: list[str]) -> TaskOptions:
             values[name] = _boolean(name, single[name])
     if "language" in single:
         values["language"] = read_language(single["language"])
+    if "track" in single:
+        values["track"] = read_track(single["track"])
     values["hotwords"] = tuple(dict.fromkeys(hotwords))
     try:
         return TaskOptions(**values)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 DEFAULT_POOL = "default"
 DEFAULT_TENANT = "default"
+TRACK_MAX = 100
 HOTWORDS_MAX = 100
 POOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -58,7 +59,7 @@ class TaskOptions(BaseModel):
     track: int | None = Field(
         None,
         ge=1,
-        le=100,
+        le=TRACK_MAX,
         description="which of several audio tracks, from 1; null: the one flagged as default, else "
         "the first that can be decoded",
     )

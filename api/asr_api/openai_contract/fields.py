@@ -21,6 +21,7 @@ FILE_FIELDS = ("file",)
 LISTS = ("timestamp_granularities", "keywords")
 SINGLE = (
     "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
+    "track",  # not of OpenAI's contract, which has no word for it
 )  # fmt: skip
 # Fields of the contract that no model here heeds.
 UNHEEDED: Mapping[str, str] = {

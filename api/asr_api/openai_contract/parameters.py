@@ -23,7 +23,7 @@ from asr_api.openai_contract.fields import (
     refuse_unheeded,
     switch,
 )
-from asr_api.options import read_language
+from asr_api.options import read_language, read_track
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
 from asr_core.task import HOTWORDS_MAX, TaskOptions
@@ -82,6 +82,7 @@ def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) 
     hotwords, ignored = _hotwords(form, strict=strict)
     response_format = choice("response_format", form.one("response_format", "json"), ResponseFormat)
     language = read_language(form.one("language", "auto"))
+    track = form.one("track", "")
     asked = Asked(
         model=form.one("model", ""),
         response_format=response_format,
@@ -94,6 +95,7 @@ def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) 
             language=language,
             hotwords=hotwords,
             speakers=response_format is ResponseFormat.DIARIZED_JSON,
+            track=read_track(track) if track else None,
         ),
         hotwords_from="keywords" if "keywords" in form.values else "prompt",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from asr_api.openai_contract.parameters import TEMPERATURE_MAX, Granularity, ResponseFormat
+from asr_core.task import TRACK_MAX
 
 _USAGE = {"type": "duration", "seconds": 1.2}
 _STREAM = (
@@ -71,6 +72,12 @@ _FORM: dict[str, Any] = {
             "type": "string",
             "default": "auto",
             "description": "audio is cut at its quiet points: others than auto are not heeded",
+        },
+        "track": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": TRACK_MAX,
+            "description": "not of OpenAI's contract: which of several audio tracks, from 1",
         },
     },
 }

@@ -13,6 +13,7 @@ from asr_api.intake import Caller, accept, submit_form
 from asr_api.options import check_idempotency_key
 from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_api.url_intake import UrlSubmit, accept_url, is_json
+from asr_core.task import TRACK_MAX
 
 router = APIRouter(tags=["tasks"])
 
@@ -56,7 +57,7 @@ _FORM_SCHEMA: dict[str, Any] = {
         "track": {
             "type": "integer",
             "minimum": 1,
-            "maximum": 100,
+            "maximum": TRACK_MAX,
             "description": "which of several audio tracks, from 1; by default the one flagged as "
             "default, else the first that can be decoded",
         },

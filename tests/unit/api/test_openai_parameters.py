@@ -48,6 +48,14 @@ def test_a_parameter_sent_twice_must_say_the_same() -> None:
     assert caught.value.param == "language"
 
 
+def test_a_track_is_chosen_beside_the_contract() -> None:
+    asked = read_parameters([MODEL, ("track", "2")], strict=True)
+    assert (asked.options.track, asked.ignored) == (2, ())
+    with pytest.raises(InvalidOption, match="must be a number from 1 to 100") as caught:
+        read_parameters([MODEL, ("track", "0")])
+    assert caught.value.param == "track"
+
+
 ABLE = ServedModel("able", frozenset({"hotwords", "language", "timestamps"}), frozenset({"en"}))
 BLUNT = ServedModel("blunt", frozenset(), frozenset())
 WORDS = (("response_format", "verbose_json"), ("timestamp_granularities[]", "word"))
