@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -137,7 +138,8 @@ async def _transcribe(
     task = await _ended(request, services, submission.task_id, tenant)
     transcript = await transcript_after(services, task, asked)
     asked = heeded(asked, transcript.options_ignored, strict=strict)
-    body, media_type = reply_body(transcript, asked)
+    # Hours of words take seconds: meanwhile the loop serves others.
+    body, media_type = await asyncio.to_thread(reply_body, transcript, asked)
     data = body.encode()
     headers = {"Content-Length": str(len(data)), "X-Content-Type-Options": "nosniff"}
     headers |= _told(asked)

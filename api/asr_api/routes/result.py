@@ -74,7 +74,8 @@ async def result(
     task = await task_after(services, request, task_id, tenant, wait_seconds)
     if format is not ResultFormat.JSON:
         _require_completed(task)
-        text = render(await transcript_of(services, task), format)
+        # Hours of words take seconds: meanwhile the loop serves others.
+        text = await asyncio.to_thread(render, await transcript_of(services, task), format)
         return Response(
             text, media_type=format.media_type, headers={"X-Content-Type-Options": "nosniff"}
         )

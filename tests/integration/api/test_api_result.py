@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
+from asr_api.routes import result
 from asr_core.queue import Failure
 from asr_core.task import results_prefix
 
@@ -65,6 +67,24 @@ async def test_a_transcript_can_be_had_as_text_and_subtitles(
     assert reply.status_code == 200
     assert reply.headers["content-type"] == media_type
     assert reply.text.startswith(begin)
+
+
+async def test_others_are_served_while_hours_of_words_are_laid_out(
+    submit, client, run, monkeypatch
+):
+    link = (await submit()).json()["links"]["result"]
+    await run()
+    others_served = threading.Event()
+
+    def lay_out(*_):
+        assert others_served.wait(30), "the loop stood still"
+        return "1\n"
+
+    monkeypatch.setattr(result, "render", lay_out)
+    reply = asyncio.create_task(client.get(link, params={"format": "srt"}))
+    assert (await client.get("/healthz")).status_code == 200
+    others_served.set()
+    assert (await reply).text == "1\n"
 
 
 async def test_subtitles_of_an_unfinished_task_are_a_conflict(submit, client):
