@@ -74,14 +74,16 @@ async def test_others_are_served_while_hours_of_words_are_laid_out(
 ):
     link = (await submit()).json()["links"]["result"]
     await run()
-    others_served = threading.Event()
+    begun, others_served = threading.Event(), threading.Event()
 
     def lay_out(*_):
+        begun.set()
         assert others_served.wait(30), "the loop stood still"
         return "1\n"
 
     monkeypatch.setattr(result, "render", lay_out)
     reply = asyncio.create_task(client.get(link, params={"format": "srt"}))
+    assert await asyncio.to_thread(begun.wait, 30)
     assert (await client.get("/healthz")).status_code == 200
     others_served.set()
     assert (await reply).text == "1\n"
