@@ -34,6 +34,7 @@ _AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 _REFUSALS = frozenset(
     {"OOM", "MISCONF", "NOAUTH", "NOPERM", "WRONGPASS", "BUSY", "UNKILLABLE", "CROSSSLOT"}
 )
+_NO_SUCH_DATABASE = "DB index is out of range"
 _WORDS = {
     "No connection available.": "all connections of this process are in use for longer than "
     "REDIS_TIMEOUT_SECONDS: raise REDIS_MAX_CONNECTIONS",
@@ -60,6 +61,12 @@ def redis_errors() -> Iterator[None]:
     except redis.exceptions.ResponseError as error:
         if error_code(error) in _REFUSALS or permissions.is_denied(error):
             raise QueueUnavailable(f"Redis refuses: {error}") from error
+        if str(error) == _NO_SUCH_DATABASE:
+            why = "REDIS_DB, or the number that ends ASR_REDIS_URL"
+            raise QueueUnavailable(f"Redis refuses: {error} ({why})") from error
+        if error_code(error) == "DENIED":  # protected mode; Redis adds a page of advice
+            said = str(error).partition(".")[0]
+            raise QueueUnavailable(f"Redis refuses: {said}: set a password in Redis") from error
         if str(error).startswith("unknown command"):
             why = "a Sentinel? Then begin ASR_REDIS_URL with redis+sentinel://"
             raise QueueUnavailable(f"Redis refuses: {error} ({why})") from error

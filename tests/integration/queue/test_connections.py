@@ -74,6 +74,32 @@ async def test_a_redis_without_a_free_connection_is_said_with_what_to_change(
     await burst(queue.connection)
 
 
+async def test_a_database_that_redis_does_not_have_is_said_with_the_setting(queue: Any) -> None:
+    url = f"redis://admin:any@127.0.0.1:{queue.redis_settings.port}/99"
+    connection = RedisConnection(RedisSettings(_env_file=None, url=url))
+    with pytest.raises(QueueUnavailable, match="out of range \\(REDIS_DB, or the number"):
+        await connection.ready()
+    await connection.close()
+
+
+async def test_a_redis_in_protected_mode_is_said_in_one_line() -> None:
+    reply = b"-DENIED Redis is running in protected mode because no password is set. 1) ...\r\n"
+
+    async def deny(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(deny, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = RedisConnection(RedisSettings(_env_file=None, url=f"redis://127.0.0.1:{port}"))
+    with pytest.raises(QueueUnavailable) as told:
+        await connection.ready()
+    assert str(told.value).endswith("because no password is set: set a password in Redis")
+    await connection.close()
+    server.close()
+
+
 async def test_a_process_without_a_free_connection_says_which_setting_bounds_it(
     queue: Any, proxy: Any
 ) -> None:
