@@ -244,6 +244,9 @@ def test_the_notes_give_the_next_three_commands(any_helm: Helm, chart_folder: Pa
         step = notes.partition(f"\n{number}. ")[2].partition(f"\n{number + 1}. ")[0]
         assert command in step
     assert "{{" not in notes
+    assert "get wp" in notes.rpartition("\n\n")[0].rpartition("format=text'\n\n")[2]
+    without_operator = any_helm.run(*asked, "--set", "operator.enabled=false").stdout
+    assert "get wp" not in without_operator.partition("NOTES:")[2]
     without_keys = any_helm.run(*asked, "--set", "auth.mode=off").stdout.partition("NOTES:")[2]
     assert "Authorization" not in without_keys
     assert "Anyone who reaches the API may use it" in without_keys

@@ -19,6 +19,7 @@ WRONG = {
     "a port out of range": ("ports.api=70000", "api"),
     "an unknown log level": ("logLevel=verbose", "logLevel"),
     "an unknown way to authenticate": ("auth.mode=password", "mode"),
+    "a bare off, which YAML reads as false": ("auth.mode=false", "string"),
     "an unknown kind of store": ("store.type=ftp", "type"),
     "an unknown access mode": ("store.pvc.accessModes[0]=Everyone", "accessModes"),
     "a size without a number": ("redis.persistence.size=large", "size"),
@@ -77,6 +78,11 @@ CONFLICTS = {
         f"{POOL},pools[0].scaling.minReplicas=9", "is above scaling.maxReplicas (8)"),
     "a fallback above the most": (
         "worker.scaling.fallback.replicas=20", "is above scaling.maxReplicas (8)"),
+    "replicas of a pause without the pause": (
+        f"{POOL},pools[0].scaling.pausedReplicas=3", "pausedReplicas needs scaling.paused=true"),
+    "replicas of a pause above the most": (
+        "worker.scaling.paused=true,worker.scaling.pausedReplicas=9",
+        "pausedReplicas (9) is above scaling.maxReplicas (8)"),
     "a grace period too short to drain": (
         "worker.terminationGracePeriodSeconds=60", "a draining worker is killed"),
     "two pools of one name": (f"{POOL},pools[1].name=default", "two pools are called default"),
@@ -128,6 +134,13 @@ CONFLICTS = {
     "a release that is not enabled": ("enabled=false", "as its condition"),
 }  # fmt: skip
 
+# What a cluster must know, and by which value it is asked for.
+RESOURCES = {
+    "monitoring.scrape.enabled": ("monitoring.coreos.com/v1/ServiceMonitor", "Prometheus Operator"),
+    "monitoring.rules.enabled": ("monitoring.coreos.com/v1/PrometheusRule", "Prometheus Operator"),
+    "api.httpRoute.enabled": ("gateway.networking.k8s.io/v1/HTTPRoute", "Gateway API"),
+}
+
 
 def refusal(helm: Helm, chart: Path, settings: str) -> str:
     tried = helm.run("template", "asr", str(chart), "--set", settings)
@@ -150,3 +163,21 @@ def test_values_that_contradict_each_other_are_refused_with_the_reason(
     any_helm: Helm, chart_folder: Path, settings: str, reason: str
 ) -> None:
     assert reason in refusal(any_helm, chart_folder, settings)
+
+
+@pytest.mark.parametrize(("value", "needed"), RESOURCES.items(), ids=RESOURCES)
+def test_a_kind_that_the_cluster_does_not_know_is_refused_with_what_brings_it(
+    any_helm: Helm, chart_folder: Path, value: str, needed: tuple[str, str]
+) -> None:
+    kind, bringer = needed
+    asked = ["template", "asr", str(chart_folder), "--set", f"{value}=true"]
+    asked += ["--set", "api.httpRoute.parentRefs[0].name=gate"]
+    assert any_helm.run(*asked).returncode == 0
+    of_a_cluster = [*asked, "--api-versions", "apps/v1/Deployment"]
+    told = any_helm.run(*of_a_cluster)
+    assert told.returncode != 0
+    for words in (f"{value} needs {kind}", bringer, f"{value}=false"):
+        assert words in told.stderr
+    known = [kind, "monitoring.coreos.com/v1/PodMonitor"]
+    brought = [word for each in known for word in ("--api-versions", each)]
+    assert any_helm.run(*of_a_cluster, *brought).returncode == 0

@@ -8,8 +8,25 @@
 {{- include "asr.checks.env" . -}}
 {{- include "asr.checks.labels" . -}}
 {{- include "asr.checks.names" . -}}
+{{- include "asr.checks.resources" . -}}
 {{- if not .Values.enabled -}}
 {{- fail "enabled=false is for a chart that has this one as a dependency: name asr-platform.enabled as its condition there. To remove a release: helm uninstall" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Kinds that somebody else brings. Helm tells which kinds there are only where it asks a cluster. */}}
+{{- define "asr.checks.resources" -}}
+{{- if .Capabilities.APIVersions.Has "apps/v1/Deployment" -}}
+{{- $monitoring := .Values.monitoring -}}
+{{- range list
+      (list $monitoring.scrape.enabled "monitoring.coreos.com/v1/ServiceMonitor" "monitoring.scrape.enabled" "the Prometheus Operator")
+      (list $monitoring.scrape.enabled "monitoring.coreos.com/v1/PodMonitor" "monitoring.scrape.enabled" "the Prometheus Operator")
+      (list $monitoring.rules.enabled "monitoring.coreos.com/v1/PrometheusRule" "monitoring.rules.enabled" "the Prometheus Operator")
+      (list .Values.api.httpRoute.enabled "gateway.networking.k8s.io/v1/HTTPRoute" "api.httpRoute.enabled" "the Gateway API") -}}
+{{- if and (index . 0) (not ($.Capabilities.APIVersions.Has (index . 1))) -}}
+{{- fail (printf "%s needs %s, which this cluster does not know: install %s first, or set %s=false" (index . 2) (index . 1) (index . 3) (index . 2)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -64,6 +81,14 @@
 {{- end -}}
 {{- if and $scaling.fallback (gt (int $scaling.fallback.replicas) $most) -}}
 {{- fail (printf "pool %s: scaling.fallback.replicas (%v) is above scaling.maxReplicas (%d)" .name $scaling.fallback.replicas $most) -}}
+{{- end -}}
+{{- if not (kindIs "invalid" $scaling.pausedReplicas) -}}
+{{- if not $scaling.paused -}}
+{{- fail (printf "pool %s: scaling.pausedReplicas needs scaling.paused=true" .name) -}}
+{{- end -}}
+{{- if gt (int $scaling.pausedReplicas) $most -}}
+{{- fail (printf "pool %s: scaling.pausedReplicas (%v) is above scaling.maxReplicas (%d)" .name $scaling.pausedReplicas $most) -}}
+{{- end -}}
 {{- end -}}
 {{- if and $settings.terminationGracePeriodSeconds (lt (int $settings.terminationGracePeriodSeconds) (add (int $settings.graceSeconds) 10 | int)) -}}
 {{- fail (printf "pool %s: terminationGracePeriodSeconds (%v) must be at least graceSeconds (%v) plus 10, or a draining worker is killed" .name $settings.terminationGracePeriodSeconds $settings.graceSeconds) -}}
