@@ -23,7 +23,7 @@ def test_every_part_becomes_ready_and_the_chart_s_own_test_transcribes(platform:
     assert transcript_is_right(told.stdout, demo.expected), told.stdout
     steps = platform.cluster.call(platform.cluster.scene.steps("asr-worker-default"))
     assert (0, 1) in steps
-    worker = next(iter(platform.cluster.workers.values()))
+    worker = platform.worker()
     assert all(worker.probe(f"{kind}Probe") for kind in ("startup", "readiness", "liveness"))
 
 
@@ -31,12 +31,7 @@ def test_every_program_listens_on_addresses_of_both_families(platform: Any) -> N
     """Clusters have one of them, or both, and probes come to any."""
     if not port_is_free("::1", 0):
         pytest.skip("no IPv6 here")
-    started = None
-    if not platform.cluster.workers:  # this test alone
-        template = dict(platform.rendered.pods())["Deployment/asr-worker-default"]
-        (started,) = platform.node.start("asr-worker-listening", template)
-    worker = started or next(iter(platform.cluster.workers.values()))
-    programs = {**platform.parts, "worker": worker}
+    programs = {**platform.parts, "worker": platform.worker()}
     programs.pop("redis")
     assert len(programs) == 4
     for name, program in programs.items():
@@ -44,8 +39,6 @@ def test_every_program_listens_on_addresses_of_both_families(platform: Any) -> N
             assert program.probe("livenessProbe", host), name
             for port in program.spec["ports"]:
                 socket.create_connection((host, port["containerPort"]), 5).close()
-    if started:
-        assert started.stop() == 0
 
 
 def test_the_pool_is_as_the_values_say_and_goes_with_its_deployment(

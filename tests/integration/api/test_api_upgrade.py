@@ -104,7 +104,8 @@ async def test_requests_that_follow_without_waiting_are_all_answered(connection)
     one = b"GET /api/v1/asr/history HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\n"
     writer.write(one * 20)
     for _ in range(20):
-        assert await reply(reader) == (200, {"tasks": [], "next_cursor": None})
+        status, body = await reply(reader)
+        assert (status, body["tasks"], body["next_cursor"]) == (200, [], None)
 
 
 def speaks_http2(curl: str | None) -> bool:
