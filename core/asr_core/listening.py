@@ -68,9 +68,8 @@ def _socket(family: int, address: tuple[object, ...]) -> socket.socket:
     made = socket.socket(family, socket.SOCK_STREAM)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if (
-            family == socket.AF_INET6
-        ):  # IPv4 has a socket of its own, and its clients their addresses
+        if family == socket.AF_INET6:
+            # IPv4 has a socket of its own, and its clients keep their addresses.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.bind(address)
     except OSError:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from asr_core.containers import SERVED_DECODERS
 from asr_core.errors import InvalidOption, UnreadableAudio
+
+_FLAGGED_AS_DEFAULT = 0x1  # AV_DISPOSITION_DEFAULT of FFmpeg's avformat.h
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,16 @@ class AudioTrack:
     codec: str
     called: str
     is_default: bool
+
+    @classmethod
+    def of(cls, stream: Any) -> Self:
+        """From an audio stream of PyAV, which this room does not import."""
+        codec = stream.codec_context
+        return cls(
+            codec=codec.name if codec else "",
+            called=codec.codec.long_name if codec else "",
+            is_default=bool(int(stream.disposition) & _FLAGGED_AS_DEFAULT),
+        )
 
     @property
     def is_served(self) -> bool:

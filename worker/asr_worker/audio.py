@@ -20,7 +20,6 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.stream import Disposition
 
 from asr_core.containers import SAMPLE_RATES_HZ, open_options
 from asr_core.errors import AudioTooLong, EmptyAudio, InvalidOption, UnreadableAudio
@@ -140,7 +139,7 @@ class AudioDecoder:
         if not streams:
             raise UnreadableAudio("the file holds no audio stream")
         try:
-            return streams[choose_track([_track(one) for one in streams], self._track)]
+            return streams[choose_track([AudioTrack.of(one) for one in streams], self._track)]
         except InvalidOption as error:
             raise UnreadableAudio(error.message) from error
 
@@ -255,15 +254,6 @@ def spool(
         source_channels=decoder.source_channels,
         damaged_packets=decoder.damaged_packets,
         warnings=decoder.warnings,
-    )
-
-
-def _track(stream: AudioStream) -> AudioTrack:
-    codec = stream.codec_context
-    return AudioTrack(
-        codec=codec.name if codec else "",
-        called=codec.codec.long_name if codec else "",
-        is_default=bool(stream.disposition & Disposition.default),
     )
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-from av.stream import Disposition
 
 from asr_api.probe.length import estimated_seconds
 from asr_api.probe.packets import packets
@@ -83,7 +82,7 @@ def _report(
     streams = container.streams.audio
     if not streams:
         raise UnsupportedAudio("The file holds no audio track.")
-    stream = streams[choose_track([_track(one) for one in streams], track)]
+    stream = streams[choose_track([AudioTrack.of(one) for one in streams], track)]
     codec = stream.codec_context
     if not 1 <= codec.channels <= limits.max_channels:
         raise UnreadableAudio(
@@ -108,15 +107,6 @@ def _report(
         sample_rate_hz=codec.sample_rate,
         duration_seconds=duration_seconds,
         content_type=_CONTENT_TYPES.get(name, "application/octet-stream"),
-    )
-
-
-def _track(stream: AudioStream) -> AudioTrack:
-    codec = stream.codec_context
-    return AudioTrack(
-        codec=codec.name if codec else "",
-        called=codec.codec.long_name if codec else "",
-        is_default=bool(stream.disposition & Disposition.default),
     )
 
 
