@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from asr_api.descriptors import UPLOADS_SHARE, files_allowed
 from asr_api.errors import SpoolFull
+from asr_core.private_folder import temporary_folder
 
 _FLUSH_BYTES = 256 * 1024
 _UNWRITTEN_BYTES = 16 * 1024 * 1024  # of all uploads together: beyond, every chunk goes to the disk
@@ -37,7 +38,7 @@ class Spool:
     """
 
     def __init__(self, root: Path | None, max_bytes: int) -> None:
-        self._root = root or Path(tempfile.gettempdir()) / f"asr-spool-{os.getuid()}"
+        self._root = root
         self._max_bytes = max_bytes
         self._max_files = 0
         self._files = 0
@@ -56,12 +57,13 @@ class Spool:
 
     def open(self) -> None:
         """Make the folder, and remove those whose process is dead: their lock is free."""
-        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self._root / _STARTING_NAME).open("wb") as starting:
+        root = self._root or temporary_folder("asr-spool")
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (root / _STARTING_NAME).open("wb") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
-            for folder in self._root.glob(f"{_FOLDER_PREFIX}*"):
+            for folder in root.glob(f"{_FOLDER_PREFIX}*"):
                 _remove_if_abandoned(folder)
-            folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=self._root))
+            folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=root))
             lock = (folder / _LOCK_NAME).open("wb")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._folder, self._lock = folder, lock

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import pwd
-import stat
-import tempfile
 from collections.abc import MutableMapping
-from pathlib import Path
+
+from asr_core.private_folder import temporary_folder
 
 NAME = "asr"
 
@@ -29,18 +28,4 @@ def ensure_home(environ: MutableMapping[str, str] = os.environ) -> None:
         environ["USER"] = NAME
     home = environ.get("HOME") or (entry.pw_dir if entry else "")
     if not (home and os.path.isdir(home) and os.access(home, os.W_OK | os.X_OK)):
-        environ["HOME"] = str(_temporary_home())
-
-
-def _temporary_home() -> Path:
-    """One for all programs of this user, unless somebody else has taken its name."""
-    home = Path(tempfile.gettempdir(), f"asr-home-{os.getuid()}")
-    try:
-        home.mkdir(mode=0o700, exist_ok=True)
-        found = home.lstat()
-        is_ours = found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
-        if stat.S_ISDIR(found.st_mode) and is_ours:
-            return home
-    except FileExistsError:  # a file or a link
-        pass
-    return Path(tempfile.mkdtemp(prefix="asr-home-"))
+        environ["HOME"] = str(temporary_folder("asr-home"))

@@ -101,10 +101,10 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 
 class WsgiServer:
-    """Answers on threads of its own, on all addresses, from now until `close`."""
+    """Answers on threads of its own, on the addresses of `host`, from now until `close`."""
 
-    def __init__(self, port: int, app: WSGIApplication, *, name: str) -> None:
-        servers = [_Server(bound, app) for bound in bound_sockets(ALL_ADDRESSES, port)]
+    def __init__(self, host: str, port: int, app: WSGIApplication, *, name: str) -> None:
+        servers = [_Server(bound, app) for bound in bound_sockets(host, port)]
         self.port = servers[0].server_port
         self._stops: list[Callable[[], None]] = []
         for server in servers:

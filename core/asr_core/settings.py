@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from asr_core.access.api_key import DIGEST_PATTERN, SECRET_PATTERN
+from asr_core.listening_settings import ListeningSettings, MetricsSettings
 from asr_core.redis_address import redis_address
 from asr_core.settings_base import Settings, names
 from asr_core.task import DEFAULT_POOL
@@ -195,7 +196,7 @@ class OutboundSettings(Settings):
 
 class ApiSettings(
     RedisSettings, QueueSettings, StoreSettings, RetentionSettings, TenantSettings, LogSettings,
-    IntakeSettings, OutboundSettings, WebSettings, OpenAiSettings,
+    IntakeSettings, OutboundSettings, WebSettings, OpenAiSettings, ListeningSettings,
 ):  # fmt: skip
     """The API's settings. What retention deletes it tells only: `asr retention` does it."""
 
@@ -207,7 +208,6 @@ class ApiSettings(
         description="a key with the scope `admin` that needs no record in Redis",
     )
 
-    api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=0, le=65535)
     upload_idle_seconds: float = Field(
         30.0, gt=0, description="longest silence of a client, in its headers or its upload"
@@ -230,7 +230,7 @@ class ApiSettings(
     )
 
 
-class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
+class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, MetricsSettings):
     """A worker's settings."""
 
     model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
@@ -283,7 +283,6 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
     max_memory_bytes: int = Field(
         0, ge=0, description="above this a fresh process takes over; 0: no bound"
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
 
     @property
     def recycles(self) -> bool:
@@ -298,7 +297,7 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings):
 
 class CourierSettings(
     RedisSettings, QueueSettings, StoreSettings, LogSettings, IntakeSettings, OutboundSettings,
-    PathSettings,
+    PathSettings, MetricsSettings,
 ):  # fmt: skip
     """The courier's settings."""
 
@@ -318,7 +317,6 @@ class CourierSettings(
     grace_seconds: float = Field(
         30.0, ge=0, description="after SIGTERM; another courier takes up what does not fit"
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
 
     @field_validator("webhook_retry_seconds", mode="before")
     @classmethod
@@ -326,7 +324,7 @@ class CourierSettings(
         return names(value)
 
 
-class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
+class OperatorSettings(RedisSettings, QueueSettings, LogSettings, MetricsSettings):
     """The operator's settings. Its Redis is that of pools whose resource names no Secret."""
 
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -350,7 +348,6 @@ class OperatorSettings(RedisSettings, QueueSettings, LogSettings):
     liveness_url: str = Field(
         "", description="where the liveness probe is answered; unset: nowhere"
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
 
     @field_validator("watch_namespaces", mode="before")
     @classmethod

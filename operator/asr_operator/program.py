@@ -74,7 +74,8 @@ class Operator:
         declared = read_declared(self.settings.worker_pools_file)
         if self.settings.metrics_port:
             answer = make_wsgi_app(self.metrics.registry)
-            server = WsgiServer(self.settings.metrics_port, answer, name="metrics")
+            host, port = self.settings.metrics_address, self.settings.metrics_port
+            server = WsgiServer(host, port, answer, name="metrics")
             self._stop_metrics = server.close
         deadline = time.monotonic() + _CRD_SECONDS
         while True:

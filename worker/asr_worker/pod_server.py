@@ -19,10 +19,10 @@ _OK, _UNAVAILABLE = "200 OK", "503 Service Unavailable"
 class PodServer:
     """`watch` is called once the worker has joined the queue: from then on it is ready."""
 
-    def __init__(self, port: int, registry: CollectorRegistry) -> None:
+    def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
         self._metrics: WSGIApplication = make_wsgi_app(registry)
         self._trouble: Callable[[], str] | None = None
-        self._server = WsgiServer(port, self._answer, name="pod_server")
+        self._server = WsgiServer(host, port, self._answer, name="pod_server")
         self.port = self._server.port
 
     def watch(self, trouble: Callable[[], str]) -> None:

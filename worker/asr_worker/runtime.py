@@ -126,7 +126,7 @@ def _pod_server(
 ) -> PodServer | None:
     if not settings.metrics_port:
         return None
-    server = PodServer(settings.metrics_port, metrics.registry)
+    server = PodServer(settings.metrics_address, settings.metrics_port, metrics.registry)
     stack.callback(server.close)
     return server
 

@@ -88,7 +88,8 @@ async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
     GCCollector(registry=metrics.registry)
     if settings.metrics_port:
         answer = make_wsgi_app(metrics.registry)
-        stack.callback(WsgiServer(settings.metrics_port, answer, name="metrics").close)
+        server = WsgiServer(settings.metrics_address, settings.metrics_port, answer, name="metrics")
+        stack.callback(server.close)
     connection = RedisConnection(settings, retries=_REDIS_RETRIES)
     stack.push_async_callback(connection.close)
     spool = Spool(settings.spool_dir, settings.spool_max_bytes)

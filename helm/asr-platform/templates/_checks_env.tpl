@@ -21,6 +21,7 @@ ASR_WORKER_POOLS_FILE: pools
 ASR_STORE_URL: store
 ASR_API_HOST: nothing, for the API listens on all addresses of its pod
 ASR_API_PORT: ports.api
+ASR_METRICS_HOST: nothing, for programs listen on all addresses of their pods
 ASR_METRICS_PORT: ports
 ASR_LIVENESS_URL: ports.operatorHealth
 ASR_AUTH: auth.mode

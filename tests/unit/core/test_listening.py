@@ -80,7 +80,7 @@ def test_a_server_of_metrics_answers_over_both_and_ends() -> None:
         start("200 OK", [("Content-Type", "text/plain")])  # type: ignore[operator]
         return [b"ok"]
 
-    server = WsgiServer(0, answer, name="test")  # type: ignore[arg-type]
+    server = WsgiServer("::", 0, answer, name="test")  # type: ignore[arg-type]
     for host in LOOPBACKS.values():
         url = f"http://{url_host(host)}:{server.port}/"
         assert urllib.request.urlopen(url, timeout=5).read() == b"ok"

@@ -15,7 +15,7 @@ from asr_worker.pod_server import PodServer
 
 @pytest.fixture
 def server() -> Iterator[PodServer]:
-    server = PodServer(0, WorkerMetrics(CollectorRegistry()).registry)
+    server = PodServer("127.0.0.1", 0, WorkerMetrics(CollectorRegistry()).registry)
     yield server
     server.close()
 

@@ -6,6 +6,7 @@ POD_NAME:
   valueFrom:
     fieldRef:
       fieldPath: metadata.name
+ASR_METRICS_HOST: "::"
 ASR_METRICS_PORT: {{ .root.Values.ports.workerMetrics | quote }}
 ASR_POOL: {{ .pool.name | quote }}
 ASR_MODEL: {{ include "asr.pool.model" .settings | quote }}
