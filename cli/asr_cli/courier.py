@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr_cli.console import fail, say
-from asr_cli.redis_session import with_redis
+from asr_cli.redis_session import DataOption, with_redis
 
 if TYPE_CHECKING:
     from asr_core.queue import DeadWebhookPage, RedisConnection
@@ -34,11 +34,12 @@ def webhooks(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Webhooks on a page.")] = 50,
     cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    data: DataOption = None,
 ) -> None:
     """List the webhooks that were given up, and why."""
     from asr_core.queue import Outbox
 
-    page = with_redis(lambda connection: Outbox(connection).dead(cursor=cursor, limit=limit))
+    page = with_redis(lambda connection: Outbox(connection).dead(cursor=cursor, limit=limit), data)
     if as_json:
         typer.echo(json.dumps(_page_json(page), indent=2))
     else:
@@ -48,6 +49,7 @@ def webhooks(
 def send_again(
     places: Annotated[list[str] | None, typer.Argument(help="Webhooks to try again.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every one given up.")] = False,
+    data: DataOption = None,
 ) -> None:
     """Give webhooks that were given up all their tries again, under their old ids."""
     if bool(places) == everything:
@@ -65,7 +67,7 @@ def send_again(
             ids += await outbox.put_back([letter.place for letter in letters])
         return ids
 
-    ids = with_redis(run)
+    ids = with_redis(run, data)
     for webhook_id in ids:
         typer.echo(webhook_id)
     say(f"{len(ids)} put back")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr_cli.console import fail, say
-from asr_cli.redis_session import with_redis
+from asr_cli.redis_session import DataOption, with_redis
 from asr_core.access import Scope
 from asr_core.task import DEFAULT_TENANT, TENANT_PATTERN
 
@@ -23,7 +23,8 @@ _DEFAULT_SCOPES = (Scope.TRANSCRIBE, Scope.READ, Scope.WRITE)
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Make, list, renew and revoke API keys, in the Redis of the settings.",
+    help="Make, list, renew and revoke API keys, in the Redis of a running `asr up` or of the "
+    "settings.",
     epilog="The API asks for keys where it runs with `ASR_AUTH=keys`.",
 )
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -47,6 +48,7 @@ def create(
     ] = None,
     expires: _Expires = "",
     as_json: _Json = False,
+    data: DataOption = None,
 ) -> None:
     """Make a key and print it. It is shown only now: only its SHA-256 is kept."""
     from asr_core.queue import KeyRing
@@ -56,17 +58,18 @@ def create(
     secret, key = with_redis(
         lambda connection: KeyRing(connection).create(
             name, tenant=tenant, scopes=scope or _DEFAULT_SCOPES, lasts_seconds=lasts_seconds
-        )
+        ),
+        data,
     )
     _show_once(secret, key, as_json)
 
 
 @app.command("list", epilog="Examples: `asr keys list`, `asr keys list --json`")
-def list_keys(as_json: _Json = False) -> None:
+def list_keys(as_json: _Json = False, data: DataOption = None) -> None:
     """All keys, without the keys themselves; ended ones for thirty days."""
     from asr_core.queue import KeyRing
 
-    keys = with_redis(lambda connection: KeyRing(connection).list())
+    keys = with_redis(lambda connection: KeyRing(connection).list(), data)
     if as_json:
         typer.echo(json.dumps([_as_json(key) for key in keys], indent=2))
     else:
@@ -76,6 +79,7 @@ def list_keys(as_json: _Json = False) -> None:
 @app.command(epilog="Example: `asr keys revoke 0199…`")
 def revoke(
     key_ids: Annotated[list[str], typer.Argument(help="Ids, as `asr keys list` shows them.")],
+    data: DataOption = None,
 ) -> None:
     """End keys now: every API pod refuses them within ten seconds."""
     from asr_core.queue import KeyRing, RedisConnection
@@ -84,7 +88,7 @@ def revoke(
         for key_id in key_ids:
             await KeyRing(connection).revoke(key_id)
 
-    with_redis(run)
+    with_redis(run, data)
     say(f"{len(key_ids)} revoked")
 
 
@@ -96,6 +100,7 @@ def rotate(
     ] = "24h",
     expires: _Expires = "",
     as_json: _Json = False,
+    data: DataOption = None,
 ) -> None:
     """Make a key in the place of another, which goes on for a while, and print it."""
     from asr_core.queue import KeyRing
@@ -105,7 +110,8 @@ def rotate(
     secret, key = with_redis(
         lambda connection: KeyRing(connection).rotate(
             key_id, grace_seconds=grace_seconds, lasts_seconds=lasts_seconds
-        )
+        ),
+        data,
     )
     _show_once(secret, key, as_json)
 

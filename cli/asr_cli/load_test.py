@@ -44,8 +44,14 @@ def load_test(
         float, typer.Argument(metavar="SECONDS", help="How long new tasks are submitted.")
     ],
     server: Annotated[
-        str, typer.Option(envvar="ASR_SERVER", help="Address of the API.")
-    ] = "http://127.0.0.1:8000",
+        str | None,
+        typer.Option(
+            envvar="ASR_SERVER",
+            show_default=False,
+            help="Address of the API.  [default: that of the `asr up` of ASR_DATA or `data`, or "
+            "http://127.0.0.1:8000]",
+        ),
+    ] = None,
     api_key: Annotated[
         str | None,
         typer.Option(
@@ -107,6 +113,7 @@ def load_test(
     from asr_cli.load.open_files import allow_open_files
     from asr_cli.load.plan import LoadPlan
     from asr_cli.load.run import run_load
+    from asr_cli.running_platform import default_server
 
     plan = LoadPlan(
         concurrency=concurrency,
@@ -121,7 +128,8 @@ def load_test(
     except (OSError, ValueError) as error:
         fail(str(error), status=2)
     try:
-        report = asyncio.run(run_load(plan, server, recordings, bearer(api_key), delete=delete))
+        address = server or default_server()
+        report = asyncio.run(run_load(plan, address, recordings, bearer(api_key), delete=delete))
     except ServerUnreachable as error:
         fail(f"{error}; start one with `asr up`, or name another with --server")
     except ClientError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from asr_cli.data_folder import DataFolder
 from asr_cli.demo import find_demo, transcript_is_right
 from asr_cli.platform_problems import tell_problems
 from asr_cli.ports import free_port, port_is_free
-from asr_cli.redis_server import PREFERRED_PORT, ServerProgram, find_server
+from asr_cli.redis_server import ServerProgram, find_server
+from asr_cli.redis_socket import socket_path
+from asr_cli.running_platform import RunningPlatform
 from asr_cli.stack import GRACE_SECONDS, StackPlan, threads_per_worker
 from asr_cli.supervisor import ProgramFailed, Supervisor
 from asr_cli.up_console import UpConsole
@@ -72,7 +75,7 @@ def prepare(
         data=data,
         host=host,
         api_port=free_port(host, wanted),
-        redis_port=free_port("127.0.0.1", PREFERRED_PORT),
+        redis_socket=socket_path(data / "redis"),
         workers=count,
         cpu_threads_per_worker=worker.cpu_threads or threads_per_worker(count, os.cpu_count() or 1),
         grace_seconds=worker.grace_seconds
@@ -82,8 +85,11 @@ def prepare(
         model=model,
         environment=dict(os.environ),
     )
-    for path in plan.folders():
-        path.mkdir(parents=True, exist_ok=True)
+    RunningPlatform(
+        redis_socket=str(plan.redis_socket),
+        key_prefix=plan.redis_settings.key_prefix,
+        api_url=plan.api_url,
+    ).write(data)
     return Prepared(plan, server, folder)
 
 
@@ -136,12 +142,13 @@ class LocalPlatform:
     async def _start(self, once: bool) -> None:
         plan, supervisor = self._plan, self._supervisor
         self._console.note(f"asr-platform in {plan.data}")
+        self._tell_about_folder()
         with self._console.step(f"{self._prepared.server} starts") as change:
             await supervisor.start(
                 [plan.redis(self._prepared.server, self._prepared.folder.lock_file)]
             )
             await supervisor.until_ready("redis", self._redis_ready, REDIS_START_SECONDS)
-            change(f"{self._prepared.server} on 127.0.0.1:{plan.redis_port}")
+            change(f"{self._prepared.server} on {plan.redis_socket}")
         await self._tell_about_redis()
         numbers = range(1, plan.workers + 1)
         await supervisor.start([plan.api()])
@@ -158,6 +165,16 @@ class LocalPlatform:
                 change(f"{name} ready")
         if not once:
             await supervisor.start([plan.courier(), plan.retention()])
+
+    def _tell_about_folder(self) -> None:
+        """Of folders that an older version left open, or that cannot be closed here."""
+        folder = self._prepared.folder
+        if folder.was_open:
+            self._console.note(
+                "  other users could read this folder: it is closed to them now (0700, files 0600)"
+            )
+        for part in folder.still_open:
+            self._console.problem(f"other users can read {part}: chmod 700 {part.resolve()}")
 
     async def _tell_about_redis(self) -> None:
         """Who names another Redis takes it for the one in use; and none may evict."""
@@ -242,7 +259,8 @@ class LocalPlatform:
             f"  docs       {url}/docs",
             f"  metrics    {url}/metrics",
             f"  logs       {self._logs}",
-            f"  queue      redis-cli -p {plan.redis_port} XINFO GROUPS asr_tasks",
+            f"  queue      asr queue status --data {shlex.quote(str(plan.data))}",
+            f"             redis-cli -s {shlex.quote(str(plan.redis_socket))} XLEN asr_tasks",
             "",
             "  Send a recording of yours, or this one:",
             f"    curl -F audio=@{demo.audio if demo else 'talk.wav'} {url}/api/v1/asr/submit",

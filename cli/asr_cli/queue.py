@@ -9,7 +9,7 @@ import typer
 
 from asr_cli import courier
 from asr_cli.console import fail, say
-from asr_cli.redis_session import with_redis
+from asr_cli.redis_session import DataOption, with_redis
 
 if TYPE_CHECKING:
     from asr_core.queue import Backlog, RedisConnection, WorkerRecord
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Look at the queue and its dead letters, in the Redis of the settings.",
-    epilog="Example: `asr queue status`; with `asr up`: `REDIS_PORT=16379 asr queue status`",
+    help="Look at the queue and its dead letters, in the Redis of a running `asr up` or of the "
+    "settings.",
+    epilog="Example: `asr queue status`; of an `asr up` elsewhere: `asr queue status --data DIR`",
 )
 app.command(epilog=courier.WEBHOOKS_EXAMPLES)(courier.webhooks)
 app.command("send-again", epilog=courier.SEND_AGAIN_EXAMPLES)(courier.send_again)
@@ -27,7 +28,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")
 
 
 @app.command(epilog="Examples: `asr queue status`, `asr queue status --pool gpu-large --json`")
-def status(pool: _Pool = "default", as_json: _Json = False) -> None:
+def status(pool: _Pool = "default", as_json: _Json = False, data: DataOption = None) -> None:
     """What waits and what is in flight, lane by lane, and who works on it."""
     from asr_cli.queue_tables import backlog_json, backlog_tables
     from asr_core.queue import BacklogReader, Eviction, read_eviction
@@ -40,7 +41,7 @@ def status(pool: _Pool = "default", as_json: _Json = False) -> None:
         backlog, workers = await reader.read(pool), await reader.workers(pool)
         return backlog, workers, await read_eviction(connection)
 
-    backlog, workers, eviction = with_redis(read)
+    backlog, workers, eviction = with_redis(read, data)
     if eviction.problem or eviction.note:
         say(eviction.problem or eviction.note)
     if as_json:
@@ -54,6 +55,7 @@ def dead(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Dead letters on a page.")] = 50,
     cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
     as_json: _Json = False,
+    data: DataOption = None,
 ) -> None:
     """List the dead letters: tasks given up after errors, or after crashing workers alone."""
     from asr_cli.queue_tables import dead_letters_json, dead_letters_table
@@ -63,7 +65,8 @@ def dead(
     page = with_redis(
         lambda connection: Producer(connection, QueueSettings()).dead_letters(
             cursor=cursor, limit=limit
-        )
+        ),
+        data,
     )
     if as_json:
         typer.echo(json.dumps(dead_letters_json(page), indent=2))
@@ -75,6 +78,7 @@ def dead(
 def put_back(
     task_ids: Annotated[list[str] | None, typer.Argument(help="Tasks to queue again.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    data: DataOption = None,
 ) -> None:
     """Queue dead letters again, with their counters of errors and crashes reset."""
     from asr_cli.dead_letters import put_back_all, put_back_each
@@ -89,7 +93,7 @@ def put_back(
         producer = Producer(connection, QueueSettings())
         return await (put_back_all(producer) if everything else put_back_each(producer, ids))
 
-    done, failed = with_redis(run)
+    done, failed = with_redis(run, data)
     for task_id in done:
         typer.echo(task_id)
     say(f"{len(done)} put back")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr_cli.console import fail
-from asr_cli.redis_session import with_redis
+from asr_cli.redis_session import DataOption, at_place
 
 if TYPE_CHECKING:
     from asr_core.queue import RedisConnection
@@ -46,6 +46,7 @@ def reconcile(
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    data: DataOption = None,
 ) -> None:
     """Queue again what fell out of the queue, count the backlog anew, remove dead consumers.
 
@@ -56,14 +57,19 @@ def reconcile(
 
     if (dry_run or older_than is not None) and not sweep:
         fail("--dry-run and --older-than go with --sweep", status=2)
+    from asr_cli.running_platform import find_place
+
+    place = find_place(data, store=True)
 
     async def run(connection: RedisConnection) -> dict[str, Any]:
         told = await _mend(connection)
         if adopt_store or sweep:
-            told |= await _look_after_store(connection, adopt_store, sweep, dry_run, older_than)
+            told |= await _look_after_store(
+                connection, place.store_url, adopt_store, sweep, dry_run, older_than
+            )
         return told
 
-    told = with_redis(run)
+    told = at_place(place, run)
     if as_json:
         typer.echo(json.dumps(told))
     else:
@@ -84,17 +90,17 @@ async def _mend(connection: RedisConnection) -> dict[str, Any]:
 
 async def _look_after_store(
     connection: RedisConnection,
+    store_url: str,
     adopt: bool,
     sweep: bool,
     dry_run: bool,
     older_than: float | None,
 ) -> dict[str, Any]:
     from asr_core.queue.sweeping import Sweeping
-    from asr_core.settings import StoreSettings
     from asr_core.store import Store
     from asr_core.sweep import MIN_AGE_SECONDS, Sweep
 
-    store = Store.open(StoreSettings().store_url)
+    store = Store.open(store_url)
     await store.ready()
     sweeper = Sweep(Sweeping(connection), store)
     told: dict[str, Any] = {}

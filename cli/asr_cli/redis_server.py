@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MINIMUM = {"redis-server": (7, 0), "valkey-server": (8, 0)}
-PREFERRED_PORT = 16379
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)\.(\d+)")
 
 
@@ -73,11 +72,14 @@ def find_server(
     )
 
 
-def server_arguments(program: ServerProgram, *, port: int, directory: Path) -> tuple[str, ...]:
-    """The command line: loopback only, a fsynced append-only file, nothing ever evicted."""
+def server_arguments(program: ServerProgram, *, unix: Path, directory: Path) -> tuple[str, ...]:
+    """The command line: a Unix socket and no port, a fsynced append-only file, nothing ever
+    evicted.
+    """
     options = {
-        "bind": "127.0.0.1",
-        "port": str(port),
+        "port": "0",
+        "unixsocket": str(unix),
+        "unixsocketperm": "700",
         "dir": str(directory),
         "daemonize": "no",
         "appendonly": "yes",

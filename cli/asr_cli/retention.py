@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from asr_cli.console import fail
+from asr_cli.redis_session import DataOption
 
 if TYPE_CHECKING:
     from asr_core.retention import Retained
@@ -58,6 +59,7 @@ def retention(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    data: DataOption = None,
 ) -> None:
     """Delete recordings, results and records that are past their time.
 
@@ -67,10 +69,11 @@ def retention(
     import asyncio
 
     from asr_cli.retention_run import keep_deleting, one_pass
+    from asr_cli.running_platform import find_place
     from asr_core.logs import configure_logging
     from asr_core.queue import require_permissions
     from asr_core.retention_plan import RetentionPolicy
-    from asr_core.settings import LogSettings, RedisSettings, RetentionSettings
+    from asr_core.settings import LogSettings, RetentionSettings
 
     if dry_run and every:
         fail("--dry-run looks once: leave out --every", status=2)
@@ -84,11 +87,14 @@ def retention(
     policy = RetentionPolicy.of(settings)
     logs = LogSettings()
     configure_logging(logs, "retention")
+    place = find_place(data, store=True)
     if every:
-        asyncio.run(require_permissions(RedisSettings()))
-        asyncio.run(keep_deleting(policy, every))
+        asyncio.run(require_permissions(place.redis))
+        asyncio.run(keep_deleting(place, policy, every))
         return
-    retained = asyncio.run(one_pass(policy, dry_run=dry_run, log_event=logs.log_dir is not None))
+    log_event = logs.log_dir is not None
+    with place.advising():
+        retained = asyncio.run(one_pass(place, policy, dry_run=dry_run, log_event=log_event))
     typer.echo(_as_json(retained) if as_json else in_words(retained))
     if retained.problem:
         fail(retained.problem)

@@ -1,4 +1,4 @@
-"""Passes of retention on the Redis and the store of the settings."""
+"""Passes of retention on a Redis and its store."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 
+from asr_cli.running_platform import Place
 from asr_core.errors import AsrError
 from asr_core.logs import business_event, get_logger
 from asr_core.queue import RedisConnection, Sweeping
 from asr_core.queue.keeping import Keeping
 from asr_core.retention import Retained, Retention
 from asr_core.retention_plan import RetentionPolicy
-from asr_core.settings import RedisSettings, StoreSettings
 from asr_core.store import Store
 
 # Shorter than the period, so that one program alone always gets its own next turn.
@@ -25,23 +25,25 @@ _REST_SHARE = 9.0
 _log = get_logger("asr_cli.retention")
 
 
-async def one_pass(policy: RetentionPolicy, *, dry_run: bool, log_event: bool = False) -> Retained:
+async def one_pass(
+    place: Place, policy: RetentionPolicy, *, dry_run: bool, log_event: bool = False
+) -> Retained:
     """What it did. Raises QueueUnavailable, SchemaMismatch, StoreUnavailable, RetentionRefused."""
-    async with _opened(policy) as (_, retention):
+    async with _opened(place, policy) as (_, retention):
         retained = await retention.run(dry_run=dry_run)
     if log_event and not dry_run:
         _tell(retained)
     return retained
 
 
-async def keep_deleting(policy: RetentionPolicy, every_seconds: float) -> None:
+async def keep_deleting(place: Place, policy: RetentionPolicy, every_seconds: float) -> None:
     """Until SIGTERM or SIGINT, through outages of Redis and store. Of several programs that do the
     same one at a time gets the turn.
     """
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with _opened(policy) as (keeping, retention):
+    async with _opened(place, policy) as (keeping, retention):
         passes = asyncio.create_task(_repeat(keeping, retention, every_seconds))
         stopping = asyncio.create_task(stopped.wait())
         await asyncio.wait({passes, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -88,11 +90,13 @@ def _tell(retained: Retained) -> None:
 
 
 @asynccontextmanager
-async def _opened(policy: RetentionPolicy) -> AsyncIterator[tuple[Keeping, Retention]]:
-    connection = RedisConnection(RedisSettings())
+async def _opened(
+    place: Place, policy: RetentionPolicy
+) -> AsyncIterator[tuple[Keeping, Retention]]:
+    connection = RedisConnection(place.redis)
     try:
         keeping = Keeping(connection)
-        store = Store.open(StoreSettings().store_url)
+        store = Store.open(place.store_url)
         yield keeping, Retention(keeping, Sweeping(connection), store, policy)
     finally:
         await connection.close()

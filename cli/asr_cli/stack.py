@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asr_cli.process import Program
 from asr_cli.redis_server import ServerProgram, server_arguments
+from asr_cli.redis_socket import private_settings, socket_url
 from asr_core.listening import ALL_ADDRESSES, url_host
 from asr_core.settings import RedisSettings
 
@@ -27,7 +28,7 @@ class StackPlan:
     data: Path
     host: str
     api_port: int
-    redis_port: int
+    redis_socket: Path
     workers: int
     cpu_threads_per_worker: int | None
     grace_seconds: float
@@ -42,15 +43,11 @@ class StackPlan:
 
     @property
     def redis_url(self) -> str:
-        return f"redis://127.0.0.1:{self.redis_port}/0"
+        return socket_url(self.redis_socket)
 
     @property
     def redis_settings(self) -> RedisSettings:
-        """The private Redis, whatever other one the environment names."""
-        return RedisSettings(
-            url=self.redis_url, username="", password="", tls=False, cluster=False, ca_file=None,
-            cert_file=None, key_file=None,
-        )  # fmt: skip
+        return private_settings(self.redis_url)
 
     @property
     def unused_redis(self) -> tuple[str, ...]:
@@ -61,17 +58,13 @@ class StackPlan:
     def log_folder(self) -> Path:
         return self.data / "logs"
 
-    def folders(self) -> tuple[Path, ...]:
-        return tuple(self.data / name for name in ("redis", "store", "spool", "work", "logs"))
-
     def redis(self, server: ServerProgram, lock_file: int) -> Program:
         """Keeps the data folder's lock: no second Redis may write the same append-only file."""
-        arguments = server_arguments(server, port=self.redis_port, directory=self.data / "redis")
+        arguments = server_arguments(server, unix=self.redis_socket, directory=self.data / "redis")
         return self._program("redis", arguments, {}, stop_seconds=30.0, kept_files=(lock_file,))
 
     def api(self) -> Program:
         own = {
-            "ASR_API_HOST": self.host,
             "ASR_API_PORT": str(self.api_port),
             "ASR_SPOOL_DIR": str(self.data / "spool"),
         }
@@ -133,6 +126,7 @@ class StackPlan:
     ) -> Program:
         shared = {
             "ASR_REDIS_URL": self.redis_url,
+            "ASR_API_HOST": self.host,  # where metrics are served, too
             "ASR_STORE_URL": (self.data / "store").as_uri(),
             "REDIS_USERNAME": "",
             "REDIS_PASSWORD": "",

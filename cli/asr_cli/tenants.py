@@ -10,7 +10,7 @@ import typer
 
 from asr_cli.console import fail, say
 from asr_cli.keys import check_tenant
-from asr_cli.redis_session import with_redis
+from asr_cli.redis_session import DataOption, with_redis
 
 if TYPE_CHECKING:
     from asr_core.queue import TenantStanding
@@ -20,7 +20,8 @@ GB = 10**9
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="What each tenant may take, in the Redis of the settings; felt within ten seconds.",
+    help="What each tenant may take, in the Redis of a running `asr up` or of the settings; felt "
+    "within ten seconds.",
     epilog="What is not set for a tenant is as the settings `ASR_TENANT_…` say.",
 )
 
@@ -44,6 +45,7 @@ def set_limits(
     reset: Annotated[
         bool, typer.Option("--reset", help="First drop all that was set for it.")
     ] = False,
+    data: DataOption = None,
 ) -> None:
     """Give a tenant limits of its own. What is left out stays as it is."""
     from asr_core.access import TenantLimits
@@ -66,20 +68,21 @@ def set_limits(
             await tenants.clear_limits(tenant)
         await tenants.set_limits(tenant, limits)
 
-    with_redis(run)
+    with_redis(run, data)
     say(f"limits of {tenant} are set")
 
 
 @app.command("list", epilog="Examples: `asr tenants list`, `asr tenants list --json`")
 def list_tenants(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    data: DataOption = None,
 ) -> None:
     """Every tenant that has tasks or limits: what it may take, and what it holds."""
     from asr_core.queue import Tenants
     from asr_core.settings import TenantSettings
 
     settings = TenantSettings()
-    standings = with_redis(lambda connection: Tenants(connection, settings).standings())
+    standings = with_redis(lambda connection: Tenants(connection, settings).standings(), data)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in standings], indent=2))
     else:

@@ -37,8 +37,14 @@ def transcribe(
         list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Recordings.")
     ],
     server: Annotated[
-        str, typer.Option(envvar="ASR_SERVER", help="Address of the API.")
-    ] = "http://127.0.0.1:8000",
+        str | None,
+        typer.Option(
+            envvar="ASR_SERVER",
+            show_default=False,
+            help="Address of the API.  [default: that of the `asr up` of ASR_DATA or `data`, or "
+            "http://127.0.0.1:8000]",
+        ),
+    ] = None,
     api_key: Annotated[
         str | None,
         typer.Option(
@@ -78,6 +84,7 @@ def transcribe(
     import asyncio
 
     from asr_cli.client import AsrClient, SubmitOptions, WrongAddress
+    from asr_cli.running_platform import default_server
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
@@ -90,7 +97,7 @@ def transcribe(
         speakers=speakers or None,
     )
     try:
-        client = AsrClient(server, api_key=api_key, patience_seconds=patience)
+        client = AsrClient(server or default_server(), api_key=api_key, patience_seconds=patience)
     except WrongAddress as error:
         fail(str(error), status=2)
     failures = asyncio.run(_run(files, client, format, output_dir, options, concurrency))

@@ -42,11 +42,14 @@ def up(
         str | None, typer.Option(help="Address to listen on.  [default: ASR_API_HOST or 127.0.0.1]")
     ] = None,
     data: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            file_okay=False, help="Folder for everything it writes: queue, audio, results, logs."
+            file_okay=False,
+            show_default=False,
+            help="Folder for everything it writes: queue, audio, results, logs; closed to other "
+            "users.  [default: ASR_DATA or data]",
         ),
-    ] = Path("data"),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -64,15 +67,18 @@ def up(
     private to `--data`.
     """
     import asyncio
+    import os
 
-    from asr_cli.data_folder import FolderInUse
+    from asr_cli.data_folder import FolderInUse, FolderOfOthers
     from asr_cli.local_platform import LocalPlatform, PortBusy, prepare
     from asr_cli.redis_server import RedisMissing
+    from asr_cli.running_platform import data_folder
     from asr_cli.up_console import UpConsole
 
+    os.umask(0o077)  # for all programs: nothing they write is for other users
     try:
-        prepared = prepare(data.resolve(), host=host, port=port, workers=workers, model=model)
-    except (RedisMissing, PortBusy, FolderInUse, OSError) as error:
+        prepared = prepare(data_folder(data), host=host, port=port, workers=workers, model=model)
+    except (RedisMissing, PortBusy, FolderInUse, FolderOfOthers, OSError) as error:
         fail(str(error))
     try:
         status = asyncio.run(LocalPlatform(prepared, UpConsole(), verbose=verbose).run(once=once))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from asr_cli.console import fail
-from asr_cli.redis_session import with_redis
+from asr_cli.redis_session import DataOption, with_redis
 
 if TYPE_CHECKING:
     from asr_core.access import Usage
@@ -33,6 +33,7 @@ def usage(
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Only this one.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, by day.")] = False,
+    data: DataOption = None,
 ) -> None:
     """Completed tasks and their audio, per tenant; days in UTC, kept for 400."""
     from asr_core.queue import Tenants
@@ -45,7 +46,7 @@ def usage(
         fail(f"--from must not be after --to, nor more than {_DAYS} days before it", status=2)
     settings = TenantSettings()
     used = with_redis(
-        lambda connection: Tenants(connection, settings).usage(from_day, to_day, tenant)
+        lambda connection: Tenants(connection, settings).usage(from_day, to_day, tenant), data
     )
     if as_json:
         rows = [

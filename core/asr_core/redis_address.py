@@ -134,6 +134,9 @@ def _of_url(settings: RedisSettings) -> RedisAddress:
         )
     if scheme == "unix" and not parts.path.strip("/"):
         raise ValueError(f"{_URL} names no socket: unix:///path/to/redis.sock")
+    for name in options:
+        if scheme == "unix" and name.startswith(("ssl_", "socket_keepalive", "sentinel_")):
+            raise ValueError(f"{_URL}: option {name} does not go with a Unix socket")
     return RedisAddress(
         topology=topology,
         nodes=nodes,

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import httpx
 
-from asr_cli.ports import free_port, port_is_free
+from asr_cli.ports import free_port
 from asr_cli.redis_server import find_server, server_arguments
+from asr_cli.redis_socket import listens, private_settings, socket_path, socket_url
 from asr_core.errors import AsrError
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings import QueueSettings
 from asr_core.store import Store
 
 HOST = "127.0.0.1"
@@ -35,16 +36,16 @@ class BenchPlatform:
     ) -> None:
         self._stack = ExitStack()
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        self.redis_port, self.api_port, self.metrics_port = (free_port(HOST, 0) for _ in range(3))
+        self.api_port, self.metrics_port = (free_port(HOST, 0) for _ in range(2))
+        self._socket = socket_path(self.folder)
         self.url = f"http://{HOST}:{self.api_port}"
-        self.redis_settings = RedisSettings(_env_file=None, REDIS_PORT=self.redis_port)
+        self.redis_settings = private_settings(socket_url(self._socket))
         self.queue_settings = QueueSettings(_env_file=None)
         store_url = (self.folder / "store").as_uri()
         self.store = Store.open(store_url)
         self.environment = {
             **os.environ,
-            "REDIS_HOST": HOST,
-            "REDIS_PORT": str(self.redis_port),
+            "ASR_REDIS_URL": socket_url(self._socket),
             "ASR_STORE_URL": store_url,
             "ASR_SPOOL_DIR": str(self.folder / "spool"),
             "ASR_LOG_LEVEL": "ERROR",
@@ -57,9 +58,9 @@ class BenchPlatform:
         self._programs: dict[subprocess.Popen[bytes], Path] = {}
 
     def __enter__(self) -> BenchPlatform:
-        redis = server_arguments(find_server(), port=self.redis_port, directory=self.folder)
+        redis = server_arguments(find_server(), unix=self._socket, directory=self.folder)
         self._stack.enter_context(self.running(*redis))
-        while port_is_free(HOST, self.redis_port):  # not listening yet
+        while not listens(self._socket):  # not listening yet
             self.check()
             time.sleep(0.05)
         return self

@@ -91,7 +91,6 @@ def client_options(settings: RedisSettings, address: RedisAddress) -> dict[str, 
         "decode_responses": True,
         "socket_timeout": settings.timeout_seconds,
         "socket_connect_timeout": settings.timeout_seconds,
-        "socket_keepalive": True,
         "health_check_interval": 10,
         "username": address.username or None,
         "password": address.password or None,
@@ -105,7 +104,9 @@ def client_options(settings: RedisSettings, address: RedisAddress) -> dict[str, 
     if settings.key_file:
         options["ssl_keyfile"] = str(settings.key_file)
     named = {n: v for n, v in address.options.items() if n not in ("max_connections", "timeout")}
-    return {**options, **named}
+    # redis-py's connection by a Unix socket refuses the option.
+    keepalive = {} if address.path else {"socket_keepalive": True}
+    return {**options, **keepalive, **named}
 
 
 def _asking_options(address: RedisAddress, options: dict[str, Any]) -> dict[str, Any]:
