@@ -45,6 +45,7 @@ def up(
         Path | None,
         typer.Option(
             file_okay=False,
+            readable=False,
             show_default=False,
             help="Folder for everything it writes: queue, audio, results, logs; closed to other "
             "users.  [default: ASR_DATA or data]",

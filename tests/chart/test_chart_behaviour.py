@@ -258,5 +258,7 @@ def test_nothing_that_is_rendered_keeps_to_one_family_of_addresses(rendered: Any
         told += [json.dumps(container.get(f"{kind}Probe")) for kind in ("startup", "liveness")]
         found = [each for each in told if each and re.search(r"0\.0\.0\.0|127\.0\.0\.1", each)]
         assert found == [], name
+        if "ASR_METRICS_PORT" in environment(container):
+            assert environment(container)["ASR_METRICS_HOST"] == "::", name
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
             assert "host" not in container.get(kind, {}).get("httpGet", {}), name

@@ -6,6 +6,7 @@ import asyncio
 import urllib.error
 import urllib.request
 
+import psutil
 import pytest
 import yaml
 
@@ -95,6 +96,11 @@ async def test_the_probe_and_the_metrics_answer(scene: Scene) -> None:
     assert f'asr_operator_leading{{namespace="{scene.namespace}"}} 1.0' in text
     assert 'reason="Steady"' in text
     assert "Authorization" not in program.log.read_text()
+    assert program.process
+    found = psutil.Process(program.process.pid).net_connections(kind="inet")
+    told = {each.laddr for each in found if each.status == psutil.CONN_LISTEN}
+    assert len(told) == 2
+    assert {address.ip for address in told} == {"127.0.0.1"}, "nobody asked for more"
 
 
 async def test_the_probe_fails_when_pools_are_no_longer_looked_at(

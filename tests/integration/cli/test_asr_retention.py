@@ -189,10 +189,10 @@ def test_asr_up_runs_it_and_starts_it_again_when_it_dies(asr: Any, tmp_path: Pat
         line = process.stdout.readline()
         assert line, process.communicate()[1]
         printed += line
-    redis_port = re.search(r"redis-cli -p (\d+)", printed)
-    assert redis_port
+    socket = re.search(r"redis-cli -s (\S+)", printed)
+    assert socket
     first = pid_when(lambda pid: pid, tmp_path)
-    with redis.Redis(port=int(redis_port[1])) as client:
+    with redis.Redis(unix_socket_path=socket[1]) as client:
         until(lambda: client.exists("asr:lock:retention"), "it takes its turn")
         # The bundled recording may have come after the first pass: the next is due at once.
         client.delete("asr:lock:retention")

@@ -51,13 +51,14 @@ def test_without_a_server_the_refusal_says_how_to_install_one() -> None:
         finding({})
 
 
-def test_the_private_redis_keeps_every_write_and_listens_on_loopback_alone() -> None:
+def test_the_private_redis_keeps_every_write_and_opens_no_port() -> None:
     program = ServerProgram("/bin/redis-server", "redis-server", (7, 0, 15))
-    line = " ".join(server_arguments(program, port=7777, directory=Path("/d")))
+    line = " ".join(server_arguments(program, unix=Path("/d/s"), directory=Path("/d")))
     assert line.startswith("/bin/redis-server ")
     for option in (
-        "--bind 127.0.0.1",
-        "--port 7777",
+        "--port 0",
+        "--unixsocket /d/s",
+        "--unixsocketperm 700",
         "--appendonly yes",
         "--appendfsync always",
         "--maxmemory-policy noeviction",

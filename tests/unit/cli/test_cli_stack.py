@@ -13,7 +13,7 @@ PLAN = StackPlan(
     data=Path("/somewhere/my data"),
     host="127.0.0.1",
     api_port=8000,
-    redis_port=16379,
+    redis_socket=Path("/somewhere/my data/redis/redis.sock"),
     workers=2,
     cpu_threads_per_worker=4,
     grace_seconds=5.0,
@@ -29,7 +29,9 @@ SERVER = ServerProgram("/bin/redis-server", "redis-server", (7, 0, 15))
 
 def test_every_program_is_pointed_at_the_private_redis_and_store() -> None:
     for program in (PLAN.api(), PLAN.worker(1), PLAN.retention()):
-        assert program.environment["ASR_REDIS_URL"] == "redis://127.0.0.1:16379/0"
+        assert (
+            program.environment["ASR_REDIS_URL"] == "unix:///somewhere/my%20data/redis/redis.sock"
+        )
         assert program.environment["ASR_STORE_URL"] == "file:///somewhere/my%20data/store"
         assert program.environment["REDIS_PASSWORD"] == ""
         assert program.environment["REDIS_CA_FILE"] == ""
@@ -41,7 +43,7 @@ def test_the_private_redis_is_served_whatever_the_environment_says_of_another(
 ) -> None:
     for name, value in {**PLAN.environment, "REDIS_SENTINELS": "a,b"}.items():
         monkeypatch.setenv(name, value)
-    assert redis_address(PLAN.redis_settings).nodes == (("127.0.0.1", 16379),)
+    assert redis_address(PLAN.redis_settings).path == "/somewhere/my data/redis/redis.sock"
 
 
 def test_other_settings_of_the_environment_are_passed_on() -> None:
@@ -85,10 +87,14 @@ def test_only_redis_keeps_the_lock_of_the_folder_open() -> None:
 
 
 def test_everything_that_is_written_lies_in_the_data_folder() -> None:
-    for path in PLAN.folders():
-        assert path.is_relative_to(PLAN.data)
     for program in (PLAN.redis(SERVER, 7), PLAN.api(), PLAN.worker(1), PLAN.retention()):
         assert program.log_file.is_relative_to(PLAN.data)
+
+
+def test_metrics_are_served_where_the_api_listens() -> None:
+    plan = replace(PLAN, host="0.0.0.0")
+    for program in (plan.api(), plan.worker(1), plan.courier()):
+        assert program.environment["ASR_API_HOST"] == "0.0.0.0"
 
 
 def test_the_printed_address_can_be_opened_when_all_addresses_are_listened_on() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from asr_core.home import ensure_home
+from asr_core.private_folder import temporary_folder
 
 
 @pytest.fixture
@@ -76,3 +77,13 @@ def test_another_s_folder_of_that_name_is_not_taken(temporary: Path) -> None:
     ensure_home(environ)
     assert Path(environ["HOME"]) != trap
     assert Path(environ["HOME"]).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_temporary_folder_whose_name_somebody_took_is_not_used(temporary: Path) -> None:
+    first = temporary_folder("asr-spool")
+    assert first == temporary / f"asr-spool-{os.getuid()}"
+    assert temporary_folder("asr-spool") == first
+    first.chmod(0o777)
+    second = temporary_folder("asr-spool")
+    assert second != first
+    assert second.stat().st_mode & 0o777 == 0o700

@@ -7,10 +7,12 @@ import socket
 import urllib.request
 
 import pytest
+from pydantic import ValidationError
 
 from asr_cli.ports import port_is_free
 from asr_core import listening
 from asr_core.listening import WsgiServer, bound_sockets, url_host
+from asr_core.settings import ApiSettings, CourierSettings, OperatorSettings, WorkerSettings
 
 pytestmark = pytest.mark.skipif(not port_is_free("::1", 0), reason="no IPv6 here")
 LOOPBACKS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -88,3 +90,39 @@ def test_a_server_of_metrics_answers_over_both_and_ends() -> None:
     for host in LOOPBACKS.values():
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((host, server.port), 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "listens_on"),
+    [
+        ({}, "127.0.0.1"),
+        ({"ASR_API_HOST": "::"}, "::"),
+        ({"ASR_API_HOST": "::", "ASR_METRICS_HOST": "127.0.0.1"}, "127.0.0.1"),
+        ({"ASR_API_HOST": "127.0.0.1", "ASR_METRICS_HOST": ""}, "127.0.0.1"),
+    ],
+)
+def test_metrics_are_served_where_the_api_listens_unless_told_otherwise(
+    given: dict[str, str], listens_on: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ASR_API_HOST", "ASR_METRICS_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    for settings in (WorkerSettings, CourierSettings, OperatorSettings):
+        assert settings(_env_file=None).metrics_address == listens_on
+
+
+def test_an_api_host_that_is_empty_does_not_open_every_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ASR_API_HOST", "")
+    with pytest.raises(ValidationError, match="api_host"):
+        ApiSettings(_env_file=None)  # type: ignore[call-arg]
+
+
+def test_a_server_of_one_address_is_on_no_other() -> None:
+    server = WsgiServer("127.0.0.1", 0, lambda _environ, _start: [], name="test")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", server.port), 5)
+    socket.create_connection(("127.0.0.1", server.port), 5).close()
+    server.close()

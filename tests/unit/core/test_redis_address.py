@@ -109,6 +109,7 @@ def test_a_socket_and_sentinels_of_a_url_keep_what_is_theirs() -> None:
         ({"url": "redis://redis?retries=3"}, "option 'retries' is not known"),
         ({"url": "redis://a,b"}, "names several hosts"),
         ({"url": "unix://"}, "names no socket"),
+        ({"url": "unix:///s?socket_keepalive=yes"}, "does not go with a Unix socket"),
         ({"url": "redis+sentinel://a:26379"}, "names no master"),
         ({"url": "redis+cluster://a"}, "ASR_KEY_PREFIX must be set"),
         ({"url": "redis+cluster://a/1", "key_prefix": "t"}, "database 0 only, not 1"),
