@@ -83,7 +83,7 @@ class Place:
             yield
         except QueueUnavailable as error:
             if self.advice and type(error) is QueueUnavailable:
-                raise QueueUnavailable(f"{error.message}. {self.advice}") from error
+                raise QueueUnavailable(f"{error.message.rstrip('.')}. {self.advice}") from error
             raise
 
 
