@@ -71,7 +71,7 @@ async def accept(request: Request, services: Services, caller: Caller, form: For
     await services.housekeeping.ensure_prepared()
     await require_room(services, caller)
     limits = UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds)
-    async with services.spool.file() as file:
+    async with services.spool.file(caller.tenant) as file:
         upload = await receive_upload(request, reader, file, limits)
         services.metrics.upload_bytes.inc(upload.bytes)
         options = await form.read(upload.fields)
@@ -131,7 +131,7 @@ async def _known(services: Services, caller: Caller, task_id: str) -> Submission
 async def _accept_new(
     services: Services, caller: Caller, file: SpoolFile, upload: Upload, options: SubmitOptions
 ) -> Submission:
-    report = await services.probes.probe(file.path, options.task.track)
+    report = await services.probes.probe(file.path, options.task.track, tenant=caller.tenant)
     task = NewTask(
         task_id=str(uuid_utils.uuid7()),
         pool=options.pool,

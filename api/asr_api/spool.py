@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from asr_core.private_folder import temporary_folder
 
 _FLUSH_BYTES = 256 * 1024
 _UNWRITTEN_BYTES = 16 * 1024 * 1024  # of all uploads together: beyond, every chunk goes to the disk
+_RESERVED_SHARE = 4  # one part in so many
 _FOLDER_PREFIX = "uploads-"
 _LOCK_NAME = "in-use"
 _STARTING_NAME = "starting"
@@ -34,22 +36,23 @@ _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 class Spool:
     """This process's own folder under `root`; all its files together never pass `max_bytes`, nor
-    their number a share of the descriptors there are.
+    their number a share of the descriptors there are. Of both a quarter is kept from a tenant that
+    has files already: one that fills the rest and trickles holds up no other.
     """
 
     def __init__(self, root: Path | None, max_bytes: int) -> None:
         self._root = root
         self._max_bytes = max_bytes
         self._max_files = 0
-        self._files = 0
-        self._used_bytes = 0
+        self._files: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
         self._unwritten_bytes = 0
         self._folder: Path | None = None
         self._lock: BinaryIO | None = None
 
     @property
     def used_bytes(self) -> int:
-        return self._used_bytes
+        return self._bytes.total()
 
     @property
     def writable(self) -> bool:
@@ -77,23 +80,25 @@ class Spool:
             self._lock.close()
         self._folder = self._lock = None
 
-    def file(self) -> SpoolFile:
+    def file(self, tenant: str = "") -> SpoolFile:
         """A new empty file; use it as an async context manager, which removes it. Raises
         SpoolFull.
         """
         if self._folder is None:
             raise SpoolFull("The upload folder is not open.")
-        if self._files >= self._max_files:
-            raise SpoolFull(f"{self._files} uploads are under way, as many as this server takes.")
-        self._files += 1
-        return SpoolFile(self, self._folder / f"upload-{uuid4().hex}")
+        files = self._files.total()
+        if files >= _open_to(self._max_files, others=self._files[tenant]):
+            raise SpoolFull(f"{files} uploads are under way, as many as this server takes.")
+        self._files[tenant] += 1
+        return SpoolFile(self, self._folder / f"upload-{uuid4().hex}", tenant)
 
-    def _reserve(self, count: int) -> None:
-        if self._used_bytes + count > self._max_bytes:
+    def _reserve(self, file: SpoolFile, count: int) -> None:
+        others = self._bytes[file.tenant] - file.size
+        if self.used_bytes + count > _open_to(self._max_bytes, others=others):
             raise SpoolFull(
                 f"The uploads in flight fill the upload folder ({self._max_bytes} bytes)."
             )
-        self._used_bytes += count
+        self._bytes[file.tenant] += count
         self._unwritten_bytes += count
 
     @property
@@ -103,9 +108,10 @@ class Spool:
     def _written(self, count: int) -> None:
         self._unwritten_bytes -= count
 
-    def _free(self, count: int) -> None:
-        self._files -= 1
-        self._used_bytes -= count
+    def _free(self, file: SpoolFile) -> None:
+        self._files[file.tenant] -= 1
+        self._bytes[file.tenant] -= file.size
+        self._files, self._bytes = +self._files, +self._bytes
 
 
 class SpoolFile:
@@ -115,8 +121,9 @@ class SpoolFile:
     next to nothing has none.
     """
 
-    def __init__(self, spool: Spool, path: Path) -> None:
+    def __init__(self, spool: Spool, path: Path, tenant: str) -> None:
         self.path = path
+        self.tenant = tenant
         self.size = 0
         self._spool = spool
         self._file: BinaryIO | None = None
@@ -138,11 +145,11 @@ class SpoolFile:
             await asyncio.to_thread(self._remove)  # a large file takes its time to go
         finally:
             self._spool._written(len(self._pending))
-            self._spool._free(self.size)
+            self._spool._free(self)
 
     async def write(self, data: bytes) -> None:
         """Take `data`; the disk gets larger pieces, off the event loop. Raises SpoolFull."""
-        self._spool._reserve(len(data))
+        self._spool._reserve(self, len(data))
         self.size += len(data)
         self._pending += data
         if len(self._pending) >= _FLUSH_BYTES or self._spool._holds_much:
@@ -176,6 +183,11 @@ class SpoolFile:
             written = 0
             while written < len(data):
                 written += self._file.write(data[written:])
+
+
+def _open_to(most: int, *, others: int) -> int:
+    """How much of `most` is for a tenant that has `others` beside what it asks for."""
+    return most - most // _RESERVED_SHARE if others else most
 
 
 @contextmanager

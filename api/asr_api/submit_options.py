@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from asr_api.courier.reach import Reach
-from asr_api.courier.target import Target
+from asr_api.courier.target import Target, respelled
 from asr_api.errors import UrlRefused
 from asr_api.options import SubmitOptions, parse_options
 from asr_api.services import Services
@@ -20,7 +20,7 @@ def submit_options(fields: Iterable[tuple[str, str]], settings: ApiSettings) -> 
     """Raises InvalidOption or UrlRefused, naming the field."""
     options = parse_options(fields, pools=settings.pools)
     if options.webhook:
-        _check_webhook(options.webhook, settings)
+        options = replace(options, webhook=_check_webhook(options.webhook, settings))
     return options
 
 
@@ -35,23 +35,22 @@ async def with_unheeded(services: Services, options: SubmitOptions) -> SubmitOpt
     return replace(options, ignored=tuple(dict.fromkeys(ignored)))
 
 
-def check_url(url: str, settings: OutboundSettings, *, param: str) -> Target:
-    """What is certain without looking its name up; the courier looks again before it calls.
-
-    Raises UrlRefused.
+def check_url(url: str, settings: OutboundSettings, *, param: str) -> str:
+    """`url` with its host in the one spelling. Checked is what is certain without looking its name
+    up; the courier looks again before it calls. Raises UrlRefused.
     """
     try:
-        target = Target.parse(url)
-        Reach(settings.allow_private_urls).check_early(target)
+        url = respelled(url)
+        Reach(settings.allow_private_urls).check_early(Target.parse(url))
     except UrlRefused as refused:
         raise UrlRefused(refused.message, param=param) from None
-    return target
+    return url
 
 
-def _check_webhook(url: str, settings: OutboundSettings) -> None:
+def _check_webhook(url: str, settings: OutboundSettings) -> str:
     if not settings.webhook_secret:
         raise InvalidOption(
             "Webhooks are not set up on this server: ASR_WEBHOOK_SECRET is not set.",
             param="webhook",
         )
-    check_url(url, settings, param="webhook")
+    return check_url(url, settings, param="webhook")

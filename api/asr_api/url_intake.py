@@ -69,13 +69,13 @@ async def accept_url(request: Request, services: Services, caller: Caller) -> Su
     """
     body = await _read(request, services.settings.upload_idle_seconds)
     options = await with_unheeded(services, submit_options(body.fields(), services.settings))
-    target = check_url(body.url, services.settings, param="url")
+    url = check_url(body.url, services.settings, param="url")
     await services.housekeeping.ensure_prepared()
     await require_room(services, caller)
-    fingerprint = options.fingerprint(hashlib.sha256(f"url:{body.url}".encode()).hexdigest())
+    fingerprint = options.fingerprint(hashlib.sha256(f"url:{url}".encode()).hexdigest())
     submission = await find_known(services, caller, fingerprint)
     if submission is None:
-        submission = await _accept_new(services, caller, body.url, target, options, fingerprint)
+        submission = await _accept_new(services, caller, url, options, fingerprint)
     return replace(submission, options_ignored=options.ignored)
 
 
@@ -83,7 +83,6 @@ async def _accept_new(
     services: Services,
     caller: Caller,
     url: str,
-    target: Target,
     options: SubmitOptions,
     fingerprint: str,
 ) -> Submission:
@@ -92,7 +91,7 @@ async def _accept_new(
         pool=options.pool,
         lane=options.lane,
         tenant=caller.tenant,
-        filename=target.filename,
+        filename=Target.parse(url).filename,
         bytes=0,
         duration_seconds=0,
         options=options.task,

@@ -83,7 +83,7 @@ def _page_json(page: DeadWebhookPage) -> dict[str, Any]:
             "webhook_id": dead.webhook.webhook_id,
             "task_id": dead.webhook.task_id,
             "state": dead.webhook.state.value,
-            "receiver": dead.webhook.line,
+            "receiver": dead.webhook.receiver,
             "tries": dead.webhook.attempts,
             "reason": dead.webhook.reason,
         }
@@ -108,8 +108,8 @@ def _print_page(page: DeadWebhookPage) -> None:
         died = datetime.fromtimestamp(dead.died_at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
         hook = dead.webhook
         table.add_row(
-            dead.place, died, hook.task_id, hook.state.value, Text(hook.line), str(hook.attempts),
-            Text(hook.reason),
+            dead.place, died, hook.task_id, hook.state.value, Text(hook.receiver),
+            str(hook.attempts), Text(hook.reason),
         )  # fmt: skip
     console.print(table)
     if page.next_cursor:

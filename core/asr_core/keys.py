@@ -22,6 +22,7 @@ local K = {{
   attended = P .. 'asr:attended',
   seen = P .. 'asr:redis_seen', tenants = P .. 'asr:tenants', remade = P .. 'asr:groups_remade',
   webhooks = P .. 'asr:webhooks', webhooks_dead = P .. 'asr:webhooks:dead',
+  webhook_counts = P .. 'asr:webhooks:tenants',
 }}
 function K.stream(pool, lane)
   local name = P .. 'asr_tasks'
@@ -59,6 +60,7 @@ function K.changed(id) return P .. 'asr:changed:' .. id end
 function K.webhook(id) return P .. 'asr:webhook:' .. id end
 function K.fetching(pool) return P .. 'asr:fetching:' .. pool end
 function K.lines(kind) return P .. 'asr:lines:' .. kind end
+function K.lines_of(kind, tenant) return P .. 'asr:lines:' .. kind .. ':' .. tenant end
 function K.line(kind, name) return P .. 'asr:line:' .. kind .. ':' .. name end
 function K.wake(pool) return P .. 'asr:wake:' .. pool end
 function K.api_key(digest) return P .. 'asr:api_key:' .. digest end

@@ -309,11 +309,21 @@ class CourierSettings(
         description="pauses between tries, each up to 20 % shorter or longer by chance",
     )
     webhooks_at_once: int = Field(64, ge=1)
-    webhooks_per_host: int = Field(4, ge=1, description="to one receiver at the same time")
-    fetches_at_once: int = Field(4, ge=1)
+    webhooks_per_host: int = Field(
+        4, ge=1, description="of one tenant, to one receiver at the same time"
+    )
+    fetches_at_once: int = Field(
+        8, ge=1, description="a quarter of them only for tenants that have none, as of webhooks"
+    )
     fetches_per_host: int = Field(2, ge=1, description="for one tenant, from one host")
     fetch_timeout_seconds: float = Field(1800.0, gt=0, description="one whole download")
-    fetch_idle_seconds: float = Field(30.0, gt=0, description="longest silence of a server")
+    fetch_idle_seconds: float = Field(
+        30.0, gt=0, description="longest silence of a server, and until its headers are there"
+    )
+    fetch_min_bytes_per_second: float = Field(
+        4096.0, ge=0, description="the least rate of a download, over each window"
+    )
+    fetch_rate_window_seconds: float = Field(60.0, gt=0)
     grace_seconds: float = Field(
         30.0, ge=0, description="after SIGTERM; another courier takes up what does not fit"
     )

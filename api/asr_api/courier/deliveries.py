@@ -7,12 +7,14 @@ import random
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpcore
 
 from asr_api.courier import message
 from asr_api.courier.egress import Egress, header
+from asr_api.courier.errands import reserved_slots
 from asr_api.courier.metrics import CourierMetrics
 from asr_api.courier.target import Target
 from asr_api.courier.verdict import Verdict, again, on_reply, retry_after_seconds
@@ -43,6 +45,7 @@ class Deliveries:
             token=secrets.token_hex(8),
             limit=limit,
             per_line=self._settings.webhooks_per_host,
+            reserved=reserved_slots(self._settings.webhooks_at_once),
             busy=busy,
         )
 
@@ -61,9 +64,10 @@ class Deliveries:
             f"webhook_{verdict.outcome.value}",
             webhook_id=webhook.webhook_id,
             task_id=webhook.task_id,
-            receiver=webhook.line,
+            receiver=webhook.receiver,
             tries=webhook.attempts + 1,
             reason=verdict.reason,
+            cause=verdict.cause or None,
             seconds=round(took_seconds, 3),
         )
 
@@ -76,12 +80,17 @@ class Deliveries:
                 return await self._post(webhook)
         except UrlRefused as refused:
             return Verdict(TryOutcome.DEAD, refused.message)
-        except (TimeoutError, httpcore.TimeoutException):
+        except (TimeoutError, httpcore.TimeoutException, httpcore.ConnectError) as error:
+            # The same whether a name is unknown, leads inward or does not answer: see `egress`.
+            seconds = settings.webhook_timeout_seconds
             return self._again(
-                webhook, f"no reply within {settings.webhook_timeout_seconds:g} seconds"
+                webhook, f"no connection, or no reply within {seconds:g} seconds", cause=str(error)
             )
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            return self._again(webhook, f"no reply: {type(error).__name__}")
+            return self._again(webhook, "the receiver broke off", cause=str(error))
+        except Exception as error:
+            _log.exception("webhook_broken")
+            return self._again(webhook, "an error of the courier's own", cause=str(error))
 
     async def _post(self, webhook: Webhook) -> Verdict:
         content, now = message.body(webhook, self._settings.root_path), datetime.now(UTC)
@@ -100,13 +109,14 @@ class Deliveries:
                 asked_seconds=retry_after_seconds(header(response, "retry-after"), now),
             )
 
-    def _again(self, webhook: Webhook, reason: str) -> Verdict:
-        return again(
+    def _again(self, webhook: Webhook, reason: str, *, cause: str = "") -> Verdict:
+        verdict = again(
             reason,
             attempts=webhook.attempts,
             pauses=self._settings.webhook_retry_seconds,
             chance=random.random(),
         )
+        return replace(verdict, cause=cause)
 
 
 async def _read_a_little(response: httpcore.Response) -> None:

@@ -14,6 +14,7 @@ from asr_api.courier.errors import (
     FetchSilent,
     FetchTooLarge,
     FetchTooSlow,
+    FetchTrickles,
     FetchUnavailable,
     UrlNotFound,
 )
@@ -22,17 +23,28 @@ from asr_api.courier.verdict import retry_after_seconds
 from asr_api.spool import SpoolFile
 
 MAX_REDIRECTS = 5
+RETRY_AFTER_MAX_SECONDS = 3600  # a task that waits for longer is better submitted again
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
+# One text for a name that is unknown, one that leads inward, a closed port and one that is not
+# called: who submits must not learn from it what there is inside.
+NO_CONNECTION = (
+    "No connection to the server came about: its name has no address, or none on the public "
+    "internet, or nothing answers there."
+)
 
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """`idle_seconds` is the longest silence, `total_seconds` the whole with its redirects."""
+    """`idle_seconds` is the longest silence, `total_seconds` the whole with its redirects. Each
+    `window_seconds` must bring `window_bytes` more, or the end.
+    """
 
     max_bytes: int
     idle_seconds: float
     total_seconds: float
+    window_seconds: float
+    window_bytes: int
 
 
 async def download(egress: Egress, url: str, file: SpoolFile, limits: DownloadLimits) -> None:
@@ -46,10 +58,12 @@ async def download(egress: Egress, url: str, file: SpoolFile, limits: DownloadLi
         raise FetchTooSlow(
             f"The recording was not there whole within {limits.total_seconds:g} seconds."
         ) from None
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+        raise FetchUnavailable(NO_CONNECTION) from error
     except httpcore.TimeoutException:
         raise FetchSilent(f"The server was silent for {limits.idle_seconds:g} seconds.") from None
     except httpcore.NetworkError:
-        raise FetchUnavailable("The server cannot be reached, or the connection broke.") from None
+        raise FetchUnavailable("The connection broke.") from None
     except httpcore.ProtocolError:
         raise FetchUnavailable("The server broke off, or does not speak HTTP.") from None
     await file.flush()
@@ -76,7 +90,8 @@ def _require_ok(response: httpcore.Response) -> None:
     if status >= 500 or status in _PASSING:
         asked = retry_after_seconds(header(response, "retry-after"), datetime.now(UTC))
         raise FetchUnavailable(
-            f"The server answered {status}.", retry_after_seconds=round(asked) or None
+            f"The server answered {status}.",
+            retry_after_seconds=round(min(asked, RETRY_AFTER_MAX_SECONDS)) or None,
         )
     if status != 200:
         raise FetchRejected(f"The server answered {status}, not with a recording.")
@@ -88,10 +103,23 @@ async def _receive(response: httpcore.Response, file: SpoolFile, limits: Downloa
     announced = header(response, "content-length") or ""
     if announced.isdecimal() and int(announced) > limits.max_bytes:
         raise _too_large(limits)
-    async for chunk in response.aiter_stream():
-        if file.size + len(chunk) > limits.max_bytes:
-            raise _too_large(limits)
-        await file.write(chunk)
+    clock = asyncio.get_running_loop().time
+    in_window_bytes = 0
+    try:
+        async with asyncio.timeout(limits.window_seconds) as window:
+            async for chunk in response.aiter_stream():
+                if file.size + len(chunk) > limits.max_bytes:
+                    raise _too_large(limits)
+                await file.write(chunk)
+                in_window_bytes += len(chunk)
+                if in_window_bytes >= limits.window_bytes:
+                    window.reschedule(clock() + limits.window_seconds)
+                    in_window_bytes = 0
+    except TimeoutError:
+        raise FetchTrickles(
+            f"The server sent less than {limits.window_bytes} bytes within "
+            f"{limits.window_seconds:g} seconds."
+        ) from None
 
 
 def _too_large(limits: DownloadLimits) -> FetchTooLarge:

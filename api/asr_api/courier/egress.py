@@ -2,6 +2,9 @@
 
 A name is resolved once per connection, every address is checked, and the connection goes to one of
 these; `Host` and TLS still carry the name. No proxy, cookie, redirect or content decoding.
+
+Whoever sends cannot tell from an error whether a name is unknown or leads inward: both are a
+connection that does not come about, and are to be tried again alike. The operator's log may know.
 """
 
 from __future__ import annotations
@@ -11,18 +14,22 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import certifi
 import httpcore
 
 from asr_api.courier.reach import Reach
 from asr_api.courier.target import Target
+from asr_api.errors import UrlRefused
 from asr_core import __version__
 
 USER_AGENT = f"asr-platform/{__version__}"
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-_LOOKUPS = 32
+# Look-ups that stall outlive the try that asked: the threads are more than those of one tenant.
+_LOOKUPS = 256
+ADDRESSES_TRIED = 4  # each for its part of the time there is to connect
 
 
 class Egress:
@@ -47,10 +54,12 @@ class Egress:
         idle_seconds: float,
         content: bytes | None = None,
     ) -> AsyncIterator[httpcore.Response]:
-        """One request; the reply's body is still to be read. `idle_seconds` bounds connecting and
-        each silence.
+        """One request; the reply's body is still to be read. `idle_seconds` bounds the connecting,
+        the TLS handshake, the time from the request to the end of the reply's headers, and each
+        silence after that.
 
-        Raises UrlRefused, and httpcore's TimeoutException, NetworkError and ProtocolError.
+        Raises httpcore's TimeoutException, NetworkError and ProtocolError; ConnectError and
+        ConnectTimeout whatever kept a connection from coming about.
         """
         silences = dict.fromkeys(("connect", "read", "write", "pool"), idle_seconds)
         sent = {
@@ -66,13 +75,21 @@ class Egress:
             port=target.port,
             target=target.path.encode(),
         )
-        async with self._pool.stream(
-            method,
-            url,
-            headers=list(sent.items()),
-            content=content,
-            extensions={"timeout": silences},
-        ) as response:
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(None) as patience:
+                    extensions = {
+                        "timeout": silences,
+                        "trace": _await_headers(patience, idle_seconds),
+                    }
+                    response = await stack.enter_async_context(
+                        self._pool.stream(
+                            method, url, headers=list(sent.items()), content=content,
+                            extensions=extensions,
+                        )
+                    )  # fmt: skip
+            except TimeoutError:
+                raise httpcore.ReadTimeout("the headers did not come in time") from None
             yield response
 
     async def close(self) -> None:
@@ -105,16 +122,28 @@ class _Pinned(httpcore.AsyncNetworkBackend):
         try:
             async with asyncio.timeout(timeout):
                 addresses = await self._resolve(host, port)
+                self._reach.check(host, port, addresses)
+                seconds = None if timeout is None else timeout / ADDRESSES_TRIED
+                return await self._connect(addresses, port, seconds, socket_options)
         except TimeoutError:
-            raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from None
-        except OSError as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved") from error
-        self._reach.check(host, port, addresses)
-        failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in addresses:
+            raise httpcore.ConnectTimeout(f"no connection to {host!r} in time") from None
+        except UrlRefused as refused:
+            raise httpcore.ConnectError(refused.message) from None
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError(f"{host!r} cannot be resolved") from None
+
+    async def _connect(
+        self,
+        addresses: Sequence[str],
+        port: int,
+        seconds: float | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.AsyncNetworkStream:
+        failure: Exception = httpcore.ConnectError("no address")
+        for address in addresses[:ADDRESSES_TRIED]:
             try:
                 return await self._network.connect_tcp(
-                    address, port, timeout=timeout, socket_options=socket_options
+                    address, port, timeout=seconds, socket_options=socket_options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
@@ -122,6 +151,18 @@ class _Pinned(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+def _await_headers(
+    patience: asyncio.Timeout, seconds: float
+) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
+    """A trace of httpcore's that ends `patience` so long after the request has begun to go out."""
+
+    async def trace(event: str, _: Mapping[str, Any]) -> None:
+        if event == "http11.send_request_headers.started":
+            patience.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    return trace
 
 
 def header(response: httpcore.Response, name: str) -> str | None:

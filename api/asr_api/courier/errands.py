@@ -6,17 +6,24 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
+from math import ceil
 from typing import Generic, Protocol, TypeVar
 
 from asr_core.errors import DependencyError
 from asr_core.logs import get_logger
 
 POLL_SECONDS = 0.5
+_RESERVED_SHARE = 4  # one slot in so many
 _log = get_logger("asr_api.courier")
 
 
+def reserved_slots(at_once: int) -> int:
+    """How many of the slots only a tenant may take that has none."""
+    return ceil(at_once / _RESERVED_SHARE)
+
+
 class Errand(Protocol):
-    """What was taken; `line` is the place it goes to."""
+    """What was taken; `line` is whose it is and where it goes."""
 
     @property
     def line(self) -> str: ...

@@ -1,15 +1,18 @@
 """Why a recording could not be fetched, hung into the tree of `asr_core.errors`.
 
 RequestError
-└── UrlRefused (asr_api.errors)         url_refused        it leads inward
+└── UrlRefused (asr_api.errors)         url_refused        by its text alone
 PermanentTaskError
 ├── UrlNotFound                         url_not_found      404 or 410
 ├── FetchRejected                       fetch_rejected     another reply that will not change
 ├── FetchTooLarge                       too_large
 └── FetchTooSlow                        fetch_timeout      not whole within the time allowed
 TransientTaskError
-├── FetchUnavailable                    fetch_unavailable  no connection, 5xx, 408, 429, cut off
-└── FetchSilent                         fetch_silent       the server fell silent
+├── FetchUnavailable                    fetch_unavailable  no connection, for whatever reason; 5xx,
+│                                                          408, 429, cut off
+├── FetchSilent                         fetch_silent       the server fell silent
+├── FetchTrickles                       fetch_too_slow     fewer bytes than the least rate
+└── FetchBroken                         fetch_broken       an error of our own
 """
 
 from __future__ import annotations
@@ -45,6 +48,18 @@ class FetchUnavailable(TransientTaskError):
     """The server cannot be reached, or cannot answer now."""
 
     code = "fetch_unavailable"
+
+
+class FetchTrickles(TransientTaskError):
+    """The server sends, and less than the least rate."""
+
+    code = "fetch_too_slow"
+
+
+class FetchBroken(TransientTaskError):
+    """What no other error foresees: tried again, as all that is transient, but not for ever."""
+
+    code = "fetch_broken"
 
 
 class FetchSilent(TransientTaskError):

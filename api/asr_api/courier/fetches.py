@@ -11,6 +11,8 @@ from structlog.contextvars import bound_contextvars
 
 from asr_api.courier.download import DownloadLimits, download
 from asr_api.courier.egress import Egress
+from asr_api.courier.errands import reserved_slots
+from asr_api.courier.errors import FetchBroken
 from asr_api.courier.metrics import CourierMetrics
 from asr_api.probe.pool import ProbePool
 from asr_api.spool import Spool
@@ -55,6 +57,10 @@ class Fetches:
             max_bytes=settings.max_upload_bytes,
             idle_seconds=settings.fetch_idle_seconds,
             total_seconds=settings.fetch_timeout_seconds,
+            window_seconds=settings.fetch_rate_window_seconds,
+            window_bytes=round(
+                settings.fetch_min_bytes_per_second * settings.fetch_rate_window_seconds
+            ),
         )
 
     async def take(self, limit: int, busy: Mapping[str, int]) -> Sequence[Fetch]:
@@ -62,6 +68,7 @@ class Fetches:
             token=secrets.token_hex(8),
             limit=limit,
             per_line=self._settings.fetches_per_host,
+            reserved=reserved_slots(self._settings.fetches_at_once),
             busy=busy,
         )
 
@@ -87,9 +94,9 @@ class Fetches:
 
     async def _bring(self, fetch: Fetch) -> Outcome:
         task = fetch.task
-        async with self._spool.file() as file:
+        async with self._spool.file(task.tenant) as file:
             await download(self._egress, task.source_url, file, self._limits)
-            report = await self._probes.probe(file.path, task.options.track)
+            report = await self._probes.probe(file.path, task.options.track, tenant=task.tenant)
             await self._store.put_file(audio_path(task.task_id), file.path)
             outcome = await self._fetching.fetched(
                 fetch,
@@ -128,7 +135,8 @@ class Fetches:
                 self._tell("dropped", reason=outcome.value)
             return
         if not isinstance(error, AsrError):
-            raise error
+            _log.error("fetch_broken", exc_info=error)
+            error = FetchBroken("The recording could not be fetched, for a reason of the server's.")
         trouble = _trouble(error)
         state = await self._fetching.failed(
             fetch,
@@ -139,14 +147,15 @@ class Fetches:
         )
         if state is State.FAILED:
             business_event("task_failed", task_id=fetch.task.task_id, code=error.code)
-            self._tell("failed", code=error.code, reason=error.message)
+            self._tell("failed", code=error.code, reason=error.message, cause=_cause(error))
         elif state is None:
             self._tell("dropped", reason="it has ended meanwhile")
         else:
             postponed = trouble is FetchTrouble.POSTPONE
             self._tell(
-                "postponed" if postponed else "retried", code=error.code, reason=error.message
-            )
+                "postponed" if postponed else "retried",
+                code=error.code, reason=error.message, cause=_cause(error),
+            )  # fmt: skip
 
     def _tell(self, outcome: str, **fields: object) -> None:
         self._metrics.fetches.labels(outcome=outcome).inc()
@@ -157,6 +166,11 @@ async def _end(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _cause(error: AsrError) -> str | None:
+    """What only the log may say."""
+    return str(error.__cause__) if error.__cause__ else None
 
 
 def _trouble(error: AsrError) -> FetchTrouble:

@@ -7,10 +7,10 @@ checked here is what is connected to.
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Sequence
+from contextlib import suppress
 
-from asr_api.courier.target import Target
+from asr_api.courier.target import Target, one_spelling
 from asr_api.errors import UrlRefused
 
 PORTS = frozenset({80, 443})
@@ -38,14 +38,15 @@ class Reach:
             try:
                 self._networks.append(ipaddress.ip_network(entry, strict=False))
             except ValueError:
-                self._names.add(entry.lower().rstrip("."))
+                with suppress(UrlRefused):  # it names no host, and so allows none
+                    self._names.add(one_spelling(entry.strip("[]")))
 
     def check(self, host: str, port: int, addresses: Sequence[str]) -> None:
         """Raises UrlRefused unless every address of this host may be called at this port.
 
         The message does not say which address it was: that is ours to know.
         """
-        if host.rstrip(".") in self._names:
+        if host in self._names:
             return
         if not addresses:
             raise UrlRefused(f"The host {host!r} has no address.")
@@ -58,19 +59,14 @@ class Reach:
             _check_port(port)
 
     def check_early(self, target: Target) -> None:
-        """What is certain before a name is resolved: addresses, however spelled, and ports.
-
-        Raises UrlRefused.
-        """
+        """What is certain before a name is resolved: addresses and ports. Raises UrlRefused."""
         try:
-            found = socket.getaddrinfo(
-                target.host, target.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
-            )
-        except OSError:  # a name
-            if target.host.rstrip(".") not in self._names and not self._networks:
+            ipaddress.ip_address(target.host)
+        except ValueError:  # a name
+            if target.host not in self._names and not self._networks:
                 _check_port(target.port)
         else:
-            self.check(target.host, target.port, [str(item[4][0]) for item in found])
+            self.check(target.host, target.port, [target.host])
 
 
 def _check_port(port: int) -> None:

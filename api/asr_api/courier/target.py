@@ -1,4 +1,4 @@
-"""A URL that somebody gave us, taken apart strictly. Pure."""
+"""A URL that somebody gave us, taken apart strictly and brought into one spelling. Pure."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
+import idna
+
 from asr_api.errors import UrlRefused
 from asr_api.filenames import clean_filename
 
 URL_MAX_CHARACTERS = 2048
+HOST_MAX_CHARACTERS = 253
 _PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"^[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?\.?$")
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _UNQUOTED = "/%:=&?~+!$,;'@()*[]|"
 
 
 @dataclass(frozen=True)
 class Target:
-    """`host` is ASCII and lower case, an IPv6 address without brackets; `path` is what stands in
-    the request line, query and all. Never print it: a query may hold a secret.
+    """`host` as `one_spelling` has it; `path` is what stands in the request line, query and all.
+    Never print it: a query may hold a secret.
     """
 
     scheme: str
@@ -49,7 +53,7 @@ class Target:
         path = quote(parts.path or "/", safe=_UNQUOTED)
         if parts.query:
             path += "?" + quote(parts.query, safe=_UNQUOTED)
-        return cls(scheme, _host(parts.hostname or ""), _port(port, scheme), path)
+        return cls(scheme, one_spelling(parts.hostname or ""), _port(port, scheme), path)
 
     def joined(self, location: str) -> Target:
         """Where a redirect to `location` leads. Raises UrlRefused."""
@@ -60,7 +64,7 @@ class Target:
 
     @property
     def authority(self) -> str:
-        """Host and port as the `Host` header has them."""
+        """Host and port as the `Host` header has them: the same for all spellings of a place."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -70,24 +74,76 @@ class Target:
         return clean_filename(unquote(self.path.partition("?")[0]))
 
 
+def respelled(url: str) -> str:
+    """`url` with its authority in the one spelling: who compares hosts may compare text. Path and
+    query stay as they came. Raises UrlRefused.
+    """
+    target, parts = Target.parse(url), urlsplit(url)
+    parts = parts._replace(scheme=target.scheme, netloc=target.authority, fragment="")
+    if len(parts.geturl()) > URL_MAX_CHARACTERS:
+        raise UrlRefused(f"A URL must have 1 to {URL_MAX_CHARACTERS} characters.")
+    return parts.geturl()
+
+
+def one_spelling(host: str) -> str:
+    """A name in ASCII and lower case without a dot at its end; an address as `ipaddress` writes it,
+    one of IPv4 also where it came as a number, in octal or hexadecimal, in fewer than four parts,
+    or mapped into IPv6. Raises UrlRefused.
+
+    As https://url.spec.whatwg.org/#host-parsing, but for an escaped host, which is refused.
+    """
+    if ":" in host:
+        return _ipv6(host)
+    try:
+        name = _ascii(host).lower().removesuffix(".")
+    except UnicodeError as error:
+        raise UrlRefused("The URL's host is not a name.") from error
+    labels = name.split(".")
+    if len(name) > HOST_MAX_CHARACTERS or not all(map(_LABEL.fullmatch, labels)):
+        raise UrlRefused("The URL's host is not a name.")
+    return _ipv4(name) if _NUMBER.fullmatch(labels[-1]) else name
+
+
+def _ascii(host: str) -> str:
+    """By UTS 46, as browsers do."""
+    if host.isascii():
+        return host
+    if len(host) > HOST_MAX_CHARACTERS:
+        raise UnicodeError("longer than any name")
+    return idna.encode(host, uts46=True).decode()
+
+
+def _ipv4(name: str) -> str:
+    """Of one to four numbers, the last stands for all bytes that are left."""
+    try:
+        *firsts, last = map(_number, name.split("."))
+        if any(first > 255 for first in firsts):
+            raise ValueError
+        address = bytes(firsts) + last.to_bytes(4 - len(firsts), "big")
+    except (ValueError, OverflowError) as error:
+        raise UrlRefused("The URL's IPv4 address cannot be read.") from error
+    return str(ipaddress.IPv4Address(address))
+
+
+def _number(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise ValueError
+    if text.startswith("0x"):
+        return int(text[2:] or "0", 16)
+    return int(text, 8) if text.startswith("0") else int(text)
+
+
+def _ipv6(text: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError as error:
+        raise UrlRefused("The URL's IPv6 address cannot be read.") from error
+    if address.scope_id is not None:
+        raise UrlRefused("The URL's IPv6 address names an interface of this machine.")
+    return str(address.ipv4_mapped or address)
+
+
 def _port(port: int | None, scheme: str) -> int:
     if port == 0:
         raise UrlRefused("Port 0 cannot be called.")
     return port or _PORTS[scheme]
-
-
-def _host(raw: str) -> str:
-    if ":" in raw:
-        try:
-            if "%" not in raw:
-                return str(ipaddress.IPv6Address(raw))
-        except ValueError:
-            pass
-        raise UrlRefused("The URL's IPv6 address cannot be read.")
-    try:
-        host = raw.encode("idna").decode().lower() if not raw.isascii() else raw.lower()
-    except UnicodeError as error:
-        raise UrlRefused("The URL's host is not a name.") from error
-    if not _HOST.match(host) or ".." in host:
-        raise UrlRefused("The URL's host is not a name.")
-    return host

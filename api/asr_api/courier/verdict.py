@@ -16,11 +16,14 @@ _PASSING = frozenset({408, 429})  # of the 4xx, these say nothing about the mess
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reason` is what people read of it; `delay_seconds` is until the next try."""
+    """`reason` is what is stored of it, `cause` what only the log may say; `delay_seconds` is until
+    the next try.
+    """
 
     outcome: TryOutcome
     reason: str = ""
     delay_seconds: float = 0.0
+    cause: str = ""
 
 
 def on_reply(

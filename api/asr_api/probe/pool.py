@@ -7,11 +7,13 @@ import json
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from asr_api.fair_slots import FairSlots
 from asr_api.probe.report import ProbeLimits, ProbeReport
 from asr_core.errors import (
     AsrError,
@@ -38,8 +40,8 @@ class ProbeUnavailable(DependencyError):
 
 
 class ProbePool:
-    """At most `size` probes at a time, each in a process of its own: a crash costs only the file
-    that caused it.
+    """At most `size` probes at a time, shared by tenants, each in a process of its own: a crash
+    costs only the file that caused it.
     """
 
     def __init__(
@@ -47,30 +49,32 @@ class ProbePool:
     ) -> None:
         self._limits = limits
         self._processes = [_ProbeProcess(limits, module) for _ in range(size)]
-        self._idle: asyncio.LifoQueue[_ProbeProcess] = asyncio.LifoQueue()
-        for process in self._processes:
-            self._idle.put_nowait(process)
+        self._idle = list(self._processes)
+        self._slots = FairSlots(size)
 
     async def warm_up(self) -> None:
         """Start one process ahead of the first upload. Raises ProbeUnavailable."""
-        process = await self._idle.get()
-        try:
+        async with self._process("") as process:
             await process.start()
-        finally:
-            self._idle.put_nowait(process)
 
-    async def probe(self, path: Path, track: int | None = None) -> ProbeReport:
+    async def probe(self, path: Path, track: int | None = None, *, tenant: str = "") -> ProbeReport:
         """What a track of `path` holds. Raises the errors of `reader.read_report`, or
         ProbeUnavailable, also when all processes stay busy.
         """
-        try:
-            process = await asyncio.wait_for(self._idle.get(), self._limits.wall_seconds)
-        except TimeoutError:
-            raise ProbeUnavailable("Too many uploads wait to be looked into.") from None
-        try:
+        async with self._process(tenant) as process:
             return await process.probe(path, track)
-        finally:
-            self._idle.put_nowait(process)
+
+    @asynccontextmanager
+    async def _process(self, tenant: str) -> AsyncIterator[_ProbeProcess]:
+        async with AsyncExitStack() as stack:
+            slot = self._slots.hold(tenant, wait_seconds=self._limits.wall_seconds)
+            try:
+                await stack.enter_async_context(slot)
+            except TimeoutError:
+                raise ProbeUnavailable("Too many uploads wait to be looked into.") from None
+            process = self._idle.pop()
+            stack.callback(self._idle.append, process)
+            yield process
 
     async def close(self) -> None:
         """End all processes."""

@@ -45,15 +45,18 @@ class Fetching:
         self._settings = settings
 
     async def take(
-        self, *, token: str, limit: int, per_line: int, busy: Mapping[str, int]
+        self, *, token: str, limit: int, per_line: int, busy: Mapping[str, int], reserved: int = 0
     ) -> list[Fetch]:
-        """Up to `limit` that are due, at most `per_line` of one line with those in `busy`."""
+        """Up to `limit` that are due, at most `per_line` of one line with those in `busy`. The last
+        `reserved` are only for tenants that have nothing in `busy`.
+        """
         replies = await self._redis.call(
             "fetch_take",
             token=token,
             limit=limit,
             per_line=per_line,
             busy=dict(busy),
+            reserved=reserved,
             lease_ms=self._lease_ms,
         )
         return [Fetch(from_hash(pairs(flat)), token, line) for token, line, flat in replies]

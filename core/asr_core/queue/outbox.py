@@ -1,4 +1,5 @@
-"""Webhooks on their way: from the outbox into lines, one per receiver, and out or to the dead."""
+"""Webhooks on their way: from the outbox into lines, one per tenant and receiver, and out or to
+the dead."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from asr_core.task import State, TaskError
 LEASE_SECONDS = 30.0
 # Beyond this many on their way, new ones wait in the outbox, which has a bound of its own.
 CAPACITY = 100_000
+TENANT_CAPACITY = CAPACITY // 2  # beyond, those of one tenant end among the dead at once
 
 
 class TryOutcome(StrEnum):
@@ -26,7 +28,7 @@ class TryOutcome(StrEnum):
 @dataclass(frozen=True)
 class Webhook:
     """One message to one receiver. `webhook_id` stays the same over all tries; `at` is when the
-    task ended, in Unix seconds on Redis's clock. `line` is the receiver: host and port.
+    task ended, in Unix seconds on Redis's clock. `line` is tenant and receiver.
     """
 
     webhook_id: str
@@ -39,6 +41,11 @@ class Webhook:
     attempts: int
     error: TaskError | None
     reason: str = ""
+
+    @property
+    def receiver(self) -> str:
+        """Host and port, as the `Host` header has them."""
+        return self.line.rpartition("|")[2]
 
 
 @dataclass(frozen=True)
@@ -80,17 +87,21 @@ class Outbox:
         self._lease_ms = round(lease_seconds * 1000)
 
     async def take(
-        self, *, token: str, limit: int, per_line: int, busy: Mapping[str, int]
+        self, *, token: str, limit: int, per_line: int, busy: Mapping[str, int], reserved: int = 0
     ) -> list[Webhook]:
-        """Up to `limit` that are due, at most `per_line` of one receiver with those in `busy`."""
+        """Up to `limit` that are due, at most `per_line` of one line with those in `busy`. The last
+        `reserved` are only for tenants that have nothing in `busy`.
+        """
         replies = await self._redis.call(
             "webhook_take",
             token=token,
             limit=limit,
             per_line=per_line,
             busy=dict(busy),
+            reserved=reserved,
             lease_ms=self._lease_ms,
             capacity=CAPACITY,
+            tenant_capacity=TENANT_CAPACITY,
         )
         return [_webhook(pairs(flat)) for flat in replies]
 

@@ -1,6 +1,6 @@
 """The Lua scripts: each is the shebang, the key names, the shared prelude and its own body.
 
-The scripts about callers share `callers` as well.
+The scripts about callers share `callers` as well, those of the courier `courier`.
 
 Every script but `submit`, and the question whether it would be taken, carries `allow-oom`: at its
 memory limit Redis refuses new work and can still drain what it has.
@@ -23,6 +23,7 @@ NAMES = (
 )  # fmt: skip
 _REFUSED_WHEN_FULL = frozenset({"submit", "takes_work"})
 _KNOW_CALLERS = frozenset({"attend", "desert", "join", "leave", "submit"})
+_OF_THE_COURIER = frozenset({"fetch_take", "webhook_put_back", "webhook_report", "webhook_take"})
 _STANDS_ALONE = "permissions"
 
 
@@ -34,7 +35,11 @@ def _source(name: str) -> str:
 def script_text(name: str, keys: Keys) -> str:
     """The whole text of one script for one key prefix."""
     shebang = "#!lua" if name in _REFUSED_WHEN_FULL else "#!lua flags=allow-oom"
-    shared: tuple[str, ...] = ("prelude", "callers") if name in _KNOW_CALLERS else ("prelude",)
+    shared: tuple[str, ...] = ("prelude",)
+    if name in _KNOW_CALLERS:
+        shared += ("callers",)
+    if name in _OF_THE_COURIER:
+        shared += ("courier",)
     stands_alone = name == _STANDS_ALONE
     if stands_alone:
         shebang, shared = "#!lua flags=no-writes,allow-oom", ()

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import Sequence
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,12 +89,12 @@ async def connect(reach: Reach, url: str, addresses: Sequence[str]) -> list[str]
     "addresses", [["127.0.0.1"], ["1.1.1.1", "10.0.0.1"], ["::ffff:10.0.0.1"], ["::1", "1.1.1.1"]]
 )
 def test_a_name_is_refused_when_any_of_its_addresses_leads_inward(addresses: list[str]) -> None:
-    with pytest.raises(UrlRefused):
+    with pytest.raises(httpcore.ConnectError, match="not on the public internet"):
         asyncio.run(connect(Reach(), "http://harmless.example/", addresses))
 
 
 def test_a_refusal_does_not_tell_the_address_that_a_name_has_inside() -> None:
-    with pytest.raises(UrlRefused) as refused:
+    with pytest.raises(httpcore.ConnectError) as refused:
         asyncio.run(connect(Reach(), "http://harmless.example/", ["10.9.8.7"]))
     assert "10.9.8.7" not in str(refused.value)
 

@@ -163,16 +163,38 @@ local function delivered(pool, lane, tenant, window)
   top_up(pool, lane, tenant, undelivered, window and share_of(tenant, window) or undelivered + 1)
 end
 
--- What the courier has to do stands in lines, one for each place it goes to, so that a slow one holds up
--- no other. A line holds ids by the time they are due, `lines` knows when the first of each is; what was
--- taken is due again when its lease ends.
-local function refresh_line(kind, line)
-  local first = redis.call('ZRANGE', K.line(kind, line), 0, 0, 'WITHSCORES')
-  if first[2] then
-    redis.call('ZADD', K.lines(kind), first[2], line)
-  else
-    redis.call('ZREM', K.lines(kind), line)
+-- What the courier has to do stands in lines, one for each tenant and place it goes to, so that a slow place
+-- holds up no other. A line holds ids by the time they are due; what was taken is due again when its lease
+-- ends. `lines_of` knows when the first of each line of a tenant is due, and `lines` whose turn it is: when
+-- the first of a tenant became due, or when it was served last.
+local function first_of(key)
+  local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return first[1], tonumber(first[2])
+end
+
+local function tenant_of(line) return string.match(line, '^([^|]*)|') or '' end
+
+local function set_turn(kind, tenant, served)
+  local _, due_ms = first_of(K.lines_of(kind, tenant))
+  local turn = tonumber(redis.call('ZSCORE', K.lines(kind), tenant))
+  if not due_ms then
+    redis.call('ZREM', K.lines(kind), tenant)
+  elseif served and due_ms <= now then
+    redis.call('ZADD', K.lines(kind), now, tenant)
+  elseif due_ms > now or not turn or turn > now then
+    redis.call('ZADD', K.lines(kind), due_ms, tenant)
   end
+end
+
+local function refresh_line(kind, line, served)
+  local tenant = tenant_of(line)
+  local _, due_ms = first_of(K.line(kind, line))
+  if due_ms then
+    redis.call('ZADD', K.lines_of(kind, tenant), due_ms, line)
+  else
+    redis.call('ZREM', K.lines_of(kind, tenant), line)
+  end
+  set_turn(kind, tenant, served)
 end
 
 local function line_up(kind, line, id, due_ms)
@@ -185,22 +207,7 @@ local function leave_line(kind, line, id)
   refresh_line(kind, line)
 end
 
--- Up to `limit` ids that are due, of each line `per_line` less those that the caller has in hand (`busy`).
-local function take_due(kind, to)
-  local taken = {}
-  for _, line in ipairs(redis.call('ZRANGEBYSCORE', K.lines(kind), '-inf', now, 'LIMIT', 0, 1000)) do
-    local free = math.min(to.per_line - (to.busy[line] or 0), to.limit - #taken)
-    if free > 0 then
-      for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.line(kind, line), '-inf', now, 'LIMIT', 0, free)) do
-        redis.call('ZADD', K.line(kind, line), now + to.lease_ms, id)
-        taken[#taken + 1] = {id, line}
-      end
-      refresh_line(kind, line)
-    end
-  end
-  return taken
-end
-
+-- Of a URL in its one spelling: see `Target`.
 local function authority(url) return string.lower(string.match(url, '^%a+://([^/?#]+)') or '?') end
 
 local function fetch_line(task) return task.tenant .. '|' .. authority(task.source_url) end
@@ -241,7 +248,7 @@ local function notify(id, task, state)
   end
   local failure = state == 'failed' and redis.call('HMGET', K.task(id), 'error_code', 'error_message') or {}
   redis.call('XADD', K.outbox, 'MAXLEN', OUTBOX_LIMIT, '*', 'task_id', id, 'state', state,
-    'url', task.webhook, 'code', failure[1] or '', 'message', failure[2] or '')
+    'tenant', task.tenant, 'url', task.webhook, 'code', failure[1] or '', 'message', failure[2] or '')
 end
 
 -- What a tenant had transcribed, per day since 1970 (UTC), kept for 400 days.

@@ -8,6 +8,7 @@ for _, place in ipairs(args.places) do
     redis.call('HSET', K.webhook(f.id), unpack(entry[2]))
     redis.call('HSET', K.webhook(f.id), 'attempts', 0)
     redis.call('ZADD', K.webhooks, f.at, f.id)
+    count_webhook(f.line, 1)
     line_up('webhook', f.line, f.id, now)
     redis.call('XDEL', K.webhooks_dead, place)
     found[#found + 1] = f.id

@@ -1,6 +1,5 @@
 -- What became of one try: `done`, `retry` in `delay_ms`, or `dead`. Replies ok, fenced or gone. What was
 -- delivered is done, whoever has taken it since.
-local DEAD_LIMIT = 10000
 local key = K.webhook(args.id)
 local line, token, attempts = unpack(redis.call('HMGET', key, 'line', 'token', 'attempts'))
 if not line then return 'gone' end
@@ -12,9 +11,7 @@ if args.outcome == 'retry' then
 end
 if args.outcome == 'dead' then
   redis.call('HSET', key, 'attempts', attempts + 1, 'reason', args.reason, 'token', '')
-  redis.call('XADD', K.webhooks_dead, 'MAXLEN', DEAD_LIMIT, '*', unpack(redis.call('HGETALL', key)))
+  dead_letter_webhook(args.id)
 end
-leave_line('webhook', line, args.id)
-redis.call('ZREM', K.webhooks, args.id)
-redis.call('DEL', key)
+forget_webhook(args.id, line)
 return 'ok'

@@ -126,7 +126,9 @@ async def test_a_receiver_that_stays_down_ends_among_the_dead_after_its_last_try
     await until(lambda: is_empty_and_dead(outbox, 1))
     (dead,) = (await outbox.dead()).webhooks
     assert dead.webhook.attempts == 3
-    assert dead.webhook.reason == "no reply: ConnectError, and so ended the last of 3 tries"
+    assert dead.webhook.reason == (
+        "no connection, or no reply within 1 seconds, and so ended the last of 3 tries"
+    )
 
 
 async def test_retry_after_is_heeded(
@@ -167,15 +169,13 @@ async def test_of_a_reply_without_an_end_a_little_is_read_and_that_is_enough(
     assert len(talker.requests) == 1
 
 
-async def test_a_receiver_whose_name_leads_inward_is_given_up_at_once(
+async def test_a_receiver_whose_name_leads_inward_is_never_called(
     start_server: Any, start_courier: Any, cancelled_task: Submit, outbox: Outbox
 ) -> None:
     receiver = await start_server()
     await cancelled_task(f"http://localhost:{receiver.port}/")
-    await start_courier(allow_private_urls=())
+    await start_courier(allow_private_urls=(), webhook_retry_seconds=(0.05,))
     await until(lambda: is_empty_and_dead(outbox, 1))
-    (dead,) = (await outbox.dead()).webhooks
-    assert dead.webhook.reason == "The host 'localhost' is not on the public internet."
     assert receiver.requests == []
 
 

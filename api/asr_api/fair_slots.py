@@ -1,0 +1,67 @@
+"""Slots that tenants share: a freed one goes to whom has the fewest, then to who waits longest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+
+class FairSlots:
+    """`size` slots in one event loop. However many of one tenant wait, another's first is next."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._in_use: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    @asynccontextmanager
+    async def hold(self, tenant: str, *, wait_seconds: float) -> AsyncIterator[None]:
+        """A slot for the time of the block. Raises TimeoutError when none comes in time."""
+        await self._take(tenant, wait_seconds)
+        try:
+            yield
+        finally:
+            self._give_back(tenant)
+
+    async def _take(self, tenant: str, wait_seconds: float) -> None:
+        if self._free:
+            self._grant(tenant)
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant, deque()).append(mine)
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await mine
+        except BaseException:
+            if mine.done() and not mine.cancelled():  # granted in the moment of giving up
+                self._give_back(tenant)
+            else:
+                self._leave(tenant, mine)
+            raise
+
+    def _grant(self, tenant: str) -> None:
+        self._free -= 1
+        self._in_use[tenant] += 1
+
+    def _give_back(self, tenant: str) -> None:
+        self._free += 1
+        self._in_use[tenant] -= 1
+        self._in_use = +self._in_use
+        if self._waiting:
+            # `min` takes the first of equals: a tenant that was served stands at the end.
+            chosen = min(self._waiting, key=self._in_use.__getitem__)
+            mine = self._waiting[chosen][0]
+            rest = self._leave(chosen, mine)
+            if rest:
+                self._waiting[chosen] = self._waiting.pop(chosen)
+            self._grant(chosen)
+            mine.set_result(None)
+
+    def _leave(self, tenant: str, mine: asyncio.Future[None]) -> int:
+        waiting = self._waiting[tenant]
+        waiting.remove(mine)
+        if not waiting:
+            del self._waiting[tenant]
+        return len(waiting)
