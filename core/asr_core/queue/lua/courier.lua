@@ -3,7 +3,7 @@
 -- lines: it joins those of its tenant.
 local function due_tenants(kind)
   local tenants = {}
-  for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.lines(kind), '-inf', now, 'LIMIT', 0, 1000)) do
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', K.lines(kind), '-inf', this_moment, 'LIMIT', 0, 1000)) do
     if redis.call('EXISTS', K.lines_of(kind, member)) == 1 then
       tenants[#tenants + 1] = member
     else

@@ -174,14 +174,16 @@ end
 
 local function tenant_of(line) return string.match(line, '^([^|]*)|') or '' end
 
+local this_moment = clock[1] * 1000 + clock[2] / 1000 -- ms; two turns within one are told apart
+
 local function set_turn(kind, tenant, served)
   local _, due_ms = first_of(K.lines_of(kind, tenant))
   local turn = tonumber(redis.call('ZSCORE', K.lines(kind), tenant))
   if not due_ms then
     redis.call('ZREM', K.lines(kind), tenant)
   elseif served and due_ms <= now then
-    redis.call('ZADD', K.lines(kind), now, tenant)
-  elseif due_ms > now or not turn or turn > now then
+    redis.call('ZADD', K.lines(kind), this_moment, tenant)
+  elseif due_ms > now or not turn or turn > this_moment then
     redis.call('ZADD', K.lines(kind), due_ms, tenant)
   end
 end
