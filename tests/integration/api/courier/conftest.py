@@ -216,5 +216,17 @@ def own_platform(start_platform: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
+def until() -> Callable[..., Awaitable[None]]:
+    """Waits for a condition that Redis tells."""
+
+    async def wait(condition: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+        async with asyncio.timeout(seconds):
+            while not await condition():
+                await asyncio.sleep(0.05)
+
+    return wait
+
+
+@pytest.fixture
 def secret() -> str:
     return SECRET
