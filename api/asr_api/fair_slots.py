@@ -1,4 +1,4 @@
-"""Slots that tenants share: a freed one goes to whom has the fewest, then to who waits longest."""
+"""Slots that tenants share: a freed one goes to the tenant with the fewest, and in turn."""
 
 from __future__ import annotations
 
@@ -49,19 +49,16 @@ class FairSlots:
         self._free += 1
         self._in_use[tenant] -= 1
         self._in_use = +self._in_use
+        if tenant in self._waiting:  # it was served, and is the last of equals
+            self._waiting[tenant] = self._waiting.pop(tenant)
         if self._waiting:
-            # `min` takes the first of equals: a tenant that was served stands at the end.
             chosen = min(self._waiting, key=self._in_use.__getitem__)
             mine = self._waiting[chosen][0]
-            rest = self._leave(chosen, mine)
-            if rest:
-                self._waiting[chosen] = self._waiting.pop(chosen)
+            self._leave(chosen, mine)
             self._grant(chosen)
             mine.set_result(None)
 
-    def _leave(self, tenant: str, mine: asyncio.Future[None]) -> int:
-        waiting = self._waiting[tenant]
-        waiting.remove(mine)
-        if not waiting:
+    def _leave(self, tenant: str, mine: asyncio.Future[None]) -> None:
+        self._waiting[tenant].remove(mine)
+        if not self._waiting[tenant]:
             del self._waiting[tenant]
-        return len(waiting)

@@ -81,19 +81,19 @@ class Spool:
         self._folder = self._lock = None
 
     def file(self, tenant: str = "") -> SpoolFile:
-        """A new empty file; use it as an async context manager, which removes it. Raises
-        SpoolFull.
+        """A new empty file; use it as an async context manager, which removes it. Without a tenant
+        nothing is kept from it. Raises SpoolFull.
         """
         if self._folder is None:
             raise SpoolFull("The upload folder is not open.")
         files = self._files.total()
-        if files >= _open_to(self._max_files, others=self._files[tenant]):
+        if files >= _open_to(self._max_files, others=self._files[tenant] if tenant else 0):
             raise SpoolFull(f"{files} uploads are under way, as many as this server takes.")
         self._files[tenant] += 1
         return SpoolFile(self, self._folder / f"upload-{uuid4().hex}", tenant)
 
     def _reserve(self, file: SpoolFile, count: int) -> None:
-        others = self._bytes[file.tenant] - file.size
+        others = self._bytes[file.tenant] - file.size if file.tenant else 0
         if self.used_bytes + count > _open_to(self._max_bytes, others=others):
             raise SpoolFull(
                 f"The uploads in flight fill the upload folder ({self._max_bytes} bytes)."

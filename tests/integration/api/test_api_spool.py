@@ -46,6 +46,28 @@ async def test_all_uploads_together_have_one_limit(spool):
     assert spool.used_bytes == 0
 
 
+async def test_a_tenant_with_more_than_one_file_leaves_a_quarter_to_others(spool):
+    async with spool.file("many") as one, spool.file("many") as two, spool.file("new") as other:
+        await one.write(bytes(1_000_000))
+        await two.write(bytes(1_250_000))
+        with pytest.raises(SpoolFull):
+            await two.write(bytes(1))
+        await other.write(bytes(750_000))
+    async with spool.file("one") as alone:
+        await alone.write(bytes(3_000_000))
+    assert spool.used_bytes == 0
+
+
+async def test_a_tenant_with_files_leaves_a_quarter_of_their_number_to_others(spool, monkeypatch):
+    monkeypatch.setattr(spool, "_max_files", 4)
+    for _ in range(2):
+        async with spool.file("many"), spool.file("many"), spool.file("many"):
+            with pytest.raises(SpoolFull):
+                spool.file("many")
+            async with spool.file("new"):
+                pass
+
+
 async def test_an_upload_of_next_to_nothing_has_no_file_until_it_ends(spool, tmp_path):
     async with spool.file() as file:
         await file.write(bytes(1000))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asr_api.courier.egress import Egress
 from asr_api.courier.reach import Reach, is_public
-from asr_api.courier.target import Target
+from asr_api.courier.target import Target, one_spelling, respelled
 from asr_api.errors import UrlRefused
 
 INWARD = (
@@ -37,7 +37,9 @@ MALFORMED = (
     "http://example.com\\@127.0.0.1/", "http://example.com /", "http://exa\tmple.com/",
     "http://example.com\r\nHost: inside/", "http://example.com:0/", "http://example.com:99999/",
     "http://%31%32%37.0.0.1/", "http://[::1", "http://[fe80::1%25eth0]/", "http://[v1.x]/",
-    "http://a..b/", "http://-/", "http://example.com/\ud800",
+    "http://a..b/", "http://-/", "http://1.2.3.4.5/", "http://1.2.3.256/", "http://08/",
+    "http://4294967296/", "http://name.0x7f/", "http://1_0.1/", "http://" + "a" * 64 + ".com/",
+    "http://" + "ü" * 300 + ".com/", "http://example.com/\ud800",
     "javascript:alert(1)", "http://" + "a" * 3000 + ".com/",
 )  # fmt: skip
 
@@ -105,6 +107,7 @@ def test_allowed_names_and_networks_may_be_called_at_any_port() -> None:
     reach.check("anything.example", 8080, ["10.1.2.3"])
     reach.check("hooks.internal", 9000, ["192.168.0.1"])
     reach.check("::1", 9000, ["::1"])
+    Reach(("BÜCHER.internal.", "[::1]")).check("xn--bcher-kva.internal", 9000, ["10.0.0.1"])
     with pytest.raises(UrlRefused):
         reach.check("10.2.0.1", 80, ["10.2.0.1"])
     with pytest.raises(UrlRefused):
@@ -117,6 +120,31 @@ def test_a_target_keeps_path_and_query_and_drops_the_fragment() -> None:
     assert target.filename == "ü.mp3"
     assert Target.parse("http://[2606:4700::1]:80/").authority == "[2606:4700::1]"
     assert Target.parse("https://bücher.example/").host == "xn--bcher-kva.example"
+
+
+SPELLINGS = {
+    "1.2.3.4": (
+        "1.2.3.4", "1.2.3.4.", "16909060", "0x01020304", "0x1.2.3.4", "01.02.03.04", "1.2.772",
+        "1.131844", "0100401404", "::ffff:1.2.3.4", "::FFFF:102:304", "１.２.３.４", "①。②。③。④",
+    ),
+    "2001:db8::1": ("2001:db8::1", "2001:0DB8:0:0:0:0:0:1", "2001:DB8::0.0.0.1"),
+    "example.com": ("example.com", "EXAMPLE.com", "Example.Com.", "ｅｘａｍｐｌｅ。com"),
+    "xn--bcher-kva.example": ("bücher.example", "BÜCHER.example.", "XN--BCHER-KVA.example"),
+    "xn--fa-hia.example": ("faß.example", "xn--fa-hia.example"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_all_spellings_of_a_host_are_one(host: str) -> None:
+    assert {one_spelling(spelling) for spelling in SPELLINGS[host]} == {host}
+
+
+def test_a_respelled_url_keeps_path_and_query_and_loses_what_is_not_sent() -> None:
+    assert (
+        respelled("HTTP://Example.com.:080/A%2fb?X=%41&y#z") == "http://example.com/A%2fb?X=%41&y"
+    )
+    assert respelled("https://1.2.772:0443//a") == "https://1.2.3.4//a"
+    assert respelled("http://[2001:DB8:0::1]:00443") == "http://[2001:db8::1]:443"
 
 
 def test_a_redirect_is_read_as_strictly_as_the_first_url() -> None:
@@ -144,5 +172,7 @@ def test_any_text_is_a_target_or_refused(url: str) -> None:
         Reach().check_early(target)
     except UrlRefused:
         return
+    assert Target.parse(respelled(url)) == target
+    assert respelled(respelled(url)) == respelled(url)
     assert target.path.isascii()
     assert target.authority.isascii()

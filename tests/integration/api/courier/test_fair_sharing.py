@@ -122,7 +122,13 @@ async def test_all_spellings_of_a_server_are_one_line(
         f"[::ffff:127.0.0.1]:{port}", f"[::FFFF:7f00:1]:{port}", f"①②⑦.0.0.1:{port}",
     ):  # fmt: skip
         await submit("tenant", json={"url": f"HTTP://{authority}/a.wav?B=%41#part"})
-    for authority in ("Example.COM", "example.com.", "example.com:80", "example.com:", "ｅxample.com"):
+    for authority in (
+        "Example.COM",
+        "example.com.",
+        "example.com:80",
+        "example.com:",
+        "ｅxample.com",
+    ):
         await submit("tenant", json={"url": f"http://{authority}/"})
     fetching = Fetching(own_platform.connect(), own_platform.settings)
     taken = await fetching.take(token="t", limit=20, per_line=2, busy={})

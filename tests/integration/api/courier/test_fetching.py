@@ -174,6 +174,23 @@ async def test_a_server_that_stays_away_fails_the_task_after_five_more_tries_and
     await in_state(task_id, "queued")
 
 
+async def test_an_error_that_nobody_foresaw_is_not_tried_for_ever(
+    start_courier: Any, submit_url: SubmitUrl, in_state: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    async def broken(*_: Any) -> None:
+        tries.append(1)
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("asr_api.courier.fetches.download", broken)
+    task_id = await submit_url("http://127.0.0.1:9/a.wav")
+    await start_courier(retry_limit=1)
+    error = (await in_state(task_id, "failed"))["error"]
+    assert (error["code"], len(tries)) == ("fetch_broken", 2)
+    assert "secret" not in error["message"]
+
+
 @pytest.mark.parametrize("announced", [True, False])
 async def test_more_bytes_than_an_upload_may_have_are_cut_off(
     announced: bool,

@@ -27,6 +27,8 @@ def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     look_up: Callable[..., Any] = socket.getaddrinfo
 
     def answer(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("flags", 0) & socket.AI_NUMERICHOST:  # asks whether it is an address
+            return look_up(host, port, *args, **kwargs)
         name = host.decode() if isinstance(host, bytes) else str(host)
         if name == "stalled.example":
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")

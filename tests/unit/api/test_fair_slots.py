@@ -1,0 +1,78 @@
+"""Slots that tenants share."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from asr_api.fair_slots import FairSlots
+
+
+async def served(size: int, tenants: str) -> str:
+    """In which order tenants get a slot that the first `size` of them hold at first."""
+    slots, order = FairSlots(size), list[str]()
+    first = asyncio.Event()
+
+    async def use(tenant: str) -> None:
+        async with slots.hold(tenant, wait_seconds=10):
+            order.append(tenant)
+            await first.wait()
+
+    users = []
+    for tenant in tenants:
+        users.append(asyncio.create_task(use(tenant)))
+        await asyncio.sleep(0)
+    assert len(order) == size
+    first.set()
+    await asyncio.gather(*users)
+    return "".join(order)
+
+
+@pytest.mark.parametrize(
+    ("size", "tenants", "order"),
+    [
+        (1, "aaaab", "abaaa"),
+        (1, "aaabbbc", "abcabab"),
+        (2, "aaaaaab", "aabaaaa"),
+        (3, "abbbbc", "abbcbb"),
+    ],
+)
+def test_a_free_slot_goes_to_the_tenant_with_the_fewest(
+    size: int, tenants: str, order: str
+) -> None:
+    assert asyncio.run(served(size, tenants)) == order
+
+
+def test_whoever_gives_up_or_fails_leaves_no_slot_taken() -> None:
+    async def run(check: Callable[[], None]) -> None:
+        slots = FairSlots(1)
+        with pytest.raises(ValueError, match="inside"):
+            async with slots.hold("a", wait_seconds=1):
+                with pytest.raises(TimeoutError):
+                    async with slots.hold("b", wait_seconds=0.01):
+                        check()
+                waiting = asyncio.create_task(slots.hold("b", wait_seconds=9).__aenter__())
+                await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.gather(waiting, return_exceptions=True)
+                raise ValueError("inside")
+        async with slots.hold("c", wait_seconds=0.01):
+            return
+
+    asyncio.run(run(lambda: pytest.fail("two held one slot")))
+
+
+def test_one_cancelled_in_the_moment_it_is_served_hands_its_slot_on() -> None:
+    async def run() -> None:
+        slots = FairSlots(1)
+        holding = slots.hold("a", wait_seconds=1)
+        await holding.__aenter__()
+        unlucky = asyncio.create_task(slots.hold("b", wait_seconds=9).__aenter__())
+        await asyncio.sleep(0)
+        await holding.__aexit__(None, None, None)
+        unlucky.cancel()
+        await asyncio.gather(unlucky, return_exceptions=True)
+        async with slots.hold("c", wait_seconds=0.01):
+            return
+
+    asyncio.run(run())
