@@ -313,7 +313,7 @@ class CourierSettings(
         4, ge=1, description="of one tenant, to one receiver at the same time"
     )
     fetches_at_once: int = Field(
-        8, ge=1, description="a quarter of them only for tenants that have none, as of webhooks"
+        4, ge=1, description="a quarter of them only for tenants that have none, as of webhooks"
     )
     fetches_per_host: int = Field(2, ge=1, description="for one tenant, from one host")
     fetch_timeout_seconds: float = Field(1800.0, gt=0, description="one whole download")

@@ -60,6 +60,23 @@ async def test_a_wav_cannot_claim_more_than_it_holds(tmp_path, make_wav):
     assert report.duration_seconds == pytest.approx(1.0, abs=0.01)
 
 
+async def test_anothers_file_is_looked_into_before_the_rest_of_a_tenants_many(
+    tmp_path, monkeypatch
+):
+    pool = ProbePool(1, LIMITS, module=fake_child(tmp_path, monkeypatch, "time.sleep(0.02)"))
+    order = []
+
+    async def probe(tenant):
+        await pool.probe(tmp_path / "a", tenant=tenant)
+        order.append(tenant)
+
+    async with asyncio.TaskGroup() as probes:
+        for tenant in ("many", "many", "many", "one"):
+            probes.create_task(probe(tenant))
+    await pool.close()
+    assert order == ["many", "one", "many", "many"]
+
+
 async def test_a_file_that_crashes_the_probe_is_unreadable_and_harms_no_other(
     tmp_path, monkeypatch
 ):

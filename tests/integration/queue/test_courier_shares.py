@@ -111,7 +111,7 @@ async def test_lines_of_an_index_without_tenants_are_taken_up(
     queue: Any, fetching: Fetching
 ) -> None:
     await submit_urls(queue, "a", 2)
-    index = {line: 1 for line in queue.raw.zrange("asr:lines:fetch:a", 0, -1)}
+    index = dict.fromkeys(queue.raw.zrange("asr:lines:fetch:a", 0, -1), 1)
     assert len(index) == 2
     queue.raw.delete("asr:lines:fetch", "asr:lines:fetch:a")
     queue.raw.zadd("asr:lines:fetch", index)
