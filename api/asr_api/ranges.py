@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from asr_core.errors import RangeNotSatisfiable
+from asr_core.text_limits import shortened
 
-_ONE_RANGE = re.compile(r"^\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*$", re.IGNORECASE)
+RANGE_MAX_CHARACTERS = 256
+_PLACE_MAX_DIGITS = 18
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,40 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     A header that is malformed, of another unit or of several ranges is ignored, as the RFC allows.
     Raises RangeNotSatisfiable when the range begins behind the end.
     """
-    match = _ONE_RANGE.match(header or "")
-    if match is None or not (match[1] or match[2]):
+    span = _span(header or "")
+    if span is None:
         return None
-    if not match[1]:
-        length = int(match[2])
+    first, last = span
+    if first is None:
+        length = last or 0
         start, end = max(0, size - length), size
         satisfiable = length > 0 and size > 0
     else:
-        start = int(match[1])
-        end = min(int(match[2]) + 1, size) if match[2] else size
-        if match[2] and int(match[2]) < start:
+        start = first
+        end = size if last is None else min(last + 1, size)
+        if last is not None and last < start:
             return None
         satisfiable = start < size
     if not satisfiable:
         raise RangeNotSatisfiable(
-            f"{header!r} lies outside of the file's {size} bytes.", param="range"
+            f"{shortened(header or '')} lies outside of the file's {size} bytes.", param="range"
         )
     return ByteRange(start=start, end=end, size=size)
+
+
+def _span(header: str) -> tuple[int | None, int | None] | None:
+    """The numbers of `bytes=…-…`, of which one may be missing; None for anything else."""
+    if len(header) > RANGE_MAX_CHARACTERS:
+        return None
+    unit, _, places = header.partition("=")
+    first, dash, last = (part.strip() for part in places.partition("-"))
+    if unit.strip().lower() != "bytes" or not dash or not (first or last):
+        return None
+    if not (_is_place(first) and _is_place(last)):
+        return None
+    return int(first) if first else None, int(last) if last else None
+
+
+def _is_place(text: str) -> bool:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _PLACE_MAX_DIGITS
+    return not text or is_number

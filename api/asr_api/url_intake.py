@@ -114,8 +114,13 @@ async def _read(request: Request, idle_seconds: float) -> UrlSubmit:
         content += chunk
         if len(content) > BODY_MAX_BYTES:
             raise UploadTooLarge(f"A JSON body may have {BODY_MAX_BYTES} bytes.")
+    return read_submit(bytes(content))
+
+
+def read_submit(content: bytes) -> UrlSubmit:
+    """The body of a submit in JSON. Raises InvalidOption."""
     try:
-        return UrlSubmit.model_validate_json(bytes(content))
+        return UrlSubmit.model_validate_json(content)
     except ValidationError as error:
         problem: Any = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in problem["loc"]) or None

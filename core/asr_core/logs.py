@@ -30,7 +30,7 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _SECRET_TEXT = (
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
+    (re.compile(r"([a-z0-9+.-]://)[^/\s@]*@", re.IGNORECASE), rf"\1{MASK}@"),
     (re.compile(r"\basr_[0-9A-Za-z]{43}\b"), f"asr_{MASK}"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {MASK}"),
     (

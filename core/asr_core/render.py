@@ -13,7 +13,15 @@ from enum import StrEnum
 from itertools import groupby, zip_longest
 
 from asr_core.result import Transcript, TranscriptSegment, word_starts
-from asr_core.subtitle_lines import CUE_LINES, LINE_COLUMNS, columns, laid_out, one_line, unbroken
+from asr_core.subtitle_lines import (
+    CUE_LINES,
+    LINE_COLUMNS,
+    columns,
+    columns_before,
+    laid_out,
+    one_line,
+    unbroken,
+)
 
 CUE_COLUMNS = CUE_LINES * LINE_COLUMNS
 CUE_MS = 7000
@@ -70,13 +78,16 @@ class _Piece:
     start_ms: int
     end_ms: int
 
-    def ms_at(self, text: str, offset: int) -> int:
-        """When `offset` is spoken, as if every column took the same time."""
+    def ms_at(self, before: Sequence[int], offset: int) -> int:
+        """When `offset` is spoken, as if every column took the same time; `before`: how many
+        columns stand before each character.
+        """
         if offset == self.end:
             return self.end_ms
         if offset == self.begin:
             return self.start_ms
-        passed, whole = columns(text[self.begin : offset]), columns(text[self.begin : self.end])
+        passed = before[offset] - before[self.begin]
+        whole = before[self.end] - before[self.begin]
         return self.start_ms + (self.end_ms - self.start_ms) * passed // max(whole, 1)
 
 
@@ -222,12 +233,13 @@ def _parts(segment: TranscriptSegment) -> Iterator[_Part]:
     text = one_line(segment.text)
     pieces = _word_pieces(segment, text) or [_Piece(0, len(text), *_spoken_ms(segment))]
     begins = [piece.begin for piece in pieces]
+    before = columns_before(text)
     begin = 0
     for part in unbroken(text):
         end = begin + len(part)
         first = pieces[bisect_right(begins, begin) - 1]
         last = pieces[bisect_right(begins, end - 1) - 1]
-        start_ms, end_ms = first.ms_at(text, begin), last.ms_at(text, end)
+        start_ms, end_ms = first.ms_at(before, begin), last.ms_at(before, end)
         yield _Part(part, columns(part), columns(part.rstrip()), start_ms, end_ms)
         begin = end
 

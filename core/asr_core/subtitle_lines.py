@@ -35,6 +35,19 @@ def columns(text: str) -> int:
     return len(text) if text.isascii() else width(text, control_codes="ignore")
 
 
+def columns_before(text: str) -> Sequence[int]:
+    """How many columns stand before each character, and before the end. A grapheme has its columns
+    at its last character.
+    """
+    if text.isascii():
+        return range(len(text) + 1)
+    before = [0]
+    for grapheme in graphemes(text):
+        before += [before[-1]] * (len(grapheme) - 1)
+        before.append(before[-1] + columns(grapheme))
+    return before
+
+
 def graphemes(text: str) -> Iterable[str]:
     """What a reader takes for single characters, such as an emoji of several persons."""
     return text if text.isascii() else iter_graphemes(text)
@@ -79,15 +92,17 @@ def laid_out(parts: Sequence[str], first_columns: int) -> tuple[str, ...]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    part = before = ""
+    part: list[str] = []
+    before, shows = "", False  # `shows`: something of the part does
     for grapheme in graphemes(text):
-        if part and columns(grapheme) and columns(part) and _may_break(before, grapheme):
-            yield part
-            part = ""
-        part += grapheme
-        before = grapheme
+        shown = columns(grapheme) > 0
+        if shown and shows and _may_break(before, grapheme):
+            yield "".join(part)
+            part, shows = [], False
+        part.append(grapheme)
+        before, shows = grapheme, shows or shown
     if part:
-        yield part
+        yield "".join(part)
 
 
 def _may_break(before: str, after: str) -> bool:
@@ -111,10 +126,13 @@ def _is_ideograph(grapheme: str) -> bool:
 
 def _shown_graphemes(part: str) -> Iterator[str]:
     """Each grapheme with the space and all that shows nothing behind it, or before the first."""
-    shown = ""
+    held: list[str] = []
+    shows = False
     for grapheme in graphemes(part):
-        if columns(shown.strip()) and columns(grapheme.strip()):
-            yield shown
-            shown = ""
-        shown += grapheme
-    yield shown
+        shown = columns(grapheme.strip()) > 0
+        if shows and shown:
+            yield "".join(held)
+            held, shows = [], False
+        held.append(grapheme)
+        shows = shows or shown
+    yield "".join(held)
