@@ -24,8 +24,10 @@ from asr_core.errors import (
     Unauthenticated,
 )
 from asr_core.logs import get_logger
+from asr_core.text_limits import shortened
 
 QUEUE_FULL_RETRY_AFTER_SECONDS = 10
+PATH_SHOWN_CHARACTERS = 256
 
 _TYPES: Mapping[int, str] = {
     429: "rate_limit_error",
@@ -102,7 +104,7 @@ def validation_reply(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
 def _in_words(problem: Mapping[str, Any]) -> str:
     """Pydantic's message, but for a pattern: a regular expression tells nobody what to write."""
     if problem.get("type") == "string_pattern_mismatch":
-        return f"{str(problem.get('input'))[:64]!r} is not of the form that this takes"
+        return f"{shortened(str(problem.get('input')))} is not of the form that this takes"
     return str(problem.get("msg", "is not valid"))
 
 
@@ -125,9 +127,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = error.status_code
     code = _HTTP_CODES.get(status) or HTTPStatus(status).name.lower()
     method = "HEAD" if is_head(request) else request.method
+    path = request.url.path
+    path = path if len(path) <= PATH_SHOWN_CHARACTERS else f"{path[:PATH_SHOWN_CHARACTERS]}…"
     messages = {
-        404: f"There is nothing at {request.url.path}.",
-        405: f"{method} is not allowed on {request.url.path}.",
+        404: f"There is nothing at {path}.",
+        405: f"{method} is not allowed on {path}.",
     }
     message = messages.get(status, str(error.detail))
     headers = {"Allow": _allowed(request)} if status == 405 else error.headers

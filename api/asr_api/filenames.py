@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import quote
 
-FILENAME_MAX_CHARACTERS = 255
+from asr_core.text_limits import FILENAME
 
 
 def clean_filename(raw: str) -> str:
@@ -15,7 +15,7 @@ def clean_filename(raw: str) -> str:
     base = raw.replace("\\", "/").rsplit("/", 1)[-1]
     kept = "".join(c for c in base if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"})
     kept = kept.strip()
-    return "" if kept in {".", ".."} else kept[:FILENAME_MAX_CHARACTERS]
+    return "" if kept in {".", ".."} else FILENAME.cut(kept)
 
 
 def attachment_disposition(filename: str, *, fallback: str) -> str:

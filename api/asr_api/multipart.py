@@ -17,9 +17,12 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from asr_api.disposition import parse_disposition
 from asr_api.errors import MalformedUpload, UnsupportedMediaType
 from asr_core.errors import InvalidOption
+from asr_core.text_limits import SHOWN_CHARACTERS, shortened
 
 FIELD_MAX_BYTES = 64 * 1024
 PARTS_MAX = 256
+NAME_MAX_CHARACTERS = 256
+CONTENT_TYPE_MAX_CHARACTERS = 1024
 BOUNDARY_MAX_BYTES = 70  # RFC 2046, section 5.1.1
 PREAMBLE_MAX_BYTES = 4096
 _PLACE_IN_LIST = re.compile(r"\[\d+\]$")  # `x[0]`, as some clients write `x[]`
@@ -137,13 +140,18 @@ class FormReader:
         name, filename = parse_disposition(self._disposition)
         if name is None:
             raise MalformedUpload("A part of the form has no name.")
+        if len(name) > NAME_MAX_CHARACTERS:
+            raise MalformedUpload(
+                f"The name of a field has {len(name)} characters, and may have "
+                f"{NAME_MAX_CHARACTERS}: it begins with {shortened(name)}."
+            )
         self._name = _PLACE_IN_LIST.sub("[]", name)
         self._in_file = self._name in self._file_fields
         if self._in_file:
             self._begin_file(filename or "")
         elif self._name not in self._text_fields and not self._any_field:
             known = ", ".join((*self._file_fields, *self._text_fields))
-            shown = self._name[:64]
+            shown = self._name[:SHOWN_CHARACTERS]
             raise InvalidOption(f"Unknown field {shown!r}; the form has: {known}.", param=shown)
 
     def _begin_file(self, filename: str) -> None:
@@ -179,9 +187,14 @@ class FormReader:
 
 
 def _boundary(content_type: str) -> bytes:
+    if len(content_type) > CONTENT_TYPE_MAX_CHARACTERS:
+        raise UnsupportedMediaType(
+            f"The content type is longer than {CONTENT_TYPE_MAX_CHARACTERS} characters.",
+            param="content-type",
+        )
     media_type, parameters = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
-        shown = media_type.decode("latin-1") or "nothing"
+        shown = media_type.decode("latin-1")[:SHOWN_CHARACTERS] or "nothing"
         raise UnsupportedMediaType(
             f"The body must be multipart/form-data, not {shown}.", param="content-type"
         )

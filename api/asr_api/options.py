@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from asr_api.languages import language_code
 from asr_core.errors import InvalidOption
 from asr_core.task import DEFAULT_POOL, TRACK_MAX, Lane, TaskOptions
+from asr_core.text_limits import IDEMPOTENCY_KEY, LANGUAGE, URL, check_hotwords, shortened
 
 FILE_FIELDS = ("audio", "file")
 TEXT_FIELDS = (
@@ -31,7 +32,7 @@ _BOOLEANS = {
     "no": False,
     "off": False,
 }
-_IDEMPOTENCY_KEY = re.compile(r"^[\x21-\x7e]{1,255}$")
+_IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7e]{{1,{IDEMPOTENCY_KEY.characters}}}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def parse_options(fields: Iterable[tuple[str, str]], *, pools: Collection[str]) 
     return SubmitOptions(
         pool=_pool(single.pop("pool", DEFAULT_POOL), pools),
         lane=_lane(single.pop("lane", Lane.NORMAL.value)),
-        webhook=single.pop("webhook", ""),
+        webhook=URL.check("webhook", single.pop("webhook", "")),
         task=_task_options(single, hotwords),
     )
 
@@ -91,9 +92,10 @@ def check_idempotency_key(key: str | None) -> str:
     """The header's value, '' when there is none. Raises InvalidOption."""
     if key is None:
         return ""
-    if not _IDEMPOTENCY_KEY.match(key):
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidOption(
-            "Idempotency-Key must be 1 to 255 printable ASCII characters without spaces.",
+            f"Idempotency-Key must be 1 to {IDEMPOTENCY_KEY.characters} printable ASCII characters "
+            "without spaces.",
             param="Idempotency-Key",
         )
     return key
@@ -101,11 +103,11 @@ def check_idempotency_key(key: str | None) -> str:
 
 def read_language(text: str) -> str:
     """An ISO 639 code, or `auto`. Raises InvalidOption."""
-    code = language_code(text)
+    code = language_code(LANGUAGE.check("language", text))
     if code is None:
         raise InvalidOption(
-            f"'language' is {text[:64]!r}; write auto, or a language by its code or its name in "
-            "English, such as en, en-US or english.",
+            f"'language' is {shortened(text)}; write auto, or a language by its code or its name "
+            "in English, such as en, en-US or english.",
             param="language",
         )
     return code
@@ -115,14 +117,16 @@ def read_track(text: str) -> int:
     """The number of an audio track. Raises InvalidOption."""
     if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= TRACK_MAX:
         raise InvalidOption(
-            f"'track' is {text[:64]!r}; it must be a number from 1 to {TRACK_MAX}.", param="track"
+            f"'track' is {shortened(text)}; it must be a number from 1 to {TRACK_MAX}.",
+            param="track",
         )
     return int(text)
 
 
 def _pool(pool: str, pools: Collection[str]) -> str:
     if pool not in pools:
-        raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(pools)}.", param="pool")
+        known = ", ".join(pools)
+        raise InvalidOption(f"Unknown pool {shortened(pool)}; there are: {known}.", param="pool")
     return pool
 
 
@@ -131,13 +135,17 @@ def _lane(lane: str) -> Lane:
         return Lane(lane)
     except ValueError:
         lanes = ", ".join(known.value for known in Lane)
-        raise InvalidOption(f"Unknown lane {lane!r}; there are: {lanes}.", param="lane") from None
+        raise InvalidOption(
+            f"Unknown lane {shortened(lane)}; there are: {lanes}.", param="lane"
+        ) from None
 
 
 def _boolean(name: str, text: str) -> bool:
     value = _BOOLEANS.get(text.lower())
     if value is None:
-        raise InvalidOption(f"Field {name!r} is {text!r}; it must be true or false.", param=name)
+        raise InvalidOption(
+            f"Field {name!r} is {shortened(text)}; it must be true or false.", param=name
+        )
     return value
 
 
@@ -150,12 +158,12 @@ def _task_options(single: dict[str, str], hotwords: list[str]) -> TaskOptions:
         values["language"] = read_language(single["language"])
     if "track" in single:
         values["track"] = read_track(single["track"])
-    values["hotwords"] = tuple(dict.fromkeys(hotwords))
+    values["hotwords"] = check_hotwords(hotwords)
     try:
         return TaskOptions(**values)
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
         raise InvalidOption(
-            f"Field {name!r} is {problem['input']!r}: {problem['msg']}.", param=name
+            f"Field {name!r} is {shortened(str(problem['input']))}: {problem['msg']}.", param=name
         ) from error

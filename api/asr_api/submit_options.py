@@ -14,6 +14,7 @@ from asr_core.errors import InvalidOption
 from asr_core.queue import list_models
 from asr_core.settings import ApiSettings, OutboundSettings
 from asr_core.task import TaskOptions
+from asr_core.text_limits import URL
 
 
 def submit_options(fields: Iterable[tuple[str, str]], settings: ApiSettings) -> SubmitOptions:
@@ -37,8 +38,11 @@ async def with_unheeded(services: Services, options: SubmitOptions) -> SubmitOpt
 
 def check_url(url: str, settings: OutboundSettings, *, param: str) -> str:
     """`url` with its host in the one spelling. Checked is what is certain without looking its name
-    up; the courier looks again before it calls. Raises UrlRefused.
+    up; the courier looks again before it calls.
+
+    Raises UrlRefused; InvalidOption for one that is too long.
     """
+    URL.check(param, url)
     try:
         url = respelled(url)
         Reach(settings.allow_private_urls).check_early(Target.parse(url))

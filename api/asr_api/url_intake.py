@@ -10,7 +10,7 @@ import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from asr_api.courier.target import URL_MAX_CHARACTERS, Target
+from asr_api.courier.target import Target
 from asr_api.intake import Caller, find_known, require_room, tell_submitted
 from asr_api.options import SubmitOptions
 from asr_api.services import Services
@@ -18,7 +18,15 @@ from asr_api.submit_options import check_url, submit_options, with_unheeded
 from asr_api.upload import body_chunks
 from asr_core.errors import InvalidOption, UploadTooLarge
 from asr_core.queue import Submission
-from asr_core.task import NewTask
+from asr_core.task import Hotword, NewTask
+from asr_core.text_limits import (
+    HOTWORDS_MAX,
+    HOTWORDS_MAX_BYTES,
+    LANGUAGE,
+    POOL,
+    URL,
+    WORD,
+)
 
 BODY_MAX_BYTES = 64 * 1024
 
@@ -29,22 +37,40 @@ class UrlSubmit(BaseModel):
     model_config = ConfigDict(extra="forbid", title="UrlSubmit")
 
     url: str = Field(
-        max_length=URL_MAX_CHARACTERS,
-        description="http or https, on the public internet",
+        max_length=URL.characters,
+        description=f"http or https, on the public internet; {URL.words}",
         examples=["https://example.com/talks/monday.mp3"],
     )
-    pool: str = Field("default", description="which workers: one pool per model")
-    lane: str = Field("normal", json_schema_extra={"enum": ["interactive", "normal", "batch"]})
-    language: str = Field("auto", description="`auto`, a code or a name: `en`, `english`")
+    pool: str = Field(
+        "default", max_length=POOL.characters, description="which workers: one pool per model"
+    )
+    lane: str = Field(
+        "normal",
+        max_length=WORD.characters,
+        json_schema_extra={"enum": ["interactive", "normal", "batch"]},
+    )
+    language: str = Field(
+        "auto",
+        max_length=LANGUAGE.characters,
+        description="`auto`, a code or a name: `en`, `english`",
+    )
     itn: bool = Field(False, strict=True, description="digits and punctuation in the text")
-    hotwords: list[str] = Field([], description="words to favour")
+    hotwords: list[Hotword] = Field(
+        [],
+        description=f"words to favour; at most {HOTWORDS_MAX_BYTES} bytes together",
+        json_schema_extra={"maxItems": HOTWORDS_MAX},
+    )
     speakers: bool = Field(False, strict=True, description="tell apart who speaks")
-    channels: str = Field("mix", json_schema_extra={"enum": ["mix", "split"]})
+    channels: str = Field(
+        "mix", max_length=WORD.characters, json_schema_extra={"enum": ["mix", "split"]}
+    )
     track: int | None = Field(
         None, strict=True, description="which of several audio tracks, from 1"
     )
     webhook: str = Field(
-        "", max_length=URL_MAX_CHARACTERS, description="a URL that is told when the task has ended"
+        "",
+        max_length=URL.characters,
+        description=f"a URL that is told when the task has ended; {URL.words}",
     )
 
     def fields(self) -> list[tuple[str, str]]:
@@ -123,5 +149,5 @@ def read_submit(content: bytes) -> UrlSubmit:
         return UrlSubmit.model_validate_json(content)
     except ValidationError as error:
         problem: Any = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in problem["loc"]) or None
+        name = ".".join(str(part) for part in problem["loc"])[: WORD.characters] or None
         raise InvalidOption(f"{name or 'The body'}: {problem['msg']}.", param=name) from None

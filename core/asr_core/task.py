@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from asr_core import text_limits as limits
+from asr_core.errors import InvalidOption
+from asr_core.text_limits import HOTWORDS_MAX
 
 DEFAULT_POOL = "default"
 DEFAULT_TENANT = "default"
 TRACK_MAX = 100
-HOTWORDS_MAX = 100
 POOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -42,8 +45,13 @@ class Lane(StrEnum):
     BATCH = "batch"
 
 
+Hotword = Annotated[str, WithJsonSchema(limits.HOTWORD.schema())]
+
+
 class TaskOptions(BaseModel):
-    """What the caller asked of the engine."""
+    """What the caller asked of the engine. The bounds of its texts are those of new tasks: records
+    of older releases are read as they are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +59,9 @@ class TaskOptions(BaseModel):
         "auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code"
     )
     itn: bool = Field(False, description="inverse text normalisation: digits and punctuation")
-    hotwords: tuple[str, ...] = Field((), max_length=HOTWORDS_MAX, description="words to favour")
+    hotwords: tuple[Hotword, ...] = Field(
+        (), max_length=HOTWORDS_MAX, description="words to favour"
+    )
     speakers: bool = Field(False, description="tell apart who speaks")
     channels: Literal["mix", "split"] = Field(
         "mix", description="mix down, or transcribe channels apart"
@@ -109,6 +119,30 @@ class NewTask(BaseModel):
     options_ignored: tuple[str, ...] = Field(
         (), description="asked for, and known at submit not to be heeded; the caller's own names"
     )
+
+    @model_validator(mode="after")
+    def _texts_fit(self) -> Self:
+        """The last gate, whichever way a task came. Raises InvalidOption."""
+        for name, limit in _TEXTS.items():
+            limit.check(name, getattr(self, name))
+        for ignored in self.options_ignored[: limits.IGNORED_NAMES_MAX]:
+            limits.IGNORED_NAME.check("options_ignored", ignored)
+        if len(self.options_ignored) > limits.IGNORED_NAMES_MAX:
+            raise InvalidOption("There are too many options that are not heeded.")
+        limits.LANGUAGE.check("language", self.options.language)
+        limits.check_hotwords(self.options.hotwords)
+        return self
+
+
+_TEXTS = {
+    "task_id": limits.TASK_ID,
+    "filename": limits.FILENAME,
+    "content_type": limits.CONTENT_TYPE,
+    "webhook": limits.URL,
+    "source_url": limits.URL,
+    "fingerprint": limits.FINGERPRINT,
+    "idempotency_key": limits.IDEMPOTENCY_KEY,
+}
 
 
 class TaskError(BaseModel):

@@ -54,7 +54,7 @@ class TextLimit:
         return {
             "type": "string",
             "maxLength": self.characters,
-            **({"description": f"{told}; {self.words}" if told else self.words}),
+            "description": f"{told}; {self.words}" if told else self.words,
             **more,
         }
 

@@ -11,8 +11,8 @@ import idna
 
 from asr_api.errors import UrlRefused
 from asr_api.filenames import clean_filename
+from asr_core.text_limits import URL
 
-URL_MAX_CHARACTERS = 2048
 HOST_MAX_CHARACTERS = 253
 _PORTS = {"http": 80, "https": 443}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -34,8 +34,8 @@ class Target:
     @classmethod
     def parse(cls, url: str) -> Target:
         """Raises UrlRefused. Its messages name at most the host."""
-        if not url or len(url) > URL_MAX_CHARACTERS:
-            raise UrlRefused(f"A URL must have 1 to {URL_MAX_CHARACTERS} characters.")
+        if not url or not URL.fits(url):
+            raise UrlRefused(f"A URL must have a character, and {URL.words}.")
         if any(c <= " " or c in "\\\x7f" or "\ud800" <= c <= "\udfff" for c in url):
             raise UrlRefused("A URL must not hold spaces, control characters or backslashes.")
         try:

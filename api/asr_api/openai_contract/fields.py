@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from asr_api.errors import UnsupportedParameter
 from asr_core.errors import InvalidOption
+from asr_core.text_limits import shortened
 
 FILE_FIELDS = ("file",)
 LISTS = ("timestamp_granularities", "keywords")
@@ -92,21 +93,23 @@ def choice(name: str, text: str, kind: type[Choice]) -> Choice:
         return kind(text.lower())
     except ValueError:
         known = ", ".join(kind)
-        raise InvalidOption(f"{name!r} is {text[:64]!r}; there are: {known}.", param=name) from None
+        raise InvalidOption(
+            f"{name!r} is {shortened(text)}; there are: {known}.", param=name
+        ) from None
 
 
 def switch(name: str, text: str) -> bool:
     """Raises InvalidOption."""
     value = _SWITCH.get(text.lower())
     if value is None:
-        raise InvalidOption(f"{name!r} is {text[:64]!r}; it must be true or false.", param=name)
+        raise InvalidOption(f"{name!r} is {shortened(text)}; it must be true or false.", param=name)
     return value
 
 
 def _split(text: str) -> list[str]:
     try:
         told = json.loads(text) if text.startswith(("[", '"')) else text
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: lists in lists, a thousand deep
         told = text
     parts = told if isinstance(told, list) else str(told).split(",")
     return [part for part in (str(part).strip(" \t\"'") for part in parts) if part]

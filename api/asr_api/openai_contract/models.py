@@ -13,6 +13,7 @@ from asr_api.errors import ModelNotFound
 from asr_api.services import Services
 from asr_core.queue import ServedModel, list_models
 from asr_core.task import DEFAULT_POOL
+from asr_core.text_limits import shortened
 
 _ALIASES = (
     *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"),
@@ -69,7 +70,7 @@ async def choose(services: Services, model: str) -> Chosen:
     if chosen is None:
         known = ", ".join(ids(by_pool, aliases))
         raise ModelNotFound(
-            f"There is no model {model[:200]!r}; there are: {known}.", param="model"
+            f"There is no model {shortened(model)}; there are: {known}.", param="model"
         )
     return chosen
 

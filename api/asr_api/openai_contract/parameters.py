@@ -26,7 +26,8 @@ from asr_api.openai_contract.fields import (
 from asr_api.options import read_language, read_track
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
-from asr_core.task import HOTWORDS_MAX, TaskOptions
+from asr_core.task import TaskOptions
+from asr_core.text_limits import MODEL, PROMPT, check_hotwords, fitting_hotwords, shortened
 
 __all__ = ["FILE_FIELDS", "TEXT_FIELDS", "Asked", "Granularity", "ResponseFormat"]
 
@@ -77,14 +78,15 @@ def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) 
     form = form_values(fields)
     if strict:
         refuse_unheeded(form)
-    if not form.one("model", ""):
+    model = MODEL.check("model", form.one("model", ""))
+    if not model:
         raise InvalidOption("The form has no `model`; /v1/models lists them.", param="model")
     hotwords, ignored = _hotwords(form, strict=strict)
     response_format = choice("response_format", form.one("response_format", "json"), ResponseFormat)
     language = read_language(form.one("language", "auto"))
     track = form.one("track", "")
     asked = Asked(
-        model=form.one("model", ""),
+        model=model,
         response_format=response_format,
         granularities=frozenset(
             choice("timestamp_granularities", text, Granularity)
@@ -152,18 +154,20 @@ def _unsupported(field: str, reason: str) -> UnsupportedParameter:
 
 
 def _hotwords(form: FormValues, *, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The phrases to favour, and the field that had more of them than a task may have."""
-    prompt = (phrase.strip() for phrase in _PHRASES.split(form.one("prompt", "")))
-    keywords = form.values.get("keywords", ())
-    phrases = tuple(dict.fromkeys([*keywords, *(phrase for phrase in prompt if phrase)]))
-    if len(phrases) <= HOTWORDS_MAX:
-        return phrases, ()
-    field = "keywords" if len(keywords) > HOTWORDS_MAX else "prompt"
+    """The phrases to favour, and the fields that had longer or more of them than a task may have:
+    of these the rest is favoured. Raises InvalidOption, for that only if `strict`.
+    """
+    prompt = PROMPT.check("prompt", form.one("prompt", ""))
+    parts = (phrase.strip() for phrase in _PHRASES.split(prompt))
+    keywords = list(dict.fromkeys(form.values.get("keywords", ())))
+    phrases = list(dict.fromkeys([*keywords, *(phrase for phrase in parts if phrase)]))
     if strict:
-        raise InvalidOption(
-            f"{field!r} has {len(phrases)} phrases; {HOTWORDS_MAX} can be favoured.", param=field
-        )
-    return phrases[:HOTWORDS_MAX], (field,)
+        check_hotwords(keywords, name="keywords")
+        return check_hotwords(phrases, name="prompt"), ()
+    kept = fitting_hotwords(phrases)
+    cut = set(phrases).difference(kept)
+    fields = {"keywords": cut.intersection(keywords), "prompt": cut.difference(keywords)}
+    return kept, tuple(name for name, lost in fields.items() if lost)
 
 
 def _decoding(form: FormValues, *, strict: bool) -> tuple[str, ...]:
@@ -173,8 +177,8 @@ def _decoding(form: FormValues, *, strict: bool) -> tuple[str, ...]:
     if _temperature(temperature):
         if strict:
             raise UnsupportedParameter(
-                f"'temperature' {temperature} is not supported: decoding is not random, so only 0 "
-                "is.",
+                f"'temperature' {shortened(temperature)} is not supported: decoding is not random, "
+                "so only 0 is.",
                 param="temperature",
             )
         ignored.append("temperature")
@@ -195,7 +199,8 @@ def _temperature(text: str) -> float:
         value = math.nan
     if not 0 <= value <= TEMPERATURE_MAX:
         raise InvalidOption(
-            f"'temperature' is {text[:64]!r}; it must be a number from 0 to 1.", param="temperature"
+            f"'temperature' is {shortened(text)}; it must be a number from 0 to 1.",
+            param="temperature",
         )
     return value
 

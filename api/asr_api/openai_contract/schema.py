@@ -6,6 +6,7 @@ from typing import Any
 
 from asr_api.openai_contract.parameters import TEMPERATURE_MAX, Granularity, ResponseFormat
 from asr_core.task import TRACK_MAX
+from asr_core.text_limits import HOTWORD, HOTWORDS_MAX, LANGUAGE, MODEL, PROMPT
 
 _USAGE = {"type": "duration", "seconds": 1.2}
 _STREAM = (
@@ -26,7 +27,7 @@ EXAMPLES: dict[str, Any] = {
     "text/event-stream": {"schema": _EVENT, "example": _STREAM},
 }
 _FORMATS = [form.value for form in ResponseFormat]
-_WORDS = {"type": "array", "items": {"type": "string"}}
+_WORDS = {"type": "array", "maxItems": HOTWORDS_MAX, "items": HOTWORD.schema()}
 _FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file", "model"],
@@ -34,20 +35,16 @@ _FORM: dict[str, Any] = {
     "description": "fields of other names are taken, and told in `x-asr-options-ignored`",
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "the recording"},
-        "model": {
-            "type": "string",
-            "description": "a name of `/v1/models`; OpenAI's own names and FunASR's are understood",
-        },
-        "language": {
-            "type": "string",
-            "description": "a code or a name in English: `en`, `en-US`, `english`",
-            "examples": ["en"],
-        },
-        "prompt": {
-            "type": "string",
-            "description": "phrases to favour, where the model favours any; told apart by their "
-            "punctuation",
-        },
+        "model": MODEL.schema(
+            description="a name of `/v1/models`; OpenAI's own names and FunASR's are understood"
+        ),
+        "language": LANGUAGE.schema(
+            description="a code or a name in English: `en`, `en-US`, `english`", examples=["en"]
+        ),
+        "prompt": PROMPT.schema(
+            description="phrases to favour, where the model favours any; told apart by their "
+            f"punctuation, and of {HOTWORD.words}, or not heeded"
+        ),
         "keywords[]": {**_WORDS, "description": "as `prompt`, one by one"},
         "response_format": {
             "type": "string",

@@ -15,6 +15,7 @@ from asr_api.filenames import attachment_disposition
 from asr_api.head import is_head
 from asr_api.ranges import ByteRange, parse_range
 from asr_api.services import ServicesOf, TenantOf
+from asr_api.task_ids import TaskId
 from asr_core.errors import (
     AudioGone,
     QueueUnavailable,
@@ -51,7 +52,7 @@ _BINARY: dict[str, Any] = {"audio/*": {"schema": {"type": "string", "format": "b
     },
 )
 async def audio(
-    task_id: str,
+    task_id: TaskId,
     request: Request,
     services: ServicesOf,
     tenant: TenantOf,

@@ -14,6 +14,7 @@ from starlette.responses import StreamingResponse
 
 from asr_api.documented import documented_errors
 from asr_api.services import Services, ServicesOf, TenantOf
+from asr_api.task_ids import TaskId
 from asr_core.errors import DependencyError, QueueUnavailable, TaskNotFound
 from asr_core.queue import TaskChange
 from asr_core.task import State, Task
@@ -54,7 +55,7 @@ _EXAMPLE = (
     },
 )
 async def events(
-    task_id: str,
+    task_id: TaskId,
     services: ServicesOf,
     tenant: TenantOf,
     last_event_id: Annotated[

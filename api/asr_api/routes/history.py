@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
 
 from asr_api.bodies import HistoryBody, RetentionBody, TaskBody
 from asr_api.documented import documented_errors
+from asr_api.history_page import PAGE_MAX_BYTES, plan_page, written
 from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import State
+from asr_core.text_limits import TASK_ID
 
 router = APIRouter(tags=["tasks"])
 
@@ -20,6 +23,8 @@ router = APIRouter(tags=["tasks"])
     response_model=HistoryBody,
     operation_id="history",
     summary="Tasks, newest first",
+    description="A page may hold fewer tasks than asked for, and has at most "
+    f"{PAGE_MAX_BYTES // 1024} KiB; the end is where `next_cursor` is null.",
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def history(
@@ -28,14 +33,26 @@ async def history(
     root: RootOf,
     state: Annotated[State | None, Query(description="only tasks in this state")] = None,
     cursor: Annotated[
-        str, Query(pattern=r"^[0-9A-Za-z-]{0,64}$", description="`next_cursor` of the page before")
+        str,
+        Query(
+            max_length=TASK_ID.characters,
+            pattern=r"^[0-9A-Za-z-]*$",
+            description="`next_cursor` of the page before",
+        ),
     ] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> HistoryBody:
-    """A page may hold fewer tasks than asked for; the end is where `next_cursor` is null."""
-    page = await services.producer.history(tenant=tenant, state=state, cursor=cursor, limit=limit)
-    return HistoryBody(
-        tasks=[TaskBody.of(task, root) for task in page.tasks],
-        retention=RetentionBody.of(services.settings),
-        next_cursor=page.next_cursor or None,
+) -> Response:
+    """Sent while it is read from Redis."""
+    producer = services.producer
+    ids, next_cursor = await producer.history_ids(
+        tenant=tenant, state=state, cursor=cursor, limit=limit
     )
+    page = await plan_page(producer, ids, next_cursor)
+    retention = RetentionBody.of(services.settings).model_dump_json()
+    pieces = written(
+        producer,
+        page,
+        lambda task: TaskBody.of(task, root).model_dump_json().encode(),
+        before_end=f'"retention":{retention},'.encode(),
+    )
+    return StreamingResponse(pieces, media_type="application/json")

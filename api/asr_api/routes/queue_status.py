@@ -11,6 +11,7 @@ from asr_api.queue_bodies import QueueStatusBody
 from asr_api.services import ServicesOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import DEFAULT_POOL
+from asr_core.text_limits import shortened
 
 router = APIRouter(tags=["queue"])
 
@@ -29,6 +30,8 @@ async def queue_status(
     """Counts are exact at one moment; when Redis cannot be reached this is a 503, never zeros."""
     pools = services.settings.pools
     if pool not in pools:
-        raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(pools)}.", param="pool")
+        raise InvalidOption(
+            f"Unknown pool {shortened(pool)}; there are: {', '.join(pools)}.", param="pool"
+        )
     backlog = await services.backlog.read(pool)
     return QueueStatusBody.of(backlog, await services.backlog.workers(pool))

@@ -14,6 +14,7 @@ from asr_api.disconnect import disconnected
 from asr_api.documented import documented_errors
 from asr_api.errors import ResultGone
 from asr_api.services import RootOf, Services, ServicesOf, TenantOf
+from asr_api.task_ids import TaskId
 from asr_core.errors import (
     InvalidOption,
     QueueUnavailable,
@@ -54,7 +55,7 @@ _OTHER_FORMATS: dict[str, Any] = {
     },
 )
 async def result(
-    task_id: str,
+    task_id: TaskId,
     request: Request,
     services: ServicesOf,
     tenant: TenantOf,

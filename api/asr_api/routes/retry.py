@@ -8,6 +8,7 @@ from asr_api.bodies import Accepted, Links
 from asr_api.documented import documented_errors
 from asr_api.routes.audio import recording_size
 from asr_api.services import RootOf, ServicesOf, TenantOf
+from asr_api.task_ids import TaskId
 from asr_core.errors import (
     AudioGone,
     QueueFull,
@@ -34,7 +35,7 @@ router = APIRouter(tags=["tasks"])
         TaskNotFound, StateConflict, AudioGone, QueueFull, QueueUnavailable, StoreUnavailable
     ),
 )
-async def retry(task_id: str, services: ServicesOf, tenant: TenantOf, root: RootOf) -> Accepted:
+async def retry(task_id: TaskId, services: ServicesOf, tenant: TenantOf, root: RootOf) -> Accepted:
     """409 for a task in any other state; 410 when its audio is no longer there."""
     known = await services.producer.get(task_id, tenant)
     if known.state in RETRIED_STATES and not known.source_url:

@@ -11,6 +11,7 @@ from asr_api.queue_bodies import StatsBody, TotalsBody
 from asr_api.services import ServicesOf
 from asr_api.stats_plan import pool_stats, step_seconds
 from asr_core.errors import InvalidOption, QueueUnavailable
+from asr_core.text_limits import shortened
 
 router = APIRouter(tags=["queue"])
 
@@ -30,7 +31,9 @@ async def stats(
     """The numbers live in Redis: they survive restarts of the API, and every pod says the same."""
     known = services.settings.pools
     if pool is not None and pool not in known:
-        raise InvalidOption(f"Unknown pool {pool!r}; there are: {', '.join(known)}.", param="pool")
+        raise InvalidOption(
+            f"Unknown pool {shortened(pool)}; there are: {', '.join(known)}.", param="pool"
+        )
     pools = {}
     for name in (pool,) if pool else known:
         buckets, open_tasks = await services.backlog.stats_and_open(name, minutes=minutes)

@@ -14,6 +14,15 @@ from asr_api.options import check_idempotency_key
 from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_api.url_intake import UrlSubmit, accept_url, is_json
 from asr_core.task import TRACK_MAX
+from asr_core.text_limits import (
+    HOTWORD,
+    HOTWORDS_MAX,
+    HOTWORDS_MAX_BYTES,
+    IDEMPOTENCY_KEY,
+    LANGUAGE,
+    POOL,
+    URL,
+)
 
 router = APIRouter(tags=["tasks"])
 
@@ -27,17 +36,12 @@ _FORM_SCHEMA: dict[str, Any] = {
             "format": "binary",
             "description": "the recording; `file` is read as well",
         },
-        "pool": {
-            "type": "string",
-            "default": "default",
-            "description": "which workers: one pool per model",
-        },
+        "pool": POOL.schema(default="default", description="which workers: one pool per model"),
         "lane": {"type": "string", "enum": ["interactive", "normal", "batch"], "default": "normal"},
-        "language": {
-            "type": "string",
-            "default": "auto",
-            "description": "`auto`, a code or a name in English: `en`, `en-US`, `english`",
-        },
+        "language": LANGUAGE.schema(
+            default="auto",
+            description="`auto`, a code or a name in English: `en`, `en-US`, `english`",
+        ),
         "itn": {
             "type": "boolean",
             "default": False,
@@ -45,7 +49,10 @@ _FORM_SCHEMA: dict[str, Any] = {
         },
         "hotwords": {
             "type": "string",
-            "description": "words to favour, separated by commas; may be repeated",
+            "maxLength": HOTWORDS_MAX_BYTES,
+            "description": "words to favour, separated by commas; may be repeated; at most "
+            f"{HOTWORDS_MAX} of them and {HOTWORDS_MAX_BYTES} bytes together, each of "
+            f"{HOTWORD.words}",
         },
         "speakers": {
             "type": "boolean",
@@ -61,11 +68,10 @@ _FORM_SCHEMA: dict[str, Any] = {
             "description": "which of several audio tracks, from 1; by default the one flagged as "
             "default, else the first that can be decoded",
         },
-        "webhook": {
-            "type": "string",
-            "description": "a URL that is told when the task has ended, in the format of "
-            "standardwebhooks.com",
-        },
+        "webhook": URL.schema(
+            description="a URL that is told when the task has ended, in the format of "
+            "standardwebhooks.com"
+        ),
     },
 }
 _REQUEST_BODY: dict[str, Any] = {
@@ -112,7 +118,9 @@ async def submit(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="the same key and body give the same task for 24 h", examples=["order-17"]
+            description="the same key and body give the same task for 24 h",
+            examples=["order-17"],
+            json_schema_extra={"maxLength": IDEMPOTENCY_KEY.characters},
         ),
     ] = None,
 ) -> Accepted | Response:

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from asr_api.bodies import DeletedBody
 from asr_api.documented import documented_errors
 from asr_api.services import ServicesOf, TenantOf
+from asr_api.task_ids import TaskId
 from asr_core.errors import DependencyError, QueueUnavailable, StoreUnavailable, TaskNotFound
 from asr_core.logs import business_event, get_logger
 from asr_core.task import audio_path, results_prefix
@@ -21,7 +22,7 @@ router = APIRouter(tags=["tasks"])
     summary="Cancel a task if it runs, and delete its record, audio and results",
     responses=documented_errors(TaskNotFound, QueueUnavailable, StoreUnavailable),
 )
-async def delete(task_id: str, services: ServicesOf, tenant: TenantOf) -> DeletedBody:
+async def delete(task_id: TaskId, services: ServicesOf, tenant: TenantOf) -> DeletedBody:
     """The record goes first: from then on no worker begins the task, none can finish it, nobody can
     read it.
 

@@ -20,6 +20,7 @@ from asr_core.queue.subscription import messages
 from asr_core.queue.workers import WorkerRecord
 from asr_core.settings import QueueSettings
 from asr_core.task import Task
+from asr_core.text_limits import ERROR_MESSAGE
 
 _PARTIALS_LIMIT = 10_000
 _PARTIALS_TTL_MS = 600_000
@@ -113,7 +114,7 @@ class Consumer:
                 "task_id": item.task_id,
                 "token": item.token,
                 "code": item.code,
-                "message": item.message[:2000],
+                "message": ERROR_MESSAGE.cut(item.message),
                 "permanent": item.permanent,
                 "jitter": random.uniform(0.8, 1.2),
             }

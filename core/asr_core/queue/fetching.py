@@ -12,6 +12,7 @@ from asr_core.queue.outcome import Outcome
 from asr_core.queue.record import from_hash, pairs
 from asr_core.settings import QueueSettings
 from asr_core.task import State, Task
+from asr_core.text_limits import ERROR_MESSAGE
 
 POSTPONE_SECONDS = 10.0
 _JITTER = (0.8, 1.2)
@@ -112,7 +113,7 @@ class Fetching:
             token=fetch.token,
             kind=trouble.value,
             code=code,
-            message=message,
+            message=ERROR_MESSAGE.cut(message),
             retry_limit=self._settings.retry_limit,
             backoff_ms=round(backoff_seconds * 1000),
             jitter=random.uniform(*_JITTER),

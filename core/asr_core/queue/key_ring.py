@@ -10,6 +10,7 @@ from asr_core.access import ApiKey, Scope, key_digest, new_secret
 from asr_core.errors import KeyNotFound
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import pairs
+from asr_core.text_limits import LABEL, shortened
 
 
 class KeyRing:
@@ -32,10 +33,13 @@ class KeyRing:
     async def create(
         self, name: str, *, tenant: str, scopes: Iterable[Scope], lasts_seconds: float = 0
     ) -> tuple[str, ApiKey]:
-        """A new key, which is not kept, and its record; 0 seconds: it does not expire."""
+        """A new key, which is not kept, and its record; 0 seconds: it does not expire.
+
+        Raises InvalidOption for a name that is too long.
+        """
         record = {
             "id": str(uuid_utils.uuid7()),
-            "name": name,
+            "name": LABEL.check("name", name),
             "tenant": tenant,
             "scopes": ",".join(sorted(scopes)),
         }
@@ -96,7 +100,7 @@ class KeyRing:
 
 
 def _not_found(key_id: str) -> KeyNotFound:
-    return KeyNotFound(f"there is no key {key_id!r}; `asr keys list` shows them")
+    return KeyNotFound(f"there is no key {shortened(key_id)}; `asr keys list` shows them")
 
 
 def _from_hash(fields: Mapping[str, str]) -> ApiKey:

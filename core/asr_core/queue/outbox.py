@@ -10,6 +10,7 @@ from enum import StrEnum
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import pairs
 from asr_core.task import State, TaskError
+from asr_core.text_limits import ERROR_MESSAGE
 
 LEASE_SECONDS = 30.0
 # Beyond this many on their way, new ones wait in the outbox, which has a bound of its own.
@@ -114,7 +115,7 @@ class Outbox:
             id=webhook.webhook_id,
             token=webhook.token,
             outcome=outcome.value,
-            reason=reason,
+            reason=ERROR_MESSAGE.cut(reason),
             delay_ms=round(delay_seconds * 1000),
         )
 

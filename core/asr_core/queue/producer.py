@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asr_core.errors import (
@@ -19,6 +20,7 @@ from asr_core.queue.record import from_hash, pairs, to_hash
 from asr_core.queue.tenants import NO_LIMITS, default_limits
 from asr_core.settings import QueueSettings, TenantSettings
 from asr_core.task import NewTask, State, Task
+from asr_core.text_limits import shortened
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Producer:
         self._judge_limit(verdict, task_id, position)
         if verdict == "conflict":
             raise IdempotencyConflict(
-                f"idempotency key {task.idempotency_key!r} was used for task {task_id}, "
+                f"idempotency key {shortened(task.idempotency_key)} was used for task {task_id}, "
                 "with another body",
                 param="Idempotency-Key",
             )
@@ -174,14 +176,32 @@ class Producer:
     async def history(
         self, *, tenant: str, state: State | None = None, cursor: str = "", limit: int = 50
     ) -> HistoryPage:
-        """Ids are UUIDv7, so their lexical order is their age."""
+        """All of a page at once; see `history_ids` and `tasks` for reading it bit by bit."""
+        ids, next_cursor = await self.history_ids(
+            tenant=tenant, state=state, cursor=cursor, limit=limit
+        )
+        return HistoryPage(list((await self.tasks(ids)).values()), next_cursor)
+
+    async def history_ids(
+        self, *, tenant: str, state: State | None = None, cursor: str = "", limit: int = 50
+    ) -> tuple[list[str], str]:
+        """Newest first, and the next cursor, empty at the end. Ids are UUIDv7, so their lexical
+        order is their age.
+        """
         key = self._keys.history(tenant, state or "")
         newest = f"({cursor}" if cursor else "+"
         with redis_errors():
-            ids = await self._redis.client.zrevrangebylex(key, newest, "-", start=0, num=limit + 1)
-            hashes = await self._hashes(ids[:limit])
-        tasks = [from_hash(fields) for fields in hashes if fields]
-        return HistoryPage(tasks, ids[limit - 1] if len(ids) > limit else "")
+            ids: list[str] = await self._redis.client.zrevrangebylex(
+                key, newest, "-", start=0, num=limit + 1
+            )
+        return ids[:limit], ids[limit - 1] if len(ids) > limit else ""
+
+    async def tasks(self, task_ids: Sequence[str]) -> dict[str, Task]:
+        """The records by id, in the order asked for; those that are gone are left out."""
+        with redis_errors():
+            hashes = await self._hashes(task_ids)
+        found = zip(task_ids, hashes, strict=True)
+        return {task_id: from_hash(fields) for task_id, fields in found if fields}
 
     async def dead_letters(self, *, cursor: str = "", limit: int = 50) -> DeadLetterPage:
         """What was given up, with its reason."""
@@ -220,7 +240,7 @@ class Producer:
         fields: dict[str, str] = await self._redis.client.hgetall(self._keys.task(task_id))
         return fields
 
-    async def _hashes(self, task_ids: list[str]) -> list[dict[str, str]]:
+    async def _hashes(self, task_ids: Sequence[str]) -> list[dict[str, str]]:
         if not task_ids:
             return []
         async with self._redis.client.pipeline(transaction=False) as pipe:
@@ -261,4 +281,4 @@ class Producer:
 
 
 def _not_found(task_id: str) -> TaskNotFound:
-    return TaskNotFound(f"there is no task {task_id!r}")
+    return TaskNotFound(f"there is no task {shortened(task_id)}")

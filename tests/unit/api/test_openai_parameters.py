@@ -199,7 +199,7 @@ def test_more_phrases_than_a_task_may_have_are_cut_and_named() -> None:
     prompt = ("prompt", ", ".join(f"word{i}" for i in range(150)))
     asked = read_parameters([MODEL, prompt])
     assert (len(asked.options.hotwords), asked.ignored) == (100, ("prompt",))
-    with pytest.raises(InvalidOption, match="150 phrases; 100 can be favoured"):
+    with pytest.raises(InvalidOption, match="150 phrases, and may have 100"):
         read_parameters([MODEL, prompt], strict=True)
 
 
