@@ -53,7 +53,7 @@ soak: ## half an hour of steady load with random kills: nothing lost, memory and
 	@scripts/set_up.sh dev
 	@PYTHONPATH=scripts exec $(BIN)/python -m chaos --minutes 30 $(ARGS)
 
-fuzz: ## damaged recordings through real programs; ARGS="--files 10000 --seed 1"
+fuzz: ## damaged recordings and hostile text through real programs; ARGS="--files 10000 --seed 1"
 	@scripts/set_up.sh dev
 	@PYTHONPATH=scripts exec $(BIN)/python -m fuzz $(ARGS)
 

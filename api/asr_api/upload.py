@@ -68,8 +68,11 @@ async def receive_upload(
 
 
 def _check_announced_size(request: Request, limits: UploadLimits) -> None:
-    announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > limits.max_bytes + FORM_ALLOWANCE_BYTES:
+    announced = request.headers.get("content-length", "0").lstrip("0") or "0"
+    if not announced.isdecimal():
+        return
+    most = limits.max_bytes + FORM_ALLOWANCE_BYTES
+    if len(announced) > len(str(most)) or int(announced) > most:
         raise _too_large(limits)
 
 

@@ -84,6 +84,8 @@ HOTWORDS_MAX: Final = 100
 HOTWORDS_MAX_BYTES: Final = 8 * 1024
 # Read for its phrases, and not kept: clients send what they transcribed before.
 PROMPT: Final = TextLimit(16_384, 65_536)
+# OpenAI's `chunking_strategy`: a word, or an object in JSON.
+CHUNKING: Final = TextLimit(1024, 4096)
 # Why a task failed; a part may be a container's, a server's or a library's own words.
 ERROR_MESSAGE: Final = TextLimit(1000, 2000)
 ERROR_CODE: Final = TextLimit(64, 64)

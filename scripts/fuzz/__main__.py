@@ -25,7 +25,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m fuzz",
         description="Damage valid recordings by a seed, submit them to a real API with real "
-        "workers behind it, and account for each. Exit status 0 only if every bound holds: no 5xx, "
+        "workers behind it, and account for each; then send it hostile text in every place of a "
+        "request. Exit status 0 only if every bound holds: no 5xx, "
         "no task that is tried twice or never ends, no process lost.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -48,7 +49,15 @@ def main() -> int:
     cases = (draw(asked.seed, number, sources) for number in numbers)
     with tempfile.TemporaryDirectory(prefix="asr-fuzz-") as temporary:
         folder = (asked.keep or Path(temporary)).absolute()
-        report = asyncio.run(fuzz(cases, seed=asked.seed, workers=asked.workers, folder=folder))
+        report = asyncio.run(
+            fuzz(
+                cases,
+                seed=asked.seed,
+                workers=asked.workers,
+                folder=folder,
+                texts=not asked.only,
+            )
+        )
     for line in report.lines():
         print(line)
     keep_finds(report, asked.finds)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fuzz.mutations import Case
+from fuzz.texts import TextReport
 
 PROBE_DEATHS = ("crashes its decoder.", "of processor time.")
 
@@ -55,6 +56,7 @@ class Report:
     workers_lost: int
     apis_lost: int
     decoders_lost: int
+    texts: TextReport = field(default_factory=TextReport)
     findings: list[Finding] = field(default_factory=list)
 
     def lines(self) -> Iterable[str]:
@@ -73,6 +75,7 @@ class Report:
         )
         yield f"tasks retried        {sum(fate.attempts > 1 for fate in accepted)}"
         yield f"tasks not terminal   {sum(not fate.terminal for fate in accepted)}"
+        yield from self.texts.lines()
         for finding in self.findings:
             name = f" {finding.fate.case.name}" if finding.fate else ""
             yield f"BROKEN{name}: {finding.what}"
@@ -82,6 +85,7 @@ class Report:
 def find(report: Report) -> list[Finding]:
     """Which bounds were broken."""
     found = [Finding(what, fate) for fate in report.fates if (what := _broken(fate))]
+    found += [Finding(what) for what in report.texts.broken]
     if report.apis_lost:
         found.append(Finding(f"{report.apis_lost} API processes ended"))
     crashing = sum(

@@ -17,6 +17,7 @@ from asr_core.settings import QueueSettings
 from chaos.stage import Scene, Stage
 from fuzz.mutations import Case
 from fuzz.report import Fate, Report, find
+from fuzz.texts import TextReport, send_texts
 
 AT_ONCE = 12
 LEASE_SECONDS = 10.0
@@ -27,15 +28,22 @@ Tell = Callable[[str], None]
 
 
 async def fuzz(
-    cases: Iterable[Case], *, seed: int, workers: int, folder: Path, tell: Tell = print
+    cases: Iterable[Case],
+    *,
+    seed: int,
+    workers: int,
+    folder: Path,
+    texts: bool = False,
+    tell: Tell = print,
 ) -> Report:
-    """The whole run; Redis, store and logs lie in `folder`."""
+    """The whole run; Redis, store and logs lie in `folder`. With `texts`, hostile ones follow."""
     scene = Scene("folder", apis=1, workers=workers, lease_seconds=LEASE_SECONDS, folder=folder)
     async with Stage(scene) as stage:
         began = time.monotonic()
         fates = await _submit_all(stage.urls[0], cases, tell)
         await _wait_for_quiet(stage, fates, tell)
         await _look_up(stage, fates)
+        sent = await send_texts(stage.urls[0]) if texts else TextReport()
         report = Report(
             seed=seed,
             seconds=time.monotonic() - began,
@@ -43,6 +51,7 @@ async def fuzz(
             workers_lost=sum(len(one.program.lives) - 1 for one in stage.workers),
             apis_lost=sum(len(one.program.lives) - 1 for one in stage.apis),
             decoders_lost=sum(_decoders_lost(one.program.log) for one in stage.workers),
+            texts=sent,
         )
     report.findings = find(report)
     return report

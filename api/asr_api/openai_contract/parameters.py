@@ -27,7 +27,14 @@ from asr_api.options import read_language, read_track
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
 from asr_core.task import TaskOptions
-from asr_core.text_limits import MODEL, PROMPT, check_hotwords, fitting_hotwords, shortened
+from asr_core.text_limits import (
+    CHUNKING,
+    MODEL,
+    PROMPT,
+    check_hotwords,
+    fitting_hotwords,
+    shortened,
+)
 
 __all__ = ["FILE_FIELDS", "TEXT_FIELDS", "Asked", "Granularity", "ResponseFormat"]
 
@@ -182,7 +189,7 @@ def _decoding(form: FormValues, *, strict: bool) -> tuple[str, ...]:
                 param="temperature",
             )
         ignored.append("temperature")
-    if form.one("chunking_strategy", "auto") != "auto":
+    if CHUNKING.check("chunking_strategy", form.one("chunking_strategy", "auto")) != "auto":
         if strict:
             raise UnsupportedParameter(
                 "'chunking_strategy' can only be auto: audio is cut at its quiet points.",

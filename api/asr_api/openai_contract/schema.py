@@ -6,7 +6,7 @@ from typing import Any
 
 from asr_api.openai_contract.parameters import TEMPERATURE_MAX, Granularity, ResponseFormat
 from asr_core.task import TRACK_MAX
-from asr_core.text_limits import HOTWORD, HOTWORDS_MAX, LANGUAGE, MODEL, PROMPT
+from asr_core.text_limits import CHUNKING, HOTWORD, HOTWORDS_MAX, LANGUAGE, MODEL, PROMPT
 
 _USAGE = {"type": "duration", "seconds": 1.2}
 _STREAM = (
@@ -65,11 +65,10 @@ _FORM: dict[str, Any] = {
             "default": 0,
             "description": "decoding is not random: others than 0 are not heeded",
         },
-        "chunking_strategy": {
-            "type": "string",
-            "default": "auto",
-            "description": "audio is cut at its quiet points: others than auto are not heeded",
-        },
+        "chunking_strategy": CHUNKING.schema(
+            default="auto",
+            description="audio is cut at its quiet points: others than auto are not heeded",
+        ),
         "track": {
             "type": "integer",
             "minimum": 1,
