@@ -12,6 +12,7 @@ from asr_cli.console import fail, say
 from asr_cli.redis_session import DataOption, with_redis
 from asr_core.access import Scope
 from asr_core.task import DEFAULT_TENANT, TENANT_PATTERN
+from asr_core.text_limits import LABEL, shortened
 
 if TYPE_CHECKING:
     from asr_core.access import ApiKey
@@ -54,6 +55,8 @@ def create(
     from asr_core.queue import KeyRing
 
     check_tenant(tenant)
+    if not LABEL.fits(name):
+        fail(f"the name of a key has {LABEL.words}, not {shortened(name)}", 2)
     lasts_seconds = _seconds(expires, "--expires") if expires else 0
     secret, key = with_redis(
         lambda connection: KeyRing(connection).create(
@@ -119,7 +122,11 @@ def rotate(
 def check_tenant(tenant: str) -> None:
     """Leaves with status 2 for a name that no tenant can have."""
     if not re.fullmatch(TENANT_PATTERN, tenant):
-        fail(f"a tenant is named by up to 64 letters, digits, '.', '_', '-', not {tenant!r}", 2)
+        fail(
+            f"a tenant is named by up to 64 letters, digits, '.', '_', '-', not "
+            f"{shortened(tenant)}",
+            2,
+        )
 
 
 def _seconds(text: str, option: str) -> float:

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from asr_cli.client_errors import ClientError
+from asr_core.errors import InvalidOption
+from asr_core.text_limits import LANGUAGE, URL, check_hotwords
+
 
 @dataclass(frozen=True)
 class SubmitOptions:
     """What is asked of the engine, and how urgent it is; None leaves the server's default.
 
-    `hotwords` is a sequence, or text with commas between.
+    `hotwords` is a sequence, or text with commas between. Raises ClientError for text that is
+    longer than the API takes: an upload would be in vain.
     """
 
     lane: str | None = None
@@ -23,6 +28,14 @@ class SubmitOptions:
     speakers: bool | None = None
     hotwords: Sequence[str] = ()
     webhook: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            check_hotwords(self._words)
+            LANGUAGE.check("language", self.language or "")
+            URL.check("webhook", self.webhook or "")
+        except InvalidOption as error:
+            raise ClientError(error.message, code=error.code) from None
 
     def form(self) -> dict[str, str]:
         """The multipart fields beside the audio."""

@@ -83,22 +83,22 @@ def transcribe(
     """Transcribe FILES on a server; exit status 1 if any of them failed."""
     import asyncio
 
-    from asr_cli.client import AsrClient, SubmitOptions, WrongAddress
+    from asr_cli.client import AsrClient, ClientError, SubmitOptions
     from asr_cli.running_platform import default_server
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
-    options = SubmitOptions(
-        lane=lane.value,
-        language=language,
-        channels=channels.value,
-        track=track,
-        itn=itn,
-        speakers=speakers or None,
-    )
     try:
+        options = SubmitOptions(
+            lane=lane.value,
+            language=language,
+            channels=channels.value,
+            track=track,
+            itn=itn,
+            speakers=speakers or None,
+        )
         client = AsrClient(server or default_server(), api_key=api_key, patience_seconds=patience)
-    except WrongAddress as error:
+    except ClientError as error:
         fail(str(error), status=2)
     failures = asyncio.run(_run(files, client, format, output_dir, options, concurrency))
     if failures:

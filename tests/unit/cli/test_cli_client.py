@@ -287,6 +287,18 @@ async def test_a_format_may_be_named_as_text_and_an_unknown_one_costs_no_upload(
     assert len(seen) == 3
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("hotwords", ["x" * 129]), ("language", "x" * 65), ("webhook", "https://" + "x" * 2048)],
+)
+async def test_text_that_the_api_refuses_is_refused_before_an_upload(
+    name: str, value: object
+) -> None:
+    with pytest.raises(ClientError, match="may have") as caught:
+        SubmitOptions(**{name: value})
+    assert caught.value.code == "invalid_option"
+
+
 async def test_hotwords_may_be_text_with_commas() -> None:
     assert SubmitOptions(hotwords="kopf,redis").form() == {"hotwords": "kopf,redis"}
     assert SubmitOptions(hotwords=["kopf"]).body() == {"hotwords": ["kopf"]}

@@ -46,6 +46,23 @@ def test_a_recording_that_is_not_there_is_refused_before_anything_else() -> None
     assert "no-such.wav" in shown
 
 
+def test_text_that_is_too_long_is_said_in_one_line_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"x")
+    long = "x" * 10_000
+    for arguments in (
+        ("transcribe", str(file), "--language", long),
+        ("keys", "create", long),
+        ("keys", "create", "ci", "--tenant", long),
+    ):
+        status, shown = asr(*arguments)
+        assert status == 2
+        assert len(shown.strip().splitlines()) == 1
+        assert len(shown) < 300
+
+
 def test_subtitles_of_many_files_need_a_folder(tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a.wav", "b.wav")]
     for file in files:
