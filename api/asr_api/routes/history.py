@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from asr_api.bodies import HistoryBody, RetentionBody, TaskBody
 from asr_api.documented import documented_errors
-from asr_api.history_page import PAGE_MAX_BYTES, plan_page, written
+from asr_api.head import is_head
+from asr_api.history_page import FIRST_GROUP, PAGE_MAX_BYTES, plan_page, written
 from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import State
 from asr_core.text_limits import TASK_ID
 
 router = APIRouter(tags=["tasks"])
+
+_JSON = "application/json"
 
 
 @router.get(
@@ -28,6 +31,7 @@ router = APIRouter(tags=["tasks"])
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def history(
+    request: Request,
     services: ServicesOf,
     tenant: TenantOf,
     root: RootOf,
@@ -55,4 +59,8 @@ async def history(
         lambda task: TaskBody.of(task, root).model_dump_json().encode(),
         before_end=f'"retention":{retention},'.encode(),
     )
-    return StreamingResponse(pieces, media_type="application/json")
+    if len(ids) <= FIRST_GROUP:  # it is at hand: its length can be told
+        return Response(b"".join([piece async for piece in pieces]), media_type=_JSON)
+    if is_head(request):
+        return StreamingResponse(iter(()), media_type=_JSON)
+    return StreamingResponse(pieces, media_type=_JSON)

@@ -79,7 +79,7 @@ async def test_an_error_that_nobody_foresaw_and_a_rate_can_be_read_too(start_pla
     async def explode(**_: object) -> None:
         raise RuntimeError
 
-    platform.app.state.services.producer.history = explode
+    platform.app.state.services.producer.history_ids = explode
     async with httpx.AsyncClient(base_url=platform.url, timeout=30) as client:
         for status in (500, 429):
             reply = await client.get("/api/v1/asr/history", headers={"Origin": APP})

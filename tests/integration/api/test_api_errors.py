@@ -31,7 +31,7 @@ async def test_an_error_nobody_foresaw_is_500_and_tells_nothing(client, platform
     async def explode(**_: object) -> None:
         raise RuntimeError("the password is hunter2")
 
-    platform.app.state.services.producer.history = explode
+    platform.app.state.services.producer.history_ids = explode
     reply = await client.get("/api/v1/asr/history", headers={"x-request-id": "my-id"})
     assert reply.status_code == 500
     assert reply.json()["error"]["code"] == "internal_error"
