@@ -88,7 +88,6 @@ PROMPT: Final = TextLimit(16_384, 65_536)
 CHUNKING: Final = TextLimit(1024, 4096)
 # Why a task failed; a part may be a container's, a server's or a library's own words.
 ERROR_MESSAGE: Final = TextLimit(1000, 2000)
-ERROR_CODE: Final = TextLimit(64, 64)
 # Names of options that were not heeded.
 IGNORED_NAME: Final = TextLimit(64, 64)
 IGNORED_NAMES_MAX: Final = 64

@@ -232,8 +232,9 @@ PARSERS = (
         (
             ("http://", "é."), ("http://", "a."), ("http://", "a-"), ("http://[", ":"),
             ("http://h/", "%"), ("http://", "@"), ("http://h:", "0"), ("http://h/?", "é"),
-            ("", "http://"),
+            ("", "http://"), ("http://", "1"), ("http://0x", "f"), ("http://1.", "0x1."),
         ),
+        ("asr_api.courier.target:_NUMBER",),
     ),
     Parser(
         "redirect",

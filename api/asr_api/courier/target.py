@@ -80,8 +80,8 @@ def respelled(url: str) -> str:
     """
     target, parts = Target.parse(url), urlsplit(url)
     parts = parts._replace(scheme=target.scheme, netloc=target.authority, fragment="")
-    if len(parts.geturl()) > URL_MAX_CHARACTERS:
-        raise UrlRefused(f"A URL must have 1 to {URL_MAX_CHARACTERS} characters.")
+    if not URL.fits(parts.geturl()):
+        raise UrlRefused(f"A URL must have {URL.words}.")
     return parts.geturl()
 
 
