@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := core api worker operator cli scripts tests
+SOURCES := core api worker operator cli client scripts tests
 
 # Two files of tests at a time: many wait for processes, leases and pages.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile

@@ -32,12 +32,11 @@ from typing import Any
 import httpx
 import numpy as np
 
-from asr_cli.client import AsrClient
 from asr_cli.demo import Demo, find_demo, spoken_words
 from asr_cli.load.recording import Recording
 from asr_cli.load.session import Session
 from asr_cli.ports import free_port
-from asr_core.result import Transcript
+from asr_platform import AsyncClient, Transcript
 
 WORKER_BOUND_MB = 2000
 API_BOUND_MB = 50
@@ -227,9 +226,8 @@ async def upload_and_delete(url: str, path: Path) -> None:
 
 async def transcribe(url: str, path: Path) -> Transcript:
     task_id = await submit(url, path, "default")
-    async with AsrClient(url) as client, asyncio.timeout(TRANSCRIBE_SECONDS):
-        await client.wait(task_id)
-        return await client.transcript(task_id)
+    async with AsyncClient(url) as client:
+        return await client.transcript(await client.wait(task_id, timeout=TRANSCRIBE_SECONDS))
 
 
 def wrong_words(transcript: Transcript, demo: Demo, times: int) -> list[str]:

@@ -1,32 +1,33 @@
-"""The client for code that is not asynchronous: the same calls, one after the other.
-
-    with BlockingClient("http://127.0.0.1:8000") as client:
-        print(client.transcribe("talk.mp3", SubmitOptions(language="en"), format="srt"))
-
-Many files at once are quicker through `asr_cli.client.AsrClient`.
-"""
+"""Deprecated, for one release: the client as it was called before `asr_platform.Client`."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+import warnings
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
-from asr_cli.client import AsrClient, AudioSource, SubmitOptions
-from asr_core.render import ResultFormat
 from asr_core.result import Transcript
+from asr_platform.address import DEFAULT_SERVER
+from asr_platform.loop_thread import LoopThread
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # this module has its own
+    from asr_cli.client import AsrClient, AudioSource, Progress, ResultFormat, SubmitOptions
+
+__all__ = ["BlockingClient", "SubmitOptions", "transcribe_file"]
+
+warnings.warn(
+    "asr_cli.blocking_client is now `from asr_platform import Client`: docs/python-client.md",
+    DeprecationWarning,
+    stacklevel=2,
+)
 
 
 class BlockingClient:
-    """One server, from one thread. Errors and retries are those of `AsrClient`. Close it."""
+    """`Client` with the arguments and results of the release before."""
 
     def __init__(self, server: str = DEFAULT_SERVER, **settings: Any) -> None:
-        """`settings` are those of `AsrClient`: `api_key`, `patience_seconds`."""
-        self._client = AsrClient(server, **settings)
-        self._runner = asyncio.Runner()
+        self._thread = LoopThread(lambda: AsrClient(server, **settings))
 
     def __enter__(self) -> Self:
         return self
@@ -40,65 +41,42 @@ class BlockingClient:
         self.close()
 
     def close(self) -> None:
-        """End its connections."""
-        self._runner.run(self._client.__aexit__(None, None, None))
-        self._runner.close()
+        self._thread.close(lambda client: client.__aexit__(None, None, None))
 
     def submit(
-        self,
-        audio: AudioSource,
-        options: SubmitOptions = SubmitOptions(),
-        *,
-        idempotency_key: str = "",
-        filename: str | None = None,
+        self, audio: AudioSource, options: SubmitOptions = SubmitOptions(), **more: Any
     ) -> str:
-        """Upload a recording (path, bytes, or a file opened in binary mode); the id of its task."""
-        key = idempotency_key or None
-        return self._runner.run(
-            self._client.submit(audio, options, idempotency_key=key, filename=filename)
-        )
+        return self._thread.run(lambda client: client.submit(audio, options, **more))
 
-    def submit_url(
-        self, url: str, options: SubmitOptions = SubmitOptions(), *, idempotency_key: str = ""
-    ) -> str:
-        """Have the server fetch a recording; the id of its task."""
-        key = idempotency_key or None
-        return self._runner.run(self._client.submit_url(url, options, idempotency_key=key))
+    def submit_url(self, url: str, options: SubmitOptions = SubmitOptions(), **more: Any) -> str:
+        return self._thread.run(lambda client: client.submit_url(url, options, **more))
 
-    def wait(
-        self, task_id: str, on_progress: Callable[[str, float], None] | None = None
-    ) -> dict[str, Any]:
-        """Until the task has ended; its last reply."""
-        return self._runner.run(self._client.wait(task_id, on_progress))
+    def wait(self, task_id: str, on_progress: Progress | None = None) -> dict[str, Any]:
+        return self._thread.run(lambda client: client.wait(task_id, on_progress))
 
-    def result(self, task_id: str, format: ResultFormat | str = ResultFormat.TEXT) -> str:
-        """The transcript of a completed task: `text`, `srt`, `vtt` or `json`."""
-        return self._runner.run(self._client.result(task_id, format))
+    def result(self, task_id: str, format: ResultFormat | str = "text") -> str:
+        return self._thread.run(lambda client: client.result(task_id, format))
 
     def transcript(self, task_id: str) -> Transcript:
-        """The transcript of a completed task with its segments and words."""
-        return self._runner.run(self._client.transcript(task_id))
+        return self._thread.run(lambda client: client.transcript(task_id))
 
     def transcribe(
         self,
         audio: AudioSource,
         options: SubmitOptions = SubmitOptions(),
         *,
-        format: ResultFormat | str = ResultFormat.TEXT,
-        on_progress: Callable[[str, float], None] | None = None,
+        format: ResultFormat | str = "text",
+        on_progress: Progress | None = None,
     ) -> str:
-        """Submit, wait, fetch; the text."""
-        return self._runner.run(
-            self._client.transcribe(audio, options, format=format, on_progress=on_progress)
+        return self._thread.run(
+            lambda client: client.transcribe(audio, options, format=format, on_progress=on_progress)
         )
 
     def retry(self, task_id: str) -> None:
-        """Queue a failed or cancelled task again."""
-        self._runner.run(self._client.retry(task_id))
+        self._thread.run(lambda client: client.retry(task_id))
 
     def delete(self, task_id: str) -> None:
-        """Cancel a task if need be; its recording, results and record are deleted."""
-        self._runner.run(self._client.delete(task_id))
+        self._thread.run(lambda client: client.delete(task_id))
 
 
 def transcribe_file(
@@ -106,9 +84,9 @@ def transcribe_file(
     server: str = DEFAULT_SERVER,
     *,
     api_key: str | None = None,
-    format: ResultFormat | str = ResultFormat.TEXT,
+    format: ResultFormat | str = "text",
     **options: Any,
 ) -> str:
     """The transcript of one recording; `options` are those of `SubmitOptions`."""
     with BlockingClient(server, api_key=api_key) as client:
-        return client.transcribe(audio, SubmitOptions(**options), format=format)
+        return client.transcribe(audio, cast("SubmitOptions", options), format=format)

@@ -109,11 +109,12 @@ def load_test(
     """
     import asyncio
 
-    from asr_cli.client import ClientError, ServerUnreachable, bearer
     from asr_cli.load.open_files import allow_open_files
     from asr_cli.load.plan import LoadPlan
     from asr_cli.load.run import run_load
     from asr_cli.running_platform import default_server
+    from asr_platform import ClientError, ServerUnreachable
+    from asr_platform.address import authorization
 
     plan = LoadPlan(
         concurrency=concurrency,
@@ -128,8 +129,8 @@ def load_test(
     except (OSError, ValueError) as error:
         fail(str(error), status=2)
     try:
-        address = server or default_server()
-        report = asyncio.run(run_load(plan, address, recordings, bearer(api_key), delete=delete))
+        address, headers = server or default_server(), authorization(api_key)
+        report = asyncio.run(run_load(plan, address, recordings, headers, delete=delete))
     except ServerUnreachable as error:
         fail(f"{error}; start one with `asr up`, or name another with --server")
     except ClientError as error:

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from asr_cli.client import AsrClient, ClientError, SubmitOptions
 from asr_cli.data_folder import DataFolder
 from asr_cli.demo import find_demo, transcript_is_right
 from asr_cli.platform_problems import tell_problems
@@ -26,7 +25,6 @@ from asr_cli.supervisor import ProgramFailed, Supervisor
 from asr_cli.up_console import UpConsole
 from asr_core.errors import DependencyError
 from asr_core.queue import BacklogReader, RedisConnection, read_eviction
-from asr_core.result import Transcript
 from asr_core.settings import (
     ApiSettings,
     CourierSettings,
@@ -34,6 +32,7 @@ from asr_core.settings import (
     RetentionSettings,
     WorkerSettings,
 )
+from asr_platform import AsyncClient, ClientError, Transcript
 
 REDIS_START_SECONDS = 600.0
 API_START_SECONDS = 180.0
@@ -204,7 +203,7 @@ class LocalPlatform:
         return True
 
     async def _api_ready(self) -> bool:
-        async with AsrClient(self._plan.api_url) as client:
+        async with AsyncClient(self._plan.api_url) as client:
             return await client.ready()
 
     async def _worker_ready(self, name: str) -> bool:
@@ -242,13 +241,15 @@ class LocalPlatform:
         return right
 
     async def _transcribe(self, audio: Path) -> Transcript:
-        async with AsrClient(self._plan.api_url, patience_seconds=60.0) as client:
+        async with AsyncClient(self._plan.api_url, patience_seconds=60.0) as client:
             with self._console.step(f"{audio.name}: uploading") as change:
-                task_id = await client.submit(audio, SubmitOptions(lane="interactive"))
-                await client.wait(
-                    task_id, lambda state, part: change(f"{audio.name}: {state} {part:.0%}")
+                return await client.transcribe(
+                    audio,
+                    lane="interactive",
+                    on_progress=lambda task: change(
+                        f"{audio.name}: {task.status} {task.progress:.0%}"
+                    ),
                 )
-                return await client.transcript(task_id)
 
     def _print_addresses(self) -> None:
         plan, url = self._plan, self._plan.api_url

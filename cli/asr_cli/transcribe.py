@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,8 +14,8 @@ from asr_core.render import ResultFormat
 from asr_core.task import Lane
 
 if TYPE_CHECKING:
-    from asr_cli.client import AsrClient, SubmitOptions
     from asr_cli.file_progress import FileProgress
+    from asr_platform import AsyncClient, SubmitOptions
 
 EXAMPLES = """
 Examples:
@@ -83,24 +84,27 @@ def transcribe(
     """Transcribe FILES on a server; exit status 1 if any of them failed."""
     import asyncio
 
-    from asr_cli.client import AsrClient, ClientError, SubmitOptions
     from asr_cli.running_platform import default_server
+    from asr_platform import AsyncClient, InvalidArgument
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
+    options = {
+        "lane": lane.value,
+        "language": language,
+        "channels": channels.value,
+        "track": track,
+        "itn": itn,
+        "speakers": speakers or None,
+    }
     try:
-        options = SubmitOptions(
-            lane=lane.value,
-            language=language,
-            channels=channels.value,
-            track=track,
-            itn=itn,
-            speakers=speakers or None,
-        )
-        client = AsrClient(server or default_server(), api_key=api_key, patience_seconds=patience)
-    except ClientError as error:
+        address = server or default_server()
+        client = AsyncClient(address, api_key=api_key, patience_seconds=patience)
+    except InvalidArgument as error:
         fail(str(error), status=2)
-    failures = asyncio.run(_run(files, client, format, output_dir, options, concurrency))
+    failures = asyncio.run(
+        _run(files, client, format, output_dir, cast("SubmitOptions", options), concurrency)
+    )
     if failures:
         lines = "".join(f"\n  {file}: {problem}" for file, problem in failures)
         fail(f"{len(failures)} of {len(files)} files failed:{lines}")
@@ -108,14 +112,14 @@ def transcribe(
 
 async def _run(
     files: list[Path],
-    client: AsrClient,
+    client: AsyncClient,
     format: ResultFormat,
     output_dir: Path | None,
     options: SubmitOptions,
     concurrency: int,
 ) -> list[tuple[Path, str]]:
-    from asr_cli.client import ServerUnreachable
     from asr_cli.file_progress import FileProgress
+    from asr_platform import ServerUnreachable
 
     async with client:
         try:
@@ -133,7 +137,7 @@ class _Batch:
 
     def __init__(
         self,
-        client: AsrClient,
+        client: AsyncClient,
         options: SubmitOptions,
         format: ResultFormat,
         output_dir: Path | None,
@@ -175,25 +179,34 @@ class _Batch:
         return failures
 
     async def _transcribe(self, file: Path, place: Path | None) -> str:
-        from asr_cli.client import ClientError
+        from asr_platform import ClientError
 
         with self._progress.file(file.name) as advance:
             try:
-                transcript = await self._client.transcribe(
-                    file,
-                    self._options,
-                    format=self._format,
-                    on_progress=advance,
-                    on_ignored=lambda names: self._progress.note(
-                        f"{file.name}: the model does not heed: {', '.join(names)}"
-                    ),
-                    on_warning=lambda text: self._progress.note(f"{file.name}: {text}"),
-                )
+                transcript = await self._followed(file, advance)
                 if place is not None:
                     place.write_text(transcript.rstrip("\n") + "\n", encoding="utf-8")
             except (ClientError, OSError) as error:
                 raise _FileFailed(str(error)) from error
             return transcript
+
+    async def _followed(self, file: Path, advance: Callable[[str, float], None]) -> str:
+        """The transcript; what the model does not support is said as soon as it is known."""
+        accepted = await self._client.submit(file, **self._options)
+        self._note_ignored(file, accepted.options_ignored)
+        task = await self._client.wait(
+            accepted, on_progress=lambda seen: advance(seen.status, seen.progress)
+        )
+        if task.result is not None:
+            known = accepted.options_ignored
+            self._note_ignored(file, [n for n in task.result.options_ignored if n not in known])
+            for warning in task.result.warnings:
+                self._progress.note(f"{file.name}: {warning.message}")
+        return await self._client.result(task, self._format.value)
+
+    def _note_ignored(self, file: Path, names: Sequence[str]) -> None:
+        if names:
+            self._progress.note(f"{file.name}: the model does not heed: {', '.join(names)}")
 
 
 class _FileFailed(Exception):

@@ -22,7 +22,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # Nobody's here, nor in any image: as OpenShift gives them. Its containers are in the root group.
 UID = 1_000_650_000
 _SYSTEM = ("usr", "etc", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_PACKAGES = ("core", "api", "worker", "operator", "cli")
+_PACKAGES = ("core", "api", "worker", "operator", "cli", "client")
 _ENTRY = """#!/opt/asr/bin/python
 import sys
 from asr_cli.main import main

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("core", "api", "worker", "operator", "cli")
+ROOMS = ("core", "api", "worker", "operator", "cli", "client")
 
 
 def modules_loaded_by(code: str) -> set[str]:

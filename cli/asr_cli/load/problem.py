@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from asr_cli.retry import BACKOFF_FIRST_SECONDS, retry_delay
+from asr_platform.retry import BACKOFF_FIRST_SECONDS, retry_delay
 
 Request = Literal["submit", "result", "delete"]
 Kind = Literal["http", "connect", "timeout", "broken", "malformed"]

@@ -11,7 +11,6 @@ from functools import partial
 
 import httpx
 
-from asr_cli.client import AsrClient, ClientError, error_message
 from asr_cli.console import say
 from asr_cli.load.ledger import Ledger
 from asr_cli.load.plan import LoadPlan
@@ -20,6 +19,8 @@ from asr_cli.load.recording import Recording
 from asr_cli.load.report import Course, Report, Target, build_report
 from asr_cli.load.session import Session
 from asr_cli.load.traffic import Traffic
+from asr_platform import AsyncClient
+from asr_platform.replies import refusal
 
 
 async def run_load(
@@ -33,7 +34,7 @@ async def run_load(
     """Offer the load, drain, and account; ClientError before anything is submitted. `headers` go
     with every request.
     """
-    async with AsrClient(server) as client:
+    async with AsyncClient(server) as client:
         server = client.server
         await client.check()
     target = await look_at(server, recordings, headers)
@@ -72,7 +73,7 @@ async def look_at(
         version = await _version(http)
         reply = await _get(http, "/api/v1/asr/queue/status", {"pool": fields["pool"]})
     if reply is not None and reply.status_code in (401, 403, 422):
-        raise ClientError(error_message(reply))
+        raise refusal(reply)
     workers = reply.json()["workers"] if reply is not None and reply.is_success else None
     models = {f"{worker['model']} on {worker['device']}" for worker in workers or ()}
     return Target(

@@ -186,7 +186,7 @@ class Programs:
     ) -> subprocess.Popen[bytes]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASR_", "REDIS_"))}
         own = {
-            "PYTHONPATH": os.pathsep.join(str(ROOT / r) for r in ("core", "api", "worker", "cli")),
+            "PYTHONPATH": os.pathsep.join(str(ROOT / r) for r in ("core", "api", "worker", "cli", "client")),
             "ASR_REDIS_URL": f"redis://127.0.0.1:{redis_port or self.redis_port}/0",
             "ASR_STORE_URL": (self.folder / "store").as_uri(),
             **self.settings,
