@@ -14,7 +14,7 @@ import os
 import ssl
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType, TracebackType
@@ -215,7 +215,7 @@ class AsyncClient:
         path = _path("result", task)
         return (await self._session.request("GET", path, params={"format": str(format)})).text
 
-    def events(self, task: TaskRef) -> AsyncIterator[Event]:
+    def events(self, task: TaskRef) -> AsyncGenerator[Event, None]:
         """State and progress as they happen, from the present state to the task's end.
 
         A broken connection is made again, and nothing is told twice. A task that fails is no error
@@ -223,7 +223,7 @@ class AsyncClient:
         """
         return streams.events(self._session, _path("events", task))
 
-    async def history(self, *, state: str | None = None) -> AsyncIterator[Task]:
+    async def history(self, *, state: str | None = None) -> AsyncGenerator[Task, None]:
         """All tasks of the key's tenant, newest first, page by page; `state`: only those in it."""
         cursor: str | None = ""
         while cursor is not None:
@@ -240,7 +240,7 @@ class AsyncClient:
             HistoryPage, "/api/v1/asr/history", state=state, cursor=cursor, limit=limit
         )
 
-    def audio(self, task: TaskRef) -> AsyncIterator[bytes]:
+    def audio(self, task: TaskRef) -> AsyncGenerator[bytes, None]:
         """The recording as it was submitted, in pieces. A broken download goes on where it was."""
         return streams.recording(self._session, _path("audio", task))
 

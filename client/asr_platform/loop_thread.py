@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
 from asr_platform.errors import ClientError
@@ -29,6 +29,7 @@ class LoopThread(Generic[_Owned]):
         self._lock = threading.Lock()
         self._process_id = 0
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: Callable[[], object] = lambda: None
         self.owned = make()
 
     def run(self, call: Callable[[_Owned], Coroutine[Any, Any, _T]]) -> _T:
@@ -40,9 +41,9 @@ class LoopThread(Generic[_Owned]):
         finally:
             future.cancel()
 
-    def iterate(self, call: Callable[[_Owned], AsyncIterator[_T]]) -> Iterator[_T]:
+    def iterate(self, call: Callable[[_Owned], AsyncGenerator[_T, None]]) -> Iterator[_T]:
         """What the asynchronous iterator gives, one after the other."""
-        items: AsyncIterator[_T] | None = None
+        items: AsyncGenerator[_T, None] | None = None
 
         async def following(owned: _Owned) -> list[_T]:
             nonlocal items
@@ -52,16 +53,13 @@ class LoopThread(Generic[_Owned]):
             except StopAsyncIteration:
                 return []
 
-        async def end(_: _Owned) -> None:
-            if items is not None:
-                await items.aclose()  # type: ignore[attr-defined]
-
         try:
             while found := self.run(following):
                 yield found[0]
         finally:
-            if not self._closed:
-                self.run(end)
+            # Not awaited: an iterator may be dropped in any thread, this loop's included.
+            if items is not None and not self._closed and self._loop is not None:
+                asyncio.run_coroutine_threadsafe(items.aclose(), self._loop)
 
     def close(self, end: Callable[[_Owned], Coroutine[Any, Any, None]]) -> None:
         """Run `end`, then stop the loop and its thread. Once; a second call does nothing."""
@@ -69,7 +67,7 @@ class LoopThread(Generic[_Owned]):
             return
         if self._loop is not None and self._process_id == os.getpid():
             self.run(end)
-            _stop(self._loop)
+            self._stop()
         self._closed = True
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -93,22 +91,20 @@ class LoopThread(Generic[_Owned]):
     def _start(self) -> None:
         if self._process_id:
             self.owned = self._make()
-        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        runner, stopped = asyncio.Runner(loop_factory=asyncio.new_event_loop), asyncio.Event()
         self._loop = runner.get_loop()
         threading.Thread(
-            target=_run_until_stopped, args=[runner], name="asr_platform", daemon=True
+            target=_run_until, args=[runner, stopped], name="asr_platform", daemon=True
         ).start()
-        weakref.finalize(self, _stop, self._loop).atexit = False
+        self._stop = finalizer = weakref.finalize(self, _set, self._loop, stopped)
+        finalizer.atexit = False
         self._process_id = os.getpid()
 
 
-def _run_until_stopped(runner: asyncio.Runner) -> None:
-    with runner:  # calls that are still open when it stops are cancelled
-        runner.get_loop().run_forever()
+def _run_until(runner: asyncio.Runner, stopped: asyncio.Event) -> None:
+    with runner:  # calls that are still open when it ends are cancelled
+        runner.run(stopped.wait())
 
 
-def _stop(loop: asyncio.AbstractEventLoop) -> None:
-    try:
-        loop.call_soon_threadsafe(loop.stop)
-    except RuntimeError:  # it has been closed
-        return
+def _set(loop: asyncio.AbstractEventLoop, stopped: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(stopped.set)

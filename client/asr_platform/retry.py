@@ -29,7 +29,7 @@ def retry_delay(attempt: int, status: int | None, retry_after: str | None = None
     return float(min(BACKOFF_FIRST_SECONDS * 2 ** min(attempt - 1, 10), BACKOFF_MOST_SECONDS))
 
 
-def delay_after(attempt: int, outcome: httpx.Response | httpx.TransportError) -> float | None:
+def delay_after(attempt: int, outcome: httpx.Response | httpx.RequestError) -> float | None:
     """Seconds until the next try after this outcome of try `attempt`; None if it is final."""
     if isinstance(outcome, httpx.Response):
         if outcome.headers.get("x-should-retry") == "false":

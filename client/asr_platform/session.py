@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from asr_platform.address import authorization, server_address, without_credentials
-from asr_platform.errors import ClientError, ServerUnreachable
+from asr_platform.errors import ClientError, InvalidArgument, ServerUnreachable, WrongAddress
 from asr_platform.replies import refusal
 from asr_platform.retry import delay_after
 from asr_platform.version import USER_AGENT
@@ -50,16 +50,24 @@ class Session:
         self.shown_server = without_credentials(self.server)
         self._patience_seconds = patience_seconds
         self.timeout_seconds = timeout_seconds
-        self._http = httpx.AsyncClient(
-            base_url=self.server,
-            headers={"User-Agent": USER_AGENT, **headers, **authorization(api_key)},
-            timeout=self.timeout(),
-            limits=httpx.Limits(
-                max_connections=MAX_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS
-            ),
-            verify=verify,
-            transport=transport,
-        )
+        key = authorization(api_key)
+        if key and self.shown_server != self.server:
+            raise InvalidArgument(
+                f"{self.shown_server}: an API key and a user in the address exclude each other, "
+                "both go into Authorization"
+            )
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=_KEEPALIVE_SECONDS)
+        try:
+            self._http = httpx.AsyncClient(
+                base_url=self.server,
+                headers={"User-Agent": USER_AGENT, **headers, **key},
+                timeout=self.timeout(),
+                limits=limits,
+                verify=verify,
+                transport=transport,
+            )
+        except httpx.InvalidURL as error:
+            raise WrongAddress(f"the server's address {self.shown_server!r}: {error}") from None
 
     async def aclose(self) -> None:
         """End all connections."""
@@ -76,7 +84,7 @@ class Session:
         """The reply to one GET, whatever it says. Raises ServerUnreachable if there is none."""
         try:
             return await self._http.get(path)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ServerUnreachable(
                 f"no server answers at {self.shown_server} ({_told(error)})"
             ) from error
@@ -127,7 +135,7 @@ class Session:
             await asyncio.sleep(delay)
 
     def _failed(
-        self, outcome: httpx.Response | httpx.TransportError, tries: int, after: str = ""
+        self, outcome: httpx.Response | httpx.RequestError, tries: int, after: str = ""
     ) -> ClientError:
         error: ClientError
         if isinstance(outcome, httpx.Response):
@@ -139,16 +147,16 @@ class Session:
         return error
 
 
-async def _tried(send: Send) -> httpx.Response | httpx.TransportError:
+async def _tried(send: Send) -> httpx.Response | httpx.RequestError:
     """The reply, or why there is none; an error reply is read to its end."""
     try:
         response = await send()
         if not response.is_success:
             await response.aread()
         return response
-    except httpx.TransportError as error:
+    except httpx.RequestError as error:
         return error
 
 
-def _told(error: httpx.TransportError) -> str:
+def _told(error: httpx.RequestError) -> str:
     return str(error) or type(error).__name__

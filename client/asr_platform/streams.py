@@ -5,7 +5,7 @@ connection where they were.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -48,7 +48,7 @@ class EventParser:
             self._id = value
 
 
-async def events(session: Session, path: str) -> AsyncIterator[Event]:
+async def events(session: Session, path: str) -> AsyncGenerator[Event, None]:
     """Until the task has ended, each once; connects again for as long as the server answers."""
     last_id = ""
     while True:
@@ -64,12 +64,12 @@ async def events(session: Session, path: str) -> AsyncIterator[Event]:
                     yield event
                     if event.ended:
                         return
-            except httpx.TransportError:
+            except httpx.RequestError:
                 pass
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
-async def _parsed(lines: AsyncIterable[str]) -> AsyncIterator[Event]:
+async def _parsed(lines: AsyncIterable[str]) -> AsyncGenerator[Event, None]:
     parser = EventParser()
     async for line in lines:
         try:
@@ -79,7 +79,7 @@ async def _parsed(lines: AsyncIterable[str]) -> AsyncIterator[Event]:
             raise ServerUnreachable("the server sent an event that cannot be read") from error
 
 
-async def recording(session: Session, path: str) -> AsyncIterator[bytes]:
+async def recording(session: Session, path: str) -> AsyncGenerator[bytes, None]:
     """A recording's bytes; it never changes, so what is missing is asked for as a range."""
     offset, broken = 0, 0
     while True:
@@ -95,7 +95,7 @@ async def recording(session: Session, path: str) -> AsyncIterator[bytes]:
                     offset, broken = offset + len(chunk), 0
                     yield chunk
                 return
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 broken += 1
                 if broken > _BROKEN_MOST:
                     raise ServerUnreachable(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_cli.retry import BACKOFF_MOST_SECONDS, RETRY_AFTER_MOST_SECONDS, retry_delay
+from asr_platform.retry import BACKOFF_MOST_SECONDS, RETRY_AFTER_MOST_SECONDS, retry_delay
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 415, 422, 500])
