@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from typing import Any
 
 import pytest
@@ -48,12 +48,14 @@ class DrivenClient:
 
         return call
 
-    def _items(self, items: AsyncIterator[Any]) -> Iterator[Any]:
-        while True:
-            try:
+    def _items(self, items: AsyncGenerator[Any, None]) -> Iterator[Any]:
+        try:
+            while True:
                 yield self._runner.run(_awaited(anext(items)))
-            except StopAsyncIteration:
-                return
+        except StopAsyncIteration:
+            return
+        finally:
+            self._runner.run(items.aclose())
 
 
 async def _awaited(each: Awaitable[Any]) -> Any:

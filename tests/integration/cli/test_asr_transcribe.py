@@ -1,18 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import http.server
 import json
-import ssl
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from asr_cli.blocking_client import BlockingClient, transcribe_file
-from asr_cli.client import ClientError, ServerUnreachable, SubmitOptions
 from asr_core.queue import RedisConnection, ServedModel, WorkerRecord
 from asr_core.queue.workers import beat
 from asr_core.settings import RedisSettings
@@ -103,47 +98,3 @@ async def serve_a_model_without_speakers(settings: RedisSettings) -> None:
     )  # fmt: skip
     await beat(connection, record, ServedModel("small", frozenset({"language"}), frozenset()))
     await connection.close()
-
-
-def test_the_client_can_be_used_from_code(api_url: str, recordings: Recordings) -> None:
-    (file,) = recordings("talk.wav")
-    assert transcribe_file(Path(file), api_url, language="en") == "the words of talk.wav\n"
-
-
-def test_the_blocking_client_follows_a_task_from_submit_to_delete(
-    api_url: str, recordings: Recordings
-) -> None:
-    (file,) = recordings("meeting.wav")
-    seen: list[str] = []
-    with BlockingClient(api_url) as client:
-        task_id = client.submit(Path(file), SubmitOptions(lane="batch"), idempotency_key="once")
-        assert client.submit(Path(file), SubmitOptions(lane="batch"), idempotency_key="once") == (
-            task_id
-        )
-        done = client.wait(task_id, on_progress=lambda state, share: seen.append(state))
-        assert (done["lane"], seen[-1]) == ("batch", "completed")
-        assert client.transcript(task_id).text == "the words of meeting.wav"
-        client.delete(task_id)
-        with pytest.raises(ClientError, match="no task"):
-            client.result(task_id)
-        with pytest.raises(ClientError, match="not on the public internet"):
-            client.submit_url("http://127.0.0.1/inward.wav")
-
-
-def test_a_server_whose_certificate_is_not_trusted_is_said_after_one_try(certificates: Any) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificates.certificate, certificates.key)
-    server = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    serving = threading.Thread(target=server.serve_forever)
-    serving.start()
-    try:
-        address = f"https://127.0.0.1:{server.server_port}"
-        with BlockingClient(address) as client, pytest.raises(ServerUnreachable) as raised:
-            client.result("some-task")
-    finally:
-        server.shutdown()
-        serving.join()
-        server.server_close()
-    assert "certificate" in str(raised.value).lower()
-    assert "given up after" not in str(raised.value)

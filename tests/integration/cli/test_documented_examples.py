@@ -17,9 +17,9 @@ from typing import Any
 import av
 import pytest
 
-from asr_cli.blocking_client import BlockingClient
 from asr_cli.demo import find_demo
 from asr_cli.ports import free_port
+from asr_platform import Client
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -127,9 +127,8 @@ def test_the_examples_in_javascript_run(server: str, folder: Path) -> None:
 def test_the_examples_with_curl_run(server: str, folder: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    with BlockingClient(server) as client:
-        task_id = client.submit(folder / "talk.mp3")
-        client.wait(task_id)
+    with Client(server) as client:
+        task_id = client.wait(client.submit(folder / "talk.mp3")).task_id
     found = list(examples("sh"))
     assert {each.document for each in found} >= {"clients.md", "openai.md", "webhooks.md"}
     for example in found:
