@@ -19,7 +19,6 @@ from datetime import date
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
-from urllib.parse import quote
 
 import httpx
 
@@ -40,24 +39,19 @@ from asr_platform.models import (
     Task,
     TaskRef,
     Transcript,
-    task_id_of,
 )
 from asr_platform.options import SubmitOptions
-from asr_platform.replies import completed, error_message, read, refusal, transcript_of
+from asr_platform.replies import error_message, read, refusal, transcript_of
 from asr_platform.session import Session
 from asr_platform.status import Health, QueueStatus, ServedModel, ServedModels, Stats, Usage
 from asr_platform.submission import submit_recording, submit_url
 from asr_platform.uploads import AudioSource, is_url
+from asr_platform.waiting import read_task, task_path, wait_for
 
 ResultFormat = Literal["text", "srt", "vtt", "json"]
 FORMATS: tuple[ResultFormat, ...] = ("text", "srt", "vtt", "json")
 PATIENCE_SECONDS = 600.0
 TIMEOUT_SECONDS = 60.0
-
-_POLL_SECONDS = 30.0
-_PROGRESS_POLL_SECONDS = 5.0
-# How late the reply to a wait with a deadline may be before the connection counts as broken.
-_SLACK_SECONDS = 10.0
 _Model = TypeVar("_Model", bound=Model)
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -137,12 +131,19 @@ class AsyncClient:
     ) -> Transcript:
         """Submit a recording, wait, and return its transcript: `submit` and `wait` in one.
 
-        For subtitles give the transcript to `result`, as `format="srt"`.
+        `timeout` in seconds is for both. For subtitles give the transcript to `result`, as
+        `format="srt"`.
         """
-        accepted = await self.submit(
-            audio, idempotency_key=idempotency_key, filename=filename, **options
-        )
-        return transcript_of(await self.wait(accepted, timeout=timeout, on_progress=on_progress))
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(timeout):
+                accepted = await self.submit(
+                    audio, idempotency_key=idempotency_key, filename=filename, **options
+                )
+        except TimeoutError as error:
+            raise WaitTimeout(f"the recording is not submitted after {timeout:g} s") from error
+        left = None if timeout is None else timeout - (time.monotonic() - began)
+        return transcript_of(await self.wait(accepted, timeout=left, on_progress=on_progress))
 
     async def submit(
         self,
@@ -181,29 +182,15 @@ class AsyncClient:
         task every few seconds, and at its end. Raises TaskNotCompleted if it failed or was
         cancelled, WaitTimeout if it has not ended in time: it goes on, and can be waited for again.
         """
-        deadline = None if timeout is None else time.monotonic() + max(timeout, 0.0)
-        poll_seconds = _PROGRESS_POLL_SECONDS if on_progress else _POLL_SECONDS
-        while True:
-            left_seconds = poll_seconds
-            if deadline is not None:
-                left_seconds = min(poll_seconds, max(deadline - time.monotonic(), 0.0))
-            known = await self._task(task, wait_seconds=left_seconds, until=deadline)
-            if on_progress:
-                on_progress(known)
-            if known.ended:
-                return completed(known)
-            if deadline is not None and time.monotonic() >= deadline:
-                error = WaitTimeout(f"task {known.task_id} is {known.status} after {timeout:g} s")
-                error.task_id = known.task_id
-                raise error
+        return await wait_for(self._session, task, timeout, on_progress)
 
     async def task(self, task: TaskRef) -> Task:
         """The task as it is now; once it is completed, with its transcript as `result`."""
-        return await self._task(task)
+        return await read_task(self._session, task)
 
     async def transcript(self, task: TaskRef) -> Transcript:
         """The transcript of a completed task. Raises TaskNotCompleted if there is none."""
-        return transcript_of(await self._task(task))
+        return transcript_of(await read_task(self._session, task))
 
     async def result(self, task: TaskRef, format: ResultFormat | str = "text") -> str:
         """The transcript of a completed task as `text`, `srt` or `vtt`; as `json` the task with it.
@@ -212,7 +199,7 @@ class AsyncClient:
         """
         if format not in FORMATS:
             raise InvalidArgument(f"there is no format {format!r}; there are: {', '.join(FORMATS)}")
-        path = _path("result", task)
+        path = task_path("result", task)
         return (await self._session.request("GET", path, params={"format": str(format)})).text
 
     def events(self, task: TaskRef) -> AsyncGenerator[Event, None]:
@@ -221,7 +208,7 @@ class AsyncClient:
         A broken connection is made again, and nothing is told twice. A task that fails is no error
         here: look at the last event.
         """
-        return streams.events(self._session, _path("events", task))
+        return streams.events(self._session, task_path("events", task))
 
     async def history(self, *, state: str | None = None) -> AsyncGenerator[Task, None]:
         """All tasks of the key's tenant, newest first, page by page; `state`: only those in it."""
@@ -242,7 +229,7 @@ class AsyncClient:
 
     def audio(self, task: TaskRef) -> AsyncGenerator[bytes, None]:
         """The recording as it was submitted, in pieces. A broken download goes on where it was."""
-        return streams.recording(self._session, _path("audio", task))
+        return streams.recording(self._session, task_path("audio", task))
 
     async def save_audio(self, task: TaskRef, path: str | os.PathLike[str]) -> Path:
         """Download the recording to `path`, which is written once all of it is there."""
@@ -259,11 +246,11 @@ class AsyncClient:
     async def retry(self, task: TaskRef) -> Accepted:
         """Queue a failed or cancelled task again. Raises RequestFailed, 409, for any other."""
         try:
-            return read(await self._session.request("POST", _path("retry", task)), Accepted)
+            return read(await self._session.request("POST", task_path("retry", task)), Accepted)
         except RequestFailed as error:
             if error.status != httpx.codes.CONFLICT or error.tries == 1:
                 raise
-            known = await self._task(task)
+            known = await read_task(self._session, task)
             if known.ended:
                 raise
             return Accepted(**known.model_dump(include=set(Accepted.model_fields)))
@@ -271,7 +258,7 @@ class AsyncClient:
     async def delete(self, task: TaskRef) -> None:
         """Cancel a task if it has not ended; its recording, results and record are deleted."""
         try:
-            await self._session.request("DELETE", _path("task", task))
+            await self._session.request("DELETE", task_path("task", task))
         except NotFound as error:
             if error.tries == 1:
                 raise  # else it is gone: an earlier try was carried out, and its reply was lost
@@ -321,26 +308,6 @@ class AsyncClient:
         except ClientError:
             return False
 
-    async def _task(
-        self, task: TaskRef, *, wait_seconds: float = 0.0, until: float | None = None
-    ) -> Task:
-        slack_seconds = self._session.timeout_seconds if until is None else _SLACK_SECONDS
-        reply = await self._session.request(
-            "GET",
-            _path("result", task),
-            params={"wait": f"{wait_seconds:g}"} if wait_seconds else {},
-            read_seconds=wait_seconds + slack_seconds,
-            until=until,
-        )
-        return read(reply, Task)
-
     async def _read(self, model: type[_Model], path: str, **parameters: Any) -> _Model:
         given = {name: value for name, value in parameters.items() if value is not None}
         return read(await self._session.request("GET", path, params=given), model)
-
-
-def _path(route: str, task: TaskRef) -> str:
-    task_id = task_id_of(task)
-    if not task_id:
-        raise InvalidArgument("the id of a task is empty")
-    return f"/api/v1/asr/{route}/{quote(task_id, safe='')}"

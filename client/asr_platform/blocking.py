@@ -99,7 +99,8 @@ class Client:
     ) -> Transcript:
         """Submit a recording, wait, and return its transcript: `submit` and `wait` in one.
 
-        For subtitles give the transcript to `result`, as `format="srt"`.
+        `timeout` in seconds is for both. For subtitles give the transcript to `result`, as
+        `format="srt"`.
         """
         return self._thread.run(
             lambda client: client.transcribe(

@@ -88,7 +88,9 @@ class TaskNotCompleted(ClientError):
 
 
 class WaitTimeout(ClientError, TimeoutError):
-    """The task has not ended in the time given. It goes on: `task_id` is there to wait again."""
+    """The task has not ended in the time given. It goes on: `task_id` is there to wait again; it is
+    empty where the recording was still being uploaded.
+    """
 
     task_id: str = ""
 

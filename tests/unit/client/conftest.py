@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
-Answer = Callable[[httpx.Request], httpx.Response]
+from asr_platform import waiting
+
+Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
 class Script:
@@ -31,7 +33,7 @@ class Script:
         now = self._left.pop(0)
         if isinstance(now, Exception):
             raise now
-        return now if isinstance(now, httpx.Response) else now(request)
+        return now if isinstance(now, httpx.Response) else await now(request)
 
     @staticmethod
     def accepted(task_id: str = "t1") -> httpx.Response:
@@ -54,3 +56,9 @@ class Script:
 @pytest.fixture
 def script(client_class: Any) -> Script:
     return Script(client_class)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted answers come at once."""
+    monkeypatch.setattr(waiting, "PAUSE_SECONDS", 0.0)

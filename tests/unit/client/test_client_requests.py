@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from asr_platform import (
     Task,
     TaskNotCompleted,
     WaitTimeout,
+    waiting,
 )
 
 
@@ -107,6 +109,34 @@ def test_a_wait_ends_with_its_time_and_says_for_which_task(script: Any) -> None:
         assert isinstance(raised.value, TimeoutError)
         assert raised.value.task_id == "t1"
     assert "wait" not in script.seen[0].url.params
+
+
+def test_the_time_of_a_transcription_is_for_upload_and_wait(
+    script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(request: httpx.Request) -> httpx.Response:
+        return await asyncio.get_running_loop().create_future()
+
+    with script(never) as client:
+        with pytest.raises(WaitTimeout, match=r"not submitted after 0\.05 s") as raised:
+            client.transcribe(b"RIFF....", timeout=0.05)
+        assert raised.value.task_id == ""
+    monkeypatch.setattr(waiting, "PAUSE_SECONDS", 0.1)
+    answers = [script.task("queued") for _ in range(1000)]
+    with script(script.accepted(), *answers) as client:
+        with pytest.raises(WaitTimeout, match="t1 is queued") as raised:
+            client.transcribe(b"RIFF....", timeout=0.3)
+        assert raised.value.task_id == "t1"
+
+
+def test_a_server_that_does_not_wait_is_asked_in_decent_intervals(
+    script: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "PAUSE_SECONDS", 0.1)
+    answers = [script.task("queued") for _ in range(1000)]
+    with script(*answers) as client, pytest.raises(WaitTimeout, match="t1 is queued after"):
+        client.wait("t1", timeout=0.3)
+    assert len(script.seen) <= 5
 
 
 def test_a_wait_ends_with_its_time_also_while_the_server_is_away(script: Any) -> None:

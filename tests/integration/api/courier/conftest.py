@@ -183,7 +183,8 @@ class CourierPrograms:
         names = {"key_prefix": "ASR_KEY_PREFIX", "url": "ASR_REDIS_URL"}
         own = {names.get(name, f"ASR_{name.upper()}"): _text(v) for name, v in values.items()}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ASR_", "REDIS_"))}
-        path = os.pathsep.join(str(ROOT / room) for room in ("core", "api", "worker", "cli", "client"))
+        rooms = ("core", "api", "worker", "cli", "client")
+        path = os.pathsep.join(str(ROOT / room) for room in rooms)
         with (self.folder / f"courier-{len(self.started)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "asr_cli", "courier"],

@@ -185,8 +185,9 @@ class Programs:
         settings: dict[str, object],
     ) -> subprocess.Popen[bytes]:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("ASR_", "REDIS_"))}
+        rooms = ("core", "api", "worker", "cli", "client")
         own = {
-            "PYTHONPATH": os.pathsep.join(str(ROOT / r) for r in ("core", "api", "worker", "cli", "client")),
+            "PYTHONPATH": os.pathsep.join(str(ROOT / room) for room in rooms),
             "ASR_REDIS_URL": f"redis://127.0.0.1:{redis_port or self.redis_port}/0",
             "ASR_STORE_URL": (self.folder / "store").as_uri(),
             **self.settings,
