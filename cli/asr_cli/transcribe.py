@@ -86,6 +86,7 @@ def transcribe(
 
     from asr_cli.running_platform import default_server
     from asr_platform import AsyncClient, InvalidArgument
+    from asr_platform.options import json_fields
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
@@ -98,6 +99,7 @@ def transcribe(
         "speakers": speakers or None,
     }
     try:
+        json_fields(options)
         address = server or default_server()
         client = AsyncClient(address, api_key=api_key, patience_seconds=patience)
     except InvalidArgument as error:

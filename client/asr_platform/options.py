@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
 
+from asr_platform.errors import InvalidArgument
+
 Lane = Literal["interactive", "normal", "batch"]
 Channels = Literal["mix", "split"]
 
@@ -37,6 +39,9 @@ class SubmitOptions(TypedDict, total=False):
     webhook: str | None
 
 
+# In characters, as in the OpenAPI document: an upload of longer ones would be in vain.
+LONGEST = {"pool": 63, "language": 64, "webhook": 2048, "hotwords": 128}  # of each phrase
+MOST_HOTWORDS = 100
 OPTION_NAMES = tuple(SubmitOptions.__annotations__)
 _ALL_NAMES = ", ".join(OPTION_NAMES)
 
@@ -47,7 +52,10 @@ def form_fields(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def json_fields(options: Mapping[str, Any]) -> dict[str, Any]:
-    """As fields of a JSON body beside the URL. Raises TypeError for an unknown name."""
+    """As fields of a JSON body beside the URL.
+
+    Raises TypeError for an unknown name and InvalidArgument for text that is too long.
+    """
     for name in options:
         if name not in OPTION_NAMES:
             close = get_close_matches(name, OPTION_NAMES, n=1)
@@ -58,7 +66,25 @@ def json_fields(options: Mapping[str, Any]) -> dict[str, Any]:
         given["hotwords"] = _words(given["hotwords"])
         if not given["hotwords"]:
             del given["hotwords"]
+    _check_lengths(given)
     return given
+
+
+def _check_lengths(given: Mapping[str, Any]) -> None:
+    hotwords = given.get("hotwords", ())
+    if len(hotwords) > MOST_HOTWORDS:
+        raise InvalidArgument(
+            f"'hotwords' has {len(hotwords)} phrases, and may have {MOST_HOTWORDS}",
+            code="invalid_option",
+        )
+    texts = [("hotwords", word) for word in hotwords]
+    texts += [(name, str(given[name])) for name in LONGEST.keys() & given.keys() - {"hotwords"}]
+    for name, text in texts:
+        if len(text) > LONGEST[name]:
+            raise InvalidArgument(
+                f"{name!r} has {len(text)} characters, and may have {LONGEST[name]}",
+                code="invalid_option",
+            )
 
 
 def _words(hotwords: str | Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ import asr_platform
 from asr_platform import AsyncClient, Client, SubmitOptions, models, status
 from asr_platform.aio import FORMATS, ResultFormat
 from asr_platform.models import Model
+from asr_platform.options import LONGEST, MOST_HOTWORDS
 
 DOCUMENT = json.loads((Path(__file__).parents[3] / "docs/openapi.json").read_text("utf-8"))
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -147,3 +148,15 @@ def test_everything_public_is_explained() -> None:
 def test_a_newer_server_may_say_more_and_an_older_one_less() -> None:
     task = models.Task.model_validate({"task_id": "t", "status": "napping", "mood": "good"})
     assert (task.status, task.ended, task.model_extra) == ("napping", False, {"mood": "good"})
+
+
+def test_the_client_refuses_text_that_is_longer_than_the_document_allows() -> None:
+    content = OPERATIONS["submit"]["requestBody"]["content"]
+    properties = content["application/json"]["schema"]["properties"]
+    for name in ("pool", "language", "webhook"):
+        assert LONGEST[name] == properties[name]["maxLength"], name
+    hotwords = properties["hotwords"]
+    assert (MOST_HOTWORDS, LONGEST["hotwords"]) == (
+        hotwords["maxItems"],
+        hotwords["items"]["maxLength"],
+    )

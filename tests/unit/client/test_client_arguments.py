@@ -174,3 +174,18 @@ def test_options_are_a_plain_dictionary_that_can_be_kept_and_given(script: Any) 
 def test_an_unknown_format_is_refused_with_those_there_are(script: Any) -> None:
     with script() as client, pytest.raises(InvalidArgument, match=r"'docx'.*text, srt, vtt, json"):
         client.result("t1", format="docx")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("hotwords", ["x" * 129]),
+        ("hotwords", [str(number) for number in range(101)]),
+        ("language", "x" * 65),
+        ("webhook", "https://" + "x" * 2048),
+    ],
+)
+def test_text_that_the_api_refuses_is_refused_before_an_upload(name: str, value: object) -> None:
+    with pytest.raises(InvalidArgument, match="may have") as caught:
+        form_fields({name: value})
+    assert caught.value.code == "invalid_option"
