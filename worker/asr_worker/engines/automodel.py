@@ -8,6 +8,7 @@ every result back to the segment it belongs to.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from asr_worker.engines.funasr_models import (
     quiet,
     thread_count,
 )
+from asr_worker.engines.model_code import no_model_code
 from asr_worker.engines.registry import import_for
 from asr_worker.engines.tags import parse_tags
 from asr_worker.engines.words import timed_words
@@ -41,6 +43,8 @@ FEATURES: Final[dict[str, frozenset[Feature]]] = {
     "FunASRNano": frozenset({"language", "itn", "hotwords"}),
     "WhisperWarp": frozenset({"language"}),
 }
+
+_MEANS_MORE: Final = re.compile(r"[/\\.:<|>]")
 
 Options = tuple[str, bool, tuple[str, ...]]
 
@@ -87,7 +91,8 @@ class AutoModelEngine:
                     import_for(folder)
                 from funasr import AutoModel
 
-                auto = AutoModel(model=str(self._folder.path), log_level="WARNING", **options)
+                with no_model_code():
+                    auto = AutoModel(model=str(self._folder.path), log_level="WARNING", **options)
             except Exception as error:
                 raise not_loaded(self.model_id, self._folder.path, error) from error
         assert_device(auto.model, self.device)
@@ -165,10 +170,10 @@ def _options(segment: SegmentAudio) -> Options:
 
 
 def _safe_hotword(word: str) -> str:
-    """A hotword as FunASR may see it: it opens `x.txt` and fetches what begins with `http`."""
-    return " ".join(
-        word.replace("/", " ").replace("\\", " ").replace(".", " ").replace(":", " ").split()
-    )
+    """A hotword as FunASR may see it: it opens `x.txt`, fetches what begins with `http`, and reads
+    `<|…|>` in a prompt as a control token, with a file's name or an expression behind some.
+    """
+    return " ".join(_MEANS_MORE.sub(" ", word).split())
 
 
 def _key(index: int) -> str:

@@ -19,6 +19,7 @@ import torch
 from omegaconf import OmegaConf
 
 from asr_worker.engines.base import ModelNotLoaded
+from asr_worker.engines.model_code import no_model_code, refusal
 from asr_worker.engines.registry import import_bare, import_for, missing_packages
 
 EMBEDDED: Final = "embedded"
@@ -68,9 +69,10 @@ def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, di
             import_for(folder.path)
             from funasr import AutoModel
 
-            model, parts = AutoModel.build_model(
-                model=str(folder.path), device=device, ncpu=threads, **SAFE_OPTIONS
-            )
+            with no_model_code():
+                model, parts = AutoModel.build_model(
+                    model=str(folder.path), device=device, ncpu=threads, **SAFE_OPTIONS
+                )
         except Exception as error:
             raise not_loaded(folder.model_id, folder.path, error) from error
     assert_device(model, device)
@@ -78,7 +80,9 @@ def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, di
 
 
 def not_loaded(model_id: str, path: Path, error: Exception) -> ModelNotLoaded:
-    """Names the packages that are missing, where it is that."""
+    """Names the packages that are missing, where it is that, and what was refused as code."""
+    if reason := refusal(error):
+        return ModelNotLoaded(f"model {model_id!r} cannot be loaded: {reason}")
     if missing := " ".join(missing_packages(path, error)):
         return ModelNotLoaded(
             f"model {model_id!r} needs what is not installed here: pip install {missing}"

@@ -1,0 +1,139 @@
+"""A model is numbers: nothing that its folder brings, or that its configuration names, may run.
+
+FunASR has many doors for code: `torch.load` of a pickle, `trust_remote_code` that some of its
+models ask for themselves, a `config.yaml` whose `vad_kwargs` name a module to import or
+requirements to install, `torch.hub` for a local folder, `eval` of a string of the configuration. An
+audit hook of the interpreter (PEP 578) sees what is about to run whichever door it came through; no
+code that runs later can take the hook away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType
+from typing import Any, Final
+
+import asr_core
+import asr_worker
+
+# Read by `torch.load` at every call; the second lets callers that say nothing load anything.
+FORCE_WEIGHTS_ONLY: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+FORCE_ANYTHING: Final = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+_PROGRAMS: Final = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"})
+
+
+class CodeRefused(RuntimeError):
+    """Something of a model was about to run."""
+
+
+class _Guard:
+    """The audit hook's state: how many models are being loaded, and what was refused meanwhile."""
+
+    def __init__(self) -> None:
+        self.loads = 0
+        self.refused: list[str] = []
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        """Called for every audited event of the process: the common ones leave at once."""
+        if event == "exec":
+            code = args[0]
+            if code.co_filename.startswith("<"):
+                if _is_funasr(sys._getframe(1).f_globals) and _names_something(code):
+                    self._refuse("an expression in its configuration that is more than numbers")
+            elif self.loads and not _is_installed(code.co_filename):
+                self._refuse(f"code of its own ({code.co_filename})")
+        elif event == "import":
+            if self.loads and args[1] and not _is_installed(args[1]):
+                self._refuse(f"a library of its own ({args[1]})")
+        elif event in _PROGRAMS and _is_funasr(_asker()):
+            self._refuse(f"a program ({args[0]})")
+
+    def _refuse(self, what: str) -> None:
+        self.refused.append(what)
+        raise CodeRefused(f"it wants to run {what}")
+
+
+@cache
+def _guard() -> _Guard:
+    guard = _Guard()
+    sys.addaudithook(guard)
+    return guard
+
+
+@contextlib.contextmanager
+def no_model_code() -> Iterator[None]:
+    """While it is open, models are loaded without anything of theirs being run.
+
+    Raises CodeRefused at its end for what FunASR has passed over: it takes a module that cannot be
+    imported for one that is not needed.
+    """
+    os.environ[FORCE_WEIGHTS_ONLY] = "1"
+    os.environ.pop(FORCE_ANYTHING, None)  # torch refuses to read anything where both are set
+    guard, path = _guard(), list(sys.path)
+    guard.loads += 1
+    try:
+        yield
+        if guard.refused:
+            raise CodeRefused(f"it wants to run {guard.refused[0]}")
+    finally:
+        guard.loads -= 1
+        guard.refused.clear()
+        sys.path[:] = path  # FunASR appends the folders that it imports from, for good
+
+
+def refusal(error: BaseException) -> str:
+    """Why a model was refused as code; empty for any other error."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, CodeRefused):
+            return f"{cause}; only weights and settings are loaded from a model"
+        if isinstance(cause, pickle.UnpicklingError):
+            reason = str(cause.__context__ or cause).splitlines()[0]
+            return f"its weights are no plain tensors; more of a pickle could run code ({reason})"
+        cause = cause.__cause__ or cause.__context__
+    return ""
+
+
+@cache
+def _installed_folders() -> tuple[str, ...]:
+    """The standard library, installed packages, this project, and what PYTHONPATH adds."""
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = [*map(sysconfig.get_path, names), *site.getsitepackages()]
+    folders += [site.getusersitepackages(), sysconfig.get_config_var("DESTSHARED") or ""]
+    folders += [str(Path(room.__file__).parents[1]) for room in (asr_core, asr_worker)]
+    folders += os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    known = {os.path.abspath(each) for each in folders if each}
+    return tuple(folder + os.sep for folder in known | set(map(os.path.realpath, known)))
+
+
+def _is_installed(file: str) -> bool:
+    return os.path.abspath(file).startswith(_installed_folders())
+
+
+def _is_funasr(variables: dict[str, Any]) -> bool:
+    return str(variables.get("__name__", "")).partition(".")[0] == "funasr"
+
+
+def _asker() -> dict[str, Any]:
+    """The global variables of the innermost caller that is not the standard library's."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None:
+        name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if name not in sys.stdlib_module_names:
+            break
+        frame = frame.f_back
+    return frame.f_globals
+
+
+def _names_something(code: CodeType) -> bool:
+    """False for arithmetic on numbers and lists of them, all that FunASR's configurations need."""
+    inner = (each for each in code.co_consts if isinstance(each, CodeType))
+    return bool(code.co_names) or any(map(_names_something, inner))
