@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 BUILDER := docker
 VERSION = $(shell sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
 
-.PHONY: help run test check bench big chaos soak fuzz contract test-cluster e2e images manifests fmt openapi clean
+.PHONY: help run test check bench big chaos soak fuzz contract test-cluster e2e images manifests lock fmt openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,9 @@ images: ## build the images; BUILDER=podman, and for GPUs WORKER="cuda cpu"
 manifests: ## write what is generated of the chart and manifests/ anew
 	@scripts/set_up.sh dev
 	PYTHONPATH=scripts $(BIN)/python -m chart
+
+lock: ## write locks/ anew, after a change of pyproject.toml or constraints.txt
+	@exec scripts/lock.sh
 
 fmt: ## format the code and mend what the linter can
 	@scripts/set_up.sh dev

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv ready: `set_up.sh run` to run the platform, `set_up.sh dev` for its tests and linters as well.
-# What is installed is pinned by constraints.txt; pip's own settings (an index, a proxy, wheel folders) hold.
+# What is installed is pinned in locks/ by version and hash; pip's own settings (an index, a proxy, wheel
+# folders) hold, so that one of PyTorch's builds can be had from where you like.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,15 +53,21 @@ make_venv() {
 # The stamp holds what was installed from; a start that finds it unchanged installs nothing.
 install_packages() {
   local stamp="$venv/.installed-$1" wanted
-  wanted=$(cat pyproject.toml constraints.txt | sha256sum)
+  wanted=$(cat pyproject.toml locks/*.txt | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
   say "installing Python packages (minutes at first: PyTorch is large)"
-  local -a what=(-e '.[all]') pip=("$venv/bin/python" -m pip install --disable-pip-version-check)
+  local -a parts=(api worker cli operator simulate) pip=("$venv/bin/python" -m pip install --disable-pip-version-check)
+  [ "$1" = dev ] && parts+=(dev)
   [ -t 2 ] || pip+=(-q)
-  [ "$1" = dev ] && what+=(--group dev)
-  "${pip[@]}" 'pip>=25.1' >&2
-  "${pip[@]}" -c constraints.txt "${what[@]}" >&2 \
-    || die "pip could not install the packages; its message is above"
+  export PIP_BUILD_CONSTRAINT=locks/build.txt
+  # PyTorch without hashes, since its build is that of the index: CUDA from PyPI, or one for this machine.
+  # What a CUDA build needs beside itself is in locks/packages.txt like everything else.
+  { "${pip[@]}" --require-hashes -r locks/pip.txt \
+    && "${pip[@]}" --no-deps -c constraints.txt torch \
+    && "$venv/bin/python" scripts/requirements.py "${parts[@]}" \
+    | "${pip[@]}" --require-hashes -c locks/packages.txt -r /dev/stdin \
+    && "${pip[@]}" --no-deps -e .
+  } >&2 || die "pip could not install the packages; its message is above"
   printf '%s\n' "$wanted" >"$stamp"
   if [ "$1" = dev ]; then cp "$stamp" "$venv/.installed-run"; fi
 }

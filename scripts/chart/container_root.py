@@ -138,10 +138,17 @@ class ContainerRoot:
 
 
 def image_environment(dockerfile: str) -> dict[str, str]:
-    """What `ENV` of an image's last stage says; `$PATH` is that of the base image."""
-    text = (REPOSITORY / dockerfile).read_text()
+    """What `ENV` of an image's last stage, and of those that it is based on, says; `$PATH` is that
+    of the base image.
+    """
+    _, *stages = re.split(r"^FROM ", (REPOSITORY / dockerfile).read_text(), flags=re.MULTILINE)
+    bases = {name: text for text in stages for name in re.findall(r"\A\S+ AS (\S+)", text)}
+    stage, lines = stages[-1], list[str]()
+    while stage:
+        lines = re.findall(r"^ENV (.+)$", stage, re.MULTILINE) + lines
+        stage = bases.get(stage.split()[0], "")
     found: dict[str, str] = {}
-    for line in re.findall(r"^ENV (.+)$", text, re.MULTILINE):
+    for line in lines:
         found |= dict(each.split("=", 1) for each in line.split())
     base = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
     return {name: value.replace("$PATH", base) for name, value in found.items()}

@@ -159,6 +159,7 @@ def _batches(arrays: list[Any], batch_seconds: float) -> Iterator[list[Any]]:
 def automodel(folder: str, device: str, threads: int, arrays: list[Any], *, batch: int) -> Run:
     """FunASR as its documentation calls it: one file after another, or batches of its own."""
     from asr_worker.engines.funasr_models import find_model
+    from asr_worker.engines.model_code import no_model_code
     from asr_worker.engines.registry import import_for
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -166,6 +167,7 @@ def automodel(folder: str, device: str, threads: int, arrays: list[Any], *, batc
         import_for(path)
         from funasr import AutoModel
 
+    with contextlib.redirect_stdout(io.StringIO()), no_model_code():
         model = AutoModel(
             model=str(path), device=device, ncpu=threads, disable_update=True,
             disable_pbar=True, disable_log=True,
