@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 readonly cluster=asr-e2e namespace=asr release=asr server=http://127.0.0.1:8088
 readonly context=kind-$cluster report=${REPORT:-/tmp/asr-e2e-report.json}
-readonly ingress=https://raw.githubusercontent.com/kubernetes/ingress-nginx/controller-v1.12.1/deploy/static/provider/kind/deploy.yaml
+# controller-v1.12.1, by its commit; its images are named by digest
+readonly ingress=https://raw.githubusercontent.com/kubernetes/ingress-nginx/64780b1fed3af99f4eccbc3fdad7ad785e8a83b6/deploy/static/provider/kind/deploy.yaml
 readonly version=$(sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
 
 say() { printf '\n== %s\n' "$*"; }
