@@ -52,6 +52,88 @@ def _in_block(block: Json, address: str) -> bool:
     return holds(block["cidr"]) and not any(holds(each) for each in block.get("except", ()))
 
 
+def admits(
+    rendered: Any, part: str, port: str, namespace: str, pod: Json, *, own: str = "asr"
+) -> bool:
+    """Whether a pod with these labels, in a namespace so called, reaches a port of the part."""
+    labels = {
+        "app.kubernetes.io/name": "asr-platform",
+        "app.kubernetes.io/instance": "asr",
+        "app.kubernetes.io/component": part,
+    }.items()
+    meant = [
+        each["spec"]
+        for each in rendered.of_kind("NetworkPolicy")
+        if each["spec"]["podSelector"]["matchLabels"].items() <= labels
+        and "Ingress" in each["spec"]["policyTypes"]
+    ]
+    assert meant, f"everybody reaches {part}"
+    rules = [rule for spec in meant for rule in spec.get("ingress", ())]
+    return any(
+        any(each["port"] == port for each in rule["ports"])
+        and (not rule.get("from") or any(_is_peer(p, namespace, pod, own) for p in rule["from"]))
+        for rule in rules
+    )
+
+
+def _is_peer(peer: Json, namespace: str, pod: Json, own: str) -> bool:
+    """Both selectors must fit; without one for namespaces, only the policy's own is meant."""
+    if "ipBlock" in peer:
+        return False
+    where = {"kubernetes.io/metadata.name": namespace}
+    there = (
+        _selects(peer["namespaceSelector"], where)
+        if "namespaceSelector" in peer
+        else namespace == own
+    )
+    return there and _selects(peer.get("podSelector", {}), pod)
+
+
+def _selects(selector: Json, labels: Json) -> bool:
+    wanted = selector.get("matchLabels", {}).items() <= labels.items()
+    expressions = selector.get("matchExpressions", ())
+    assert all(each["operator"] == "In" for each in expressions)
+    return wanted and all(labels.get(each["key"]) in each["values"] for each in expressions)
+
+
+PROMETHEUS = {"app.kubernetes.io/name": "prometheus"}
+METRICS = [("worker", "metrics"), ("courier", "metrics"), ("operator", "metrics"),
+           ("redis", "exporter")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "port"), METRICS)
+def test_metrics_are_read_by_prometheus_and_by_nobody_else(
+    render: Any, part: str, port: str
+) -> None:
+    """They name tenants' queues and versions. A pod may give itself a label, but no namespace."""
+    made = render("--set", "redis.exporter.enabled=true")
+    for namespace in ("monitoring", "prometheus", "openshift-user-workload-monitoring"):
+        assert admits(made, part, port, namespace, PROMETHEUS)
+    assert not admits(made, part, port, "monitoring", {"app.kubernetes.io/name": "grafana"})
+    assert not admits(made, part, port, "asr", PROMETHEUS)
+    assert not admits(made, part, port, "of-a-tenant", PROMETHEUS)
+    assert not admits(made, part, port, "of-a-tenant", {})
+
+
+@pytest.mark.parametrize(("part", "port"), METRICS)
+def test_who_reads_metrics_can_be_said(render: Any, part: str, port: str) -> None:
+    exporter = ("--set", "redis.exporter.enabled=true")
+    peers = '[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"watch"}}}]'
+    mine = render(*exporter, "--set-json", f"networkPolicies.metricsFrom={peers}")
+    assert admits(mine, part, port, "watch", {})
+    assert not admits(mine, part, port, "monitoring", PROMETHEUS)
+    everybody = render(*exporter, "--set-json", "networkPolicies.metricsFrom=[]")
+    assert admits(everybody, part, port, "of-a-tenant", {})
+
+
+def test_an_api_that_is_closed_lets_prometheus_in(render: Any) -> None:
+    peers = '[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"entrance"}}}]'
+    made = render("--set-json", f"networkPolicies.apiFrom={peers}")
+    assert admits(made, "api", "http", "entrance", {})
+    assert admits(made, "api", "http", "monitoring", PROMETHEUS)
+    assert not admits(made, "api", "http", "of-a-tenant", PROMETHEUS)
+
+
 @pytest.mark.parametrize("part", [*STORE_USERS, "operator", "test"])
 @pytest.mark.parametrize("address", [NODE_DNS, POD_DNS, NODE_DNS_IPV6])
 @pytest.mark.parametrize("port", [53, 5353])

@@ -39,26 +39,61 @@ def test_replicas_of_workers_belong_to_the_operator_which_starts_them(rendered: 
         assert pools == {each["metadata"]["name"] for each in workers(rendered)}
 
 
-def test_the_operator_may_do_what_its_rules_say_and_read_no_secret_unless_named(
+def test_the_operator_may_change_only_what_the_release_has_and_read_no_secret_unless_named(
     render: Any,
 ) -> None:
-    rules = yaml.safe_load(role_rules_text())
-    without = [rule for rule in rules if rule["resources"] != ["secrets"]]
-    assert without != rules
-    (named_leases,) = (r for r in without if r["resources"] == ["leases"] and "get" in r["verbs"])
-    named_leases["resourceNames"] = [LEASE_NAME, lease_name("asr")]
     made = "pools[0].name=default,pools[1].name=large"
-    (patch,) = [rule for rule in without if _is(rule, "deployments", "patch")]
-    patch["resourceNames"] = ["asr-worker-default", "asr-worker-large"]
-    assert render("--set", made).find("Role", "asr-operator")["rules"] == without
-    objects = render("--set", f"{made},operator.poolsAs=objects").find("Role", "asr-operator")
-    assert objects["rules"] == [e for e in without if not _is(e, "workerpools", "create")]
-    elsewhere = render("--set-json", 'pools=[],otherPools=["default"]').find("Role", "asr-operator")
-    assert not any(_is(rule, "deployments", "patch") for rule in elsewhere["rules"])
-    named = render("--set", "operator.readableSecrets[0]=mine").find("Role", "asr-operator")
-    assert [r for r in named["rules"] if "secrets" in r["resources"]] == [
+    own = ["asr-worker-default", "asr-worker-large"]
+    rules = yaml.safe_load(role_rules_text())
+    limited = {
+        "workerpools/update": own,
+        "deployments/patch": own,
+        "deployments/scale/patch": own,
+        "leases/get": [LEASE_NAME, lease_name("asr")],
+    }
+    wanted = [rule for rule in rules if rule["resources"] != ["secrets"]]
+    assert wanted != rules
+    for rule in wanted:
+        if names := limited.pop(f"{rule['resources'][0]}/{rule['verbs'][0]}", None):
+            rule["resourceNames"] = names
+    assert limited == {}
+    assert role(render, "--set", made) == wanted
+    objects = role(render, "--set", f"{made},operator.poolsAs=objects")
+    assert objects == [
+        rule
+        for rule in wanted
+        if not _is(rule, "workerpools", "create") and not _is(rule, "workerpools", "update")
+    ]
+    elsewhere = role(render, "--set-json", 'pools=[],otherPools=["default"]')
+    assert not any(
+        rule["resources"][0].startswith("deployments") and rule["verbs"] == ["patch"]
+        for rule in elsewhere
+    )
+
+
+def test_the_operators_rights_can_be_widened_and_narrowed(render: Any) -> None:
+    named = role(render, "--set", "operator.readableSecrets[0]=mine")
+    assert [r for r in named if "secrets" in r["resources"]] == [
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["mine"]}
     ]
+    (more,) = [
+        r for r in role(render, "--set", "operator.scalableDeployments={mine}")
+        if _is(r, "deployments/scale", "patch")
+    ]  # fmt: skip
+    assert more["resourceNames"] == ["asr-worker-default", "mine"]
+    (any_one,) = [
+        r for r in role(render, "--set", "operator.scalableDeployments={*}")
+        if _is(r, "deployments/scale", "patch")
+    ]  # fmt: skip
+    assert "resourceNames" not in any_one
+    assert any(_is(rule, "pods", "patch") for rule in role(render))
+    fewer = role(render, "--set", "operator.deletionCosts=false")
+    assert [rule["verbs"] for rule in fewer if rule["resources"] == ["pods"]] == [["list"]]
+
+
+def role(render: Any, *arguments: str) -> list[Json]:
+    rules: list[Json] = render(*arguments).find("Role", "asr-operator")["rules"]
+    return rules
 
 
 def _is(rule: Json, resource: str, verb: str) -> bool:
