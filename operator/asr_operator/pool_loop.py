@@ -42,6 +42,7 @@ class _Memory:
     history: History | None = None
     numbers_told_at: float = float("-inf")
     refusal_told: str = ""
+    scale_refused: str = ""
     error_told: str = ""
     failed_ticks: int = 0
 
@@ -177,7 +178,12 @@ class PoolLoop:
 
     async def _scale(self, look: Look, decided: Plan) -> None:
         was, will_be = look.target.replicas, decided.replicas
-        await self._actor.scale(look, decided)
+        try:
+            await self._actor.scale(look, decided)
+        except ClusterUnavailable as error:
+            await self._tell_refusal(look.pool, error)
+            raise
+        self._memory.scale_refused = ""
         direction = "up" if will_be > was else "down"
         self.metrics.scales.labels(*self._labels, direction).inc()
         _log.info(
@@ -190,6 +196,15 @@ class PoolLoop:
             self._memory.refusal_told = self._actor.costs_refused
             note = f"Kubernetes may delete busy pods before idle ones: {self._actor.costs_refused}"
             await self._post(look.pool, Event("DeletionCostRefused", note, "Scale", warning=True))
+
+    async def _tell_refusal(self, pool: Json, error: ClusterUnavailable) -> None:
+        """Once, and not the first time: at an uninstall the rights go before the program does."""
+        if not error.is_refusal or not self._memory.failed_ticks:
+            return
+        if self._memory.scale_refused != error.message:
+            self._memory.scale_refused = error.message
+            note = f"this operator may not scale the Deployment: {error.message}"
+            await self._post(pool, Event("ScaleRefused", note, "Scale", warning=True))
 
     async def _report(self, look: Look, decided: Plan, *, will_scale: bool) -> None:
         """Before the replicas are written, so that a crash in between is no other writer's deed."""
