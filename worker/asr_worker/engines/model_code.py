@@ -106,9 +106,9 @@ def refusal(error: BaseException) -> str:
 def _installed_folders() -> tuple[str, ...]:
     """The standard library, installed packages, this project, and what PYTHONPATH adds."""
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = [*map(sysconfig.get_path, names), *site.getsitepackages()]
+    folders = [*(sysconfig.get_path(name) or "" for name in names), *site.getsitepackages()]
     folders += [site.getusersitepackages(), sysconfig.get_config_var("DESTSHARED") or ""]
-    folders += [str(Path(room.__file__).parents[1]) for room in (asr_core, asr_worker)]
+    folders += [str(Path(str(room.__file__)).parents[1]) for room in (asr_core, asr_worker)]
     folders += os.environ.get("PYTHONPATH", "").split(os.pathsep)
     known = {os.path.abspath(each) for each in folders if each}
     return tuple(folder + os.sep for folder in known | set(map(os.path.realpath, known)))
