@@ -147,6 +147,7 @@ def code_of(markdown: str) -> str:
     [
         *READMES,
         "CONTRIBUTING.md",
+        "SECURITY.md",
         *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")),
     ],
 )
@@ -166,3 +167,19 @@ def test_every_test_that_the_guarantees_name_exists() -> None:
     named = set(re.findall(r"`(test_[a-z0-9_]+(?:\.py)?)`", table))
     assert named - known == set()
     assert len(named) > 50
+
+
+def test_every_test_that_holds_a_trust_boundary_exists_where_it_is_said_to() -> None:
+    page = read("SECURITY.md").partition("## Trust boundaries")[2].partition("## Run it safely")[0]
+    _, *boundaries = page.split("\n### ")
+    words = ("Client", "Tenant", "courier", "Files", "Redis", "Store", "Cluster", "Supply chain")
+    assert len(boundaries) == len(words)
+    for boundary, word in zip(boundaries, words, strict=True):
+        assert word in boundary.splitlines()[0]
+        rows = re.findall(r"^\| (?!what holds|-)(.+) \| (.+) \|$", boundary, re.M)
+        assert len(rows) >= 4
+        for held, shown in rows:
+            named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", shown)
+            assert named, f"nothing shows: {held}"
+            for file, test in named:
+                assert re.search(rf"def {test}\(", read(file)), f"{file}::{test}"
