@@ -46,7 +46,7 @@ class _Guard:
         if event == "exec":
             code = args[0]
             if code.co_filename.startswith("<"):
-                if _is_funasr(sys._getframe(1).f_globals) and _names_something(code):
+                if _is_funasr(_caller()) and _names_something(code):
                     self._refuse("an expression in its configuration that is more than numbers")
             elif self.loads and not _is_installed(code.co_filename):
                 self._refuse(f"code of its own ({code.co_filename})")
@@ -57,7 +57,8 @@ class _Guard:
             self._refuse(f"a program ({args[0]})")
 
     def _refuse(self, what: str) -> None:
-        self.refused.append(what)
+        if self.loads:
+            self.refused.append(what)
         raise CodeRefused(f"it wants to run {what}")
 
 
@@ -122,15 +123,21 @@ def _is_funasr(variables: dict[str, Any]) -> bool:
     return str(variables.get("__name__", "")).partition(".")[0] == "funasr"
 
 
+def _caller() -> dict[str, Any]:
+    """The global variables of whoever did what the hook was called for; none at the bottom."""
+    frame = sys._getframe(1).f_back
+    return frame.f_globals if frame else {}
+
+
 def _asker() -> dict[str, Any]:
-    """The global variables of the innermost caller that is not the standard library's."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None:
+    """The same, of the innermost caller that is not the standard library's."""
+    frame = sys._getframe(1).f_back
+    while frame is not None:
         name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if name not in sys.stdlib_module_names:
-            break
+            return frame.f_globals
         frame = frame.f_back
-    return frame.f_globals
+    return {}
 
 
 def _names_something(code: CodeType) -> bool:
