@@ -16,10 +16,11 @@ from http import HTTPStatus
 from typing import Any
 
 import uuid_utils
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from asr_api.cors import CorsPolicy
 from asr_api.error_reply import error_body
+from asr_api.transport import OpenTransport
 from asr_api.upgrade import RequestParser, head_without_offer
 
 HEADERS_MAX_BYTES = 64 * 1024
@@ -57,9 +58,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._stalled_bytes = 0
         self._headers = 0
         self._refused = False
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(OpenTransport(transport))  # type: ignore[arg-type]
         _bound_unread_replies(transport, self._limits.unread_seconds)
         too_many = len(self.connections) - self._limits.connections
         if too_many > TOLD_AT_ONCE:
@@ -71,6 +73,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._end_requests()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -130,7 +133,20 @@ class BoundedConnection(HttpToolsProtocol):
 
     @property
     def _busy(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._running is not None and not self._running.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _end_requests(self) -> None:
+        """The one under way is told that its client is gone, those behind it are not begun. uvicorn
+        tells the last one of a pipeline alone, and the others go on for nobody.
+        """
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def _await_headers(self) -> None:
         self._header_timer = self.loop.call_later(self._limits.header_seconds, self._too_slow)
@@ -157,12 +173,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._refused = True
         if self.transport.is_closing():
             return
-        if self._busy:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        if not (self._busy and self.cycle.response_started):
+        if not (self._busy and self._running and self._running.response_started):
             cors = self._cors.reply_headers(self.headers or ())
             self.transport.write(_reply(status, code, message, cors))
+        self._end_requests()
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
