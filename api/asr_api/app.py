@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
-from fastapi_offline import FastAPIOffline
 
+from asr_api.access.ended_keys import EndsWithKey
+from asr_api.access.keyless import KeylessGuard, KnownHosts
 from asr_api.behind_proxy import BehindProxy
 from asr_api.cors import CorsPolicy
 from asr_api.early_reply import EarlyReply
@@ -19,6 +20,7 @@ from asr_api.openapi import document_with
 from asr_api.request_context import RequestContext
 from asr_api.routes import (
     audio,
+    docs,
     events,
     health,
     history,
@@ -51,6 +53,7 @@ ROUTERS = (
     health.router,
     pod.router,
     pages.router,
+    docs.router,
     openai_routes.router,
 )
 _DESCRIPTION = """\
@@ -90,18 +93,24 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         finally:
             await services.stop()
 
-    app = FastAPIOffline(
-        docs_url="/docs", redoc_url=None, static_url="/docs/static", lifespan=lifespan,
+    app = FastAPI(
+        docs_url=None, redoc_url=None, lifespan=lifespan,
         title="ASR platform", version=__version__, description=_DESCRIPTION, openapi_tags=_TAGS,
         license_info={"name": "MIT"}, dependencies=[Depends(authorize)],
     )  # fmt: skip
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
+    docs.mount_files(app)
     register_error_replies(app)
     app.openapi = document_with(app)  # type: ignore[method-assign]
+    cors = CorsPolicy(settings.cors_origins)
+    if settings.auth == "keys":
+        app.add_middleware(EndsWithKey)
+    else:
+        app.add_middleware(KeylessGuard, hosts=KnownHosts(settings.allowed_hosts), cors=cors)
     app.add_middleware(EarlyReply)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestContext, metrics=metrics, cors=CorsPolicy(settings.cors_origins))
+    app.add_middleware(RequestContext, metrics=metrics, cors=cors)
     app.add_middleware(BehindProxy, root_path=settings.root_path, trusted=settings.trusted_proxies)
     return app

@@ -1,4 +1,5 @@
-"""Behind a proxy: whom it serves, and the path under which it shows this API.
+"""Behind a proxy: whom it serves, and the path under which it shows this API. `asr.proxied` in the
+scope says whether the peer's `X-Forwarded-*` headers are believed.
 
 A prefix comes from `ASR_ROOT_PATH`, or from `X-Forwarded-Prefix` of a proxy that is trusted.
 Proxies that cut it off (Traefik's StripPrefix, nginx with a path in `proxy_pass`) and those that
@@ -32,6 +33,9 @@ class BehindProxy:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        client = scope.get("client")
+        is_trusted = (client[0] if client else "") in self._trusted
+        scope = {**scope, "asr.proxied": is_trusted}
         root = self._root_of(scope)
         if root:
             scope = under(root, scope)
@@ -45,8 +49,7 @@ class BehindProxy:
         await self._app(scope, receive, send_to_here)
 
     def _root_of(self, scope: Scope) -> str:
-        client = scope.get("client")
-        if (client[0] if client else "") in self._trusted:
+        if scope["asr.proxied"]:
             told = forwarded_prefix(Headers(scope=scope).get("x-forwarded-prefix", ""))
             return told or self._root_path
         return self._root_path

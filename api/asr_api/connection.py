@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from asr_api.cors import CorsPolicy
 from asr_api.error_reply import error_body
+from asr_api.reply_headers import safe_headers
 from asr_api.transport import OpenTransport
 from asr_api.upgrade import RequestParser, head_without_offer
 
@@ -107,6 +109,9 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._moved_on = True
         self._stop_waiting()
+        if (authority := authority_of(self.url)) is not None:
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers.append((b"host", authority))
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -175,10 +180,21 @@ class BoundedConnection(HttpToolsProtocol):
             return
         if not (self._busy and self._running and self._running.response_started):
             cors = self._cors.reply_headers(self.headers or ())
-            self.transport.write(_reply(status, code, message, cors))
+            safe = safe_headers(shared=bool(self._cors.origins))
+            self.transport.write(_reply(status, code, message, safe | cors))
         self._end_requests()
         self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+
+def authority_of(target: bytes) -> bytes | None:
+    """The host and port of a target such as `http://host:8000/path`; None for a path. RFC 9112,
+    section 3.2.2: it stands in place of what `Host` says. Pure.
+    """
+    scheme, mark, rest = target.partition(b"://")
+    if not mark or not scheme.isalpha():
+        return None
+    return re.split(rb"[/?#]", rest, maxsplit=1)[0]
 
 
 def _reply(status: int, code: str, message: str, headers: Mapping[str, str]) -> bytes:

@@ -2,11 +2,14 @@
 
 RequestError
 ├── MalformedUpload        400  the multipart body cannot be read
+├── MalformedHost          400  no Host, several, or what is none
+├── CrossSiteRequest       403  without keys: a page of another origin wants to change something
 ├── UploadTimeout          408  the client fell silent
 ├── ResultGone             410  the task is known, its result has been deleted
 ├── UrlRefused             422  a URL that is not called: not http, or it leads inward
 ├── UnsupportedParameter   400  a parameter that is known and cannot be served
 ├── ModelNotFound          404  no pool and no model of that name
+├── HostNotAllowed         421  without keys: the server is called by a name that is not listed
 ├── UnsupportedMediaType   415  the request is not multipart/form-data
 └── EncodedBody            415  the request is compressed
 AsrError
@@ -27,6 +30,27 @@ class MalformedUpload(RequestError):
 
     code = "malformed_upload"
     status = 400
+
+
+class MalformedHost(RequestError):
+    """The request does not say which host it is for (RFC 9112, section 3.2)."""
+
+    code = "bad_request"
+    status = 400
+
+
+class HostNotAllowed(RequestError):
+    """Without API keys: the server is called by a name that is not known to be its own."""
+
+    code = "host_not_allowed"
+    status = 421
+
+
+class CrossSiteRequest(RequestError):
+    """Without API keys: a page of another origin may not change anything."""
+
+    code = "cross_site_request"
+    status = 403
 
 
 class UploadTimeout(RequestError):

@@ -1,5 +1,5 @@
-"""The middleware around all that answers: request ids on replies and log lines, metrics, what pages
-of other origins may do, the last catch.
+"""The middleware around all that answers: request ids on replies and log lines, metrics, what
+browsers and pages of other origins may do, the last catch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from asr_api.cors import CorsPolicy
 from asr_api.error_reply import error_body, internal_error_reply
+from asr_api.reply_headers import safe_headers
 from asr_core.logs import get_logger
 from asr_core.metrics import ApiMetrics
 
@@ -31,6 +32,7 @@ class RequestContext:
         self._app = app
         self._metrics = metrics
         self._cors = cors
+        self._safe_headers = safe_headers(shared=bool(cors.origins))
         self._log = get_logger("asr_api.request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +48,8 @@ class RequestContext:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                for name, value in self._safe_headers.items():
+                    headers.setdefault(name, value)
                 headers["x-request-id"] = request_id
                 headers.update(scope["asr.headers"])
             await send(message)

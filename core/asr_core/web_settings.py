@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import NoDecode
 
+from asr_core.hosts import listed_host
 from asr_core.settings_base import Settings, names
 from asr_core.task import DEFAULT_POOL
 
@@ -49,7 +50,13 @@ class WebSettings(PathSettings):
         description="addresses and networks whose `X-Forwarded-*` headers are believed; `*`: all",
     )
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="without keys: the names that the API is called by, beside IP addresses and "
+        "localhost; `*.example.org`: all below it; `*`: any",
+    )
+
+    @field_validator("cors_origins", "trusted_proxies", "allowed_hosts", mode="before")
     @classmethod
     def _split_web(cls, value: object) -> object:
         return names(value)
@@ -65,6 +72,11 @@ class WebSettings(PathSettings):
                     "https://app.example.com:8443, or * for all"
                 )
         return cleaned
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(listed_host, hosts))
 
     @field_validator("trusted_proxies")
     @classmethod

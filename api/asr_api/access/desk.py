@@ -6,10 +6,12 @@ import hmac
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 from structlog.contextvars import bind_contextvars
 
+from asr_api.access.ended_keys import CHECK_SECONDS
 from asr_api.access.key_cache import FRESH_SECONDS, KeyCache
 from asr_api.access.rules import scope_for
 from asr_core.access import ApiKey, Scope, key_digest
@@ -57,26 +59,31 @@ class AccessDesk:
             return _ANYONE
         principal = _ANYONE
         if self._settings.auth == "keys":
-            key = await self._key_of(request)
+            secret = _secret_of(request)
+            key = await self._good_key(secret, scope)
             bind_contextvars(key_id=key.id, tenant=key.tenant)
-            if not key.allows(scope):
-                raise Forbidden(
-                    f"this key lacks the scope {scope.value!r}; it has: "
-                    f"{', '.join(sorted(key.scopes))}"
-                )
+            request.scope["asr.open_request"].check_key = partial(
+                self._good_key, secret, scope, fresh_seconds=CHECK_SECONDS
+            )
             principal = Principal(key.tenant, key.allows(Scope.ADMIN))
         await self._count(request, principal.tenant)
         return principal
 
-    async def _key_of(self, request: Request) -> ApiKey:
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
-        secret = secret.strip()
-        if kind.lower() != "bearer" or not secret:
-            raise Unauthenticated(f"this needs an API key: {_HOW}")
+    async def _good_key(
+        self, secret: str, scope: Scope, *, fresh_seconds: float = FRESH_SECONDS
+    ) -> ApiKey:
+        key = await self._key_of(secret, fresh_seconds)
+        if not key.allows(scope):
+            raise Forbidden(
+                f"this key lacks the scope {scope.value!r}; it has: {', '.join(sorted(key.scopes))}"
+            )
+        return key
+
+    async def _key_of(self, secret: str, fresh_seconds: float) -> ApiKey:
         digest = key_digest(secret)
         if self._bootstrap and hmac.compare_digest(digest, self._bootstrap):
             return ApiKey("bootstrap", "bootstrap", DEFAULT_TENANT, frozenset({Scope.ADMIN}), 0.0)
-        key = await self._cache.get(digest) if is_secret(secret) else None
+        key = await self._cache.get(digest, fresh_seconds) if is_secret(secret) else None
         if key is None:
             raise Unauthenticated(f"this API key is not known, or was revoked: {_HOW}")
         if key.expired(time.time()):
@@ -125,6 +132,14 @@ def rate_headers(ticket: Ticket) -> dict[str, str]:
         "x-ratelimit-remaining-requests": str(ticket.remaining),
         "x-ratelimit-reset-requests": f"{ticket.full_after_seconds:g}s",
     }
+
+
+def _secret_of(request: Request) -> str:
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    secret = secret.strip()
+    if kind.lower() != "bearer" or not secret:
+        raise Unauthenticated(f"this needs an API key: {_HOW}")
+    return secret
 
 
 def _bootstrap_digest(setting: str) -> str:

@@ -40,14 +40,15 @@ class KeyCache:
         self._known: OrderedDict[str, _Answer] = OrderedDict()
         self._unknown: OrderedDict[str, _Answer] = OrderedDict()
 
-    async def get(self, digest: str) -> ApiKey | None:
-        """The key with this digest, None if there is none.
+    async def get(self, digest: str, fresh_seconds: float = FRESH_SECONDS) -> ApiKey | None:
+        """The key with this digest, None if there is none; as Redis had it `fresh_seconds` ago at
+        most.
 
         Raises QueueUnavailable when Redis is away and the key has not been seen for five minutes.
         """
         answer = self._known.get(digest) or self._unknown.get(digest)
         age_seconds = self._clock() - answer.at if answer else STALE_SECONDS
-        if answer and age_seconds < FRESH_SECONDS:
+        if answer and age_seconds < fresh_seconds:
             return answer.key
         try:
             key = await self._find(digest)

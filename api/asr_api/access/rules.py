@@ -8,8 +8,7 @@ from asr_core.access import Scope
 PUBLIC = frozenset(
     {
         *("/healthz", "/readyz", "/metrics", "/api/v1/health", "/health"),
-        *("/docs", "/docs/oauth2-redirect"),
-        *("/", "/dashboard", "/assets/{name}"),
+        *("/", "/dashboard", "/assets/{name}", "/docs"),
     }
 )
 _TRANSCRIBE = frozenset({"/api/v1/asr/submit", "/v1/audio/transcriptions"})

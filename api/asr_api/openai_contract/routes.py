@@ -141,8 +141,7 @@ async def _transcribe(
     # Hours of words take seconds: meanwhile the loop serves others.
     body, media_type = await asyncio.to_thread(reply_body, transcript, asked)
     data = body.encode()
-    headers = {"Content-Length": str(len(data)), "X-Content-Type-Options": "nosniff"}
-    headers |= _told(asked)
+    headers = {"Content-Length": str(len(data)), **_told(asked)}
     return AttendedReply(pieces_of(data), seat, media_type=media_type, headers=headers)
 
 

@@ -15,30 +15,34 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# Scripts, styles and pictures are files of this server; recordings may be blobs, fetched with a
-# key. Nothing is inline, nothing is framed, nothing is sent elsewhere.
-_CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "media-src 'self' blob:",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
+
+
+def content_security_policy(*, script: str = "", image: str = "") -> str:
+    """Scripts, styles and pictures are files of this server; recordings may be blobs, fetched with
+    a key. Nothing is inline, nothing is framed, nothing is sent elsewhere, but for what is named.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {script}".rstrip(),
+            "style-src 'self'",
+            f"img-src 'self' {image}".rstrip(),
+            "connect-src 'self'",
+            "media-src 'self' blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
     )
-)
+
+
+# Beside those of every reply, `asr_api.reply_headers`.
 HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": content_security_policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
 }
 
 

@@ -111,7 +111,6 @@ def _headers(task: Task, etag: str) -> dict[str, str]:
         "Cache-Control": "private, no-cache",
         "Content-Disposition": attachment_disposition(task.filename, fallback=task.task_id),
         "Content-Security-Policy": "sandbox; default-src 'none'",
-        "X-Content-Type-Options": "nosniff",
     }
 
 

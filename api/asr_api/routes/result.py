@@ -77,9 +77,7 @@ async def result(
         _require_completed(task)
         # Hours of words take seconds: meanwhile the loop serves others.
         text = await asyncio.to_thread(render, await transcript_of(services, task), format)
-        return Response(
-            text, media_type=format.media_type, headers={"X-Content-Type-Options": "nosniff"}
-        )
+        return Response(text, media_type=format.media_type)
     if task.state is State.COMPLETED:
         transcript = await transcript_of(services, task)
         return ResultBody.with_transcript(task, root, position=None, transcript=transcript)

@@ -172,3 +172,17 @@ def test_both_pages_work_behind_a_path_prefix(open_page, stack, start, headers):
     page.get_by_role("link", name="asr-platform").click()
     expect(page.locator("#notice")).to_contain_text("demo model")
     assert all("/speech" in url for url in asked if not url.endswith("/healthz"))
+
+
+def test_the_docs_read_and_try_the_document_under_their_own_policy(open_page, stack):
+    page = open_page("/docs")  # which fails where the policy forbids what the page does
+    operation = page.locator("#operations-operations-healthz")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_role("button", name="Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text("200")
+    page.screenshot(path="/tmp/docs.png")
+    hosts: set[str] = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    page.reload(wait_until="networkidle")
+    assert hosts == {stack.url.split("/")[2]}
