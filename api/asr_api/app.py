@@ -108,7 +108,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     if settings.auth == "keys":
         app.add_middleware(EndsWithKey)
     else:
-        app.add_middleware(KeylessGuard, hosts=KnownHosts(settings.allowed_hosts), cors=cors)
+        hosts = KnownHosts((*settings.allowed_hosts, settings.api_host.lower()))
+        app.add_middleware(KeylessGuard, hosts=hosts, cors=cors)
     app.add_middleware(EarlyReply)
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestContext, metrics=metrics, cors=cors)

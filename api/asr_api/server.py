@@ -23,6 +23,7 @@ FILES_RESERVED = 128 + TOLD_AT_ONCE  # Redis, the probes, logs, the store
 def serve(settings: ApiSettings, *, host: str, port: int, grace_seconds: int) -> None:
     """Answer requests until SIGTERM; those under way then get `grace_seconds`."""
     raise_file_limit()
+    settings = settings.model_copy(update={"api_host": host})
     config = server_config(
         create_app(settings), settings, host=host, port=port, grace_seconds=grace_seconds
     )

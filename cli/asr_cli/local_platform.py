@@ -7,6 +7,7 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +21,11 @@ from asr_cli.ports import free_port, port_is_free
 from asr_cli.redis_server import ServerProgram, find_server
 from asr_cli.redis_socket import socket_path
 from asr_cli.running_platform import RunningPlatform
-from asr_cli.stack import GRACE_SECONDS, StackPlan, threads_per_worker
+from asr_cli.stack import GRACE_SECONDS, StackPlan, names_of_machine, threads_per_worker
 from asr_cli.supervisor import ProgramFailed, Supervisor
 from asr_cli.up_console import UpConsole
 from asr_core.errors import DependencyError
+from asr_core.hosts import is_loopback
 from asr_core.queue import BacklogReader, RedisConnection, read_eviction
 from asr_core.settings import (
     ApiSettings,
@@ -52,6 +54,7 @@ class Prepared:
     plan: StackPlan
     server: ServerProgram
     folder: DataFolder
+    keyless: bool
 
 
 def prepare(
@@ -83,13 +86,14 @@ def prepare(
         metrics_port=worker.metrics_port,
         model=model,
         environment=dict(os.environ),
+        allowed_hosts=(*api.allowed_hosts, *names_of_machine(host, socket.gethostname())),
     )
     RunningPlatform(
         redis_socket=str(plan.redis_socket),
         key_prefix=plan.redis_settings.key_prefix,
         api_url=plan.api_url,
     ).write(data)
-    return Prepared(plan, server, folder)
+    return Prepared(plan, server, folder, keyless=api.auth == "off")
 
 
 class LocalPlatform:
@@ -270,6 +274,12 @@ class LocalPlatform:
             "  Ctrl-C stops everything; what was accepted is kept for the next start.",
         ):
             self._console.print(line)
+        if self._prepared.keyless and not is_loopback(plan.host):
+            names = ", ".join(("IP addresses", "localhost", *plan.allowed_hosts))
+            self._console.problem(
+                f"whoever reaches {plan.host} may use it: ASR_AUTH=keys asks for API keys. Without, "
+                f"it answers to {names}; ASR_ALLOWED_HOSTS names more"
+            )
 
     async def _unless_failed(
         self, watch: asyncio.Task[None], job: Coroutine[Any, Any, bool]

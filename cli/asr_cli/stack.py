@@ -10,6 +10,7 @@ from pathlib import Path
 from asr_cli.process import Program
 from asr_cli.redis_server import ServerProgram, server_arguments
 from asr_cli.redis_socket import private_settings, socket_url
+from asr_core.hosts import host_of, is_loopback
 from asr_core.listening import ALL_ADDRESSES, url_host
 from asr_core.settings import RedisSettings
 
@@ -35,6 +36,7 @@ class StackPlan:
     metrics_port: int
     model: str | None
     environment: Mapping[str, str]
+    allowed_hosts: tuple[str, ...] = ()
 
     @property
     def api_url(self) -> str:
@@ -66,6 +68,7 @@ class StackPlan:
     def api(self) -> Program:
         own = {
             "ASR_API_PORT": str(self.api_port),
+            "ASR_ALLOWED_HOSTS": ",".join(self.allowed_hosts),
             "ASR_SPOOL_DIR": str(self.data / "spool"),
         }
         stop_seconds = _API_GRACE_SECONDS + _STOP_MARGIN_SECONDS
@@ -143,6 +146,14 @@ class StackPlan:
             essential=essential,
             kept_files=kept_files,
         )
+
+
+def names_of_machine(listens_on: str, hostname: str) -> tuple[str, ...]:
+    """How others of its network call this machine, where it listens for them. Pure."""
+    name = hostname.lower()
+    if is_loopback(listens_on) or not host_of(name):
+        return ()
+    return (name,) if "." in name else (name, f"{name}.local")
 
 
 def _asr(*arguments: str) -> tuple[str, ...]:

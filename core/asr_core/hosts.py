@@ -42,6 +42,12 @@ def is_address(host: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    host = host.strip("[]")
+    return ip_address(host).is_loopback if is_address(host) else host == "localhost"
+
+
 def listed_host(given: str) -> str:
     """A host of a setting as it is compared: a name, `*.example.org`, `*`, or an address, which
     needs no listing. Raises ValueError.

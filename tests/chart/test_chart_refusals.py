@@ -47,6 +47,7 @@ WRONG = {
     "a lease of a second": ("operator.leaseSeconds=1", "leaseSeconds"),
     "a setting that is neither a value nor from somewhere": ("settings.HF_TOKEN.value=x", "value"),
     "an unknown family of addresses": ("ipFamilies={IPv5}", "ipFamilies"),
+    "a host with a scheme": ("api.allowedHosts={https://asr.example}", "allowedHosts"),
     "a Redis URL as a host": ("redis.external.host=redis://x", "host"),
     "a volume without a name": ("workloads.extraVolumes[0].emptyDir.medium=Memory", "name"),
     "an unknown value of a pool": (f"{POOL},pools[0].replicaz=1", "replicaz"),

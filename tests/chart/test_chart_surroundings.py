@@ -6,10 +6,12 @@ import json
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from asr_api.access.keyless import KnownHosts
 from asr_core.settings import ApiSettings
 from chart.tools import Helm
 
@@ -235,6 +237,29 @@ def test_origins_and_proxies_are_told_to_the_api(render: Any) -> None:
         trusted_proxies=told["ASR_TRUSTED_PROXIES"],
     )
     assert len(settings.cors_origins) == len(settings.trusted_proxies) == 2
+
+
+def test_the_api_is_told_every_name_that_it_is_called_by(render: Any) -> None:
+    made = render(
+        "--set", "auth.mode=off,clusterDomain=corp.example,namespaceOverride=speech"
+        ",api.ingress.enabled=true,api.ingress.host=asr.example.org"
+        ",api.httpRoute.enabled=true,api.httpRoute.parentRefs[0].name=public"
+        ",api.httpRoute.hostnames={*.route.example},api.allowedHosts={old.example}",
+    )  # fmt: skip
+    (env,) = [env_of(c) for _, c in made.containers() if c["name"] == "api"]
+    settings = ApiSettings(_env_file=None, allowed_hosts=env["ASR_ALLOWED_HOSTS"]["value"])
+    known = KnownHosts(settings.allowed_hosts)
+    (service,) = [s for s in made.of_kind("Service") if s["metadata"]["name"].endswith("-api")]
+    name = service["metadata"]["name"]
+    for host in (
+        name, f"{name}.speech", f"{name}.speech.svc", f"{name}.speech.svc.corp.example",
+        "asr.example.org", "a.route.example", "old.example", "10.1.2.3", "fd00::7",
+    ):  # fmt: skip
+        assert known.knows(host), host
+    for host in ("evil.example", f"{name}.other", f"{name}.speech.svc.evil.example"):
+        assert not known.knows(host), host
+    (test,) = [env_of(c) for _, c in made.containers() if c["name"] == "transcribe"]
+    assert known.knows(urlsplit(test["ASR_SERVER"]["value"]).hostname or "")
 
 
 def test_a_drain_leaves_pods_of_each_part(render: Any) -> None:

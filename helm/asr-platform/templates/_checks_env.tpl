@@ -29,6 +29,7 @@ ASR_BOOTSTRAP_KEY: auth.existingSecret
 ASR_WEBHOOK_SECRET: courier.webhookSecret.existingSecret
 ASR_ALLOW_PRIVATE_URLS: courier.allowPrivateUrls
 ASR_ROOT_PATH: api.rootPath
+ASR_ALLOWED_HOSTS: api.allowedHosts
 ASR_CORS_ORIGINS: api.corsOrigins
 ASR_TRUSTED_PROXIES: api.trustedProxies
 ASR_SPOOL_DIR: api.spool, courier.spool, or a volume called spool in extraVolumes

@@ -35,6 +35,20 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Names that clients call the API by: its Service's from near and far, and those of its ways in. */}}
+{{- define "asr.api.hosts" -}}
+{{- $service := printf "%s-api" (include "asr.fullname" .) -}}
+{{- $namespace := include "asr.namespace" . -}}
+{{- $hosts := list $service (printf "%s.%s" $service $namespace) (printf "%s.%s.svc" $service $namespace) (printf "%s.%s.svc.%s" $service $namespace .Values.clusterDomain) -}}
+{{- with .Values.api.ingress -}}
+{{- if and .enabled .host }}{{ $hosts = append $hosts .host }}{{ end -}}
+{{- end -}}
+{{- with .Values.api.httpRoute -}}
+{{- if .enabled }}{{ $hosts = concat $hosts .hostnames }}{{ end -}}
+{{- end -}}
+{{- concat $hosts .Values.api.allowedHosts | uniq | toYaml -}}
+{{- end -}}
+
 {{- define "asr.redis.host" -}}{{ include "asr.fullname" . }}-redis{{- end -}}
 {{- define "asr.redis.secret" -}}
 {{- if .Values.redis.enabled -}}

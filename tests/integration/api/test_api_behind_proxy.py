@@ -28,7 +28,7 @@ FORWARDS = {
 def proxied(request: Any, start_platform: Any) -> Any:
     """A client as a proxy in front of `http://asr.test/asr/` is one."""
     settings, before, headers = request.param
-    url = start_platform(**settings).url + before
+    url = start_platform(allowed_hosts=("asr.test",), **settings).url + before
     return httpx.AsyncClient(base_url=url, headers={"Host": "asr.test", **headers}, timeout=30)
 
 

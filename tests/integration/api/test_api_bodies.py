@@ -80,7 +80,7 @@ async def test_json_that_does_not_come_is_408_as_a_form_is(start_platform, sent)
     url = httpx.URL(platform.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(
-        b"POST /api/v1/asr/submit HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /api/v1/asr/submit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: 60\r\n\r\n" + sent
     )
     async with asyncio.timeout(20):

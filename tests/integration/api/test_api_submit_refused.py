@@ -247,7 +247,7 @@ def _address(platform) -> tuple[str, int]:
 
 
 def _head(*lines: str) -> bytes:
-    fixed = (f"POST {URL} HTTP/1.1", "Host: test", f"Content-Type: {FORM['content-type']}")
+    fixed = (f"POST {URL} HTTP/1.1", "Host: localhost", f"Content-Type: {FORM['content-type']}")
     return "\r\n".join((*fixed, *lines, "", "")).encode()
 
 

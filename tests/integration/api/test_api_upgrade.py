@@ -49,7 +49,7 @@ def form(wav: bytes, field: str = "audio", **texts: str) -> bytes:
 
 
 def request(path: str, body: bytes, *more: bytes, kind: str = "multipart/form-data; boundary=b0"):
-    lines = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n".encode()
+    lines = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n".encode()
     return lines + OFFER + b"".join(more) + b"\r\n" + body
 
 
@@ -101,7 +101,7 @@ async def test_the_size_of_the_pieces_does_not_matter(connection, make_wav, size
 
 async def test_requests_that_follow_without_waiting_are_all_answered(connection):
     reader, writer = connection
-    one = b"GET /api/v1/asr/history HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\n"
+    one = b"GET /api/v1/asr/history HTTP/1.1\r\nHost: localhost\r\n" + OFFER + b"\r\n"
     writer.write(one * 20)
     for _ in range(20):
         status, body = await reply(reader)

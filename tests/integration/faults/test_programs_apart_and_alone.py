@@ -77,7 +77,7 @@ def test_readers_of_history_and_stats_that_never_read_slow_nobody_down(
     for path in ("/api/v1/asr/history?limit=100", "/api/v1/stats?minutes=1440") * 5:
         reader = socket.create_connection(("127.0.0.1", platform.api_port))
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        reader.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 5)
+        reader.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() * 5)
         deaf.append(reader)
     platform.completed(platform.accepted(10))
     for reader in deaf:

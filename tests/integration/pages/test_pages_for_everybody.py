@@ -180,7 +180,9 @@ def test_the_docs_read_and_try_the_document_under_their_own_policy(open_page, st
     operation.locator(".opblock-summary-control").click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
-    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text("200")
+    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text(
+        "200"
+    )
     page.screenshot(path="/tmp/docs.png")
     hosts: set[str] = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))

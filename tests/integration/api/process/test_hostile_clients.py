@@ -32,7 +32,7 @@ FIELD_HEAD = b'--X\r\nContent-Disposition: form-data; name="hotwords"\r\n\r\n'
 def head(*lines: str) -> bytes:
     fixed = (
         f"POST {SUBMIT} HTTP/1.1",
-        "Host: test",
+        "Host: localhost",
         "Content-Type: multipart/form-data;boundary=X",
     )
     return "\r\n".join((*fixed, *lines, "", "")).encode()
@@ -84,7 +84,7 @@ HOSTILE = {
     "trickle": Hostile(head("Content-Length: 5000") + FILE_HEAD, b"\0", 0.2, 408),
     "announced too large": Hostile(head("Content-Length: 5000") + FILE_HEAD, b"", 1.0, 408),
     "announced too small": Hostile(head("Content-Length: 100") + FILE_HEAD, bytes(1000), 1.0, 400),
-    "headers never end": Hostile(b"GET / HTTP/1.1\r\nHost: x\r\n", b"a: b\r\n", 0.2, 408),
+    "headers never end": Hostile(b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"a: b\r\n", 0.2, 408),
     "endless headers": Hostile(b"GET / HTTP/1.1\r\n", b"a: b\r\n" * 5000, 0.1, 431),
     "endless trailers": Hostile(
         head("Transfer-Encoding: chunked") + chunk(FILE_HEAD) + b"0\r\n",
@@ -225,6 +225,6 @@ async def deaf_reader(address: tuple[str, int], path: str) -> asyncio.StreamWrit
     reader, writer = await asyncio.open_connection(*address, limit=1024)
     transport: Any = reader._transport  # type: ignore[attr-defined]
     transport.pause_reading()
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     await writer.drain()
     return writer
