@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import socket
+import struct
 import time
 import wave
 from collections import Counter
@@ -228,3 +230,57 @@ async def deaf_reader(address: tuple[str, int], path: str) -> asyncio.StreamWrit
     writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     await writer.drain()
     return writer
+
+
+async def test_clients_that_go_away_in_mid_pipeline_log_no_traceback(
+    start_api: Any, redis_server: Any, wav: bytes
+) -> None:
+    api = start_api(ASR_EVENTS_HEARTBEAT_SECONDS=0.2)
+    await asyncio.to_thread(api.wait_until_ready)
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
+        links = (await client.post(SUBMIT, files={"audio": wav})).json()["links"]
+    half = head("Content-Length: 900000") + FILE_HEAD + bytes(300_000)
+    short = head("Content-Length: 5") + b"--X--"
+    told = [get(path) for path in ("/api/v1/asr/history", "/api/v1/health", "/metrics")]
+    pipelines = [
+        *(request * 30 for request in told),
+        get("/docs/static/swagger-ui-bundle.js") * 10,
+        get(links["audio"]) * 30,
+        get(links["events"]) + told[0] * 3,
+        get(f"{links['result']}?wait=30") + told[0] * 3,
+        told[0] * 3 + half,
+        half,
+        short + told[1] * 5,
+        told[0] * 3 + b"\x16\x03\x01\0no HTTP\r\n\r\n",
+        get("/api/v1/asr/history", "Connection: Upgrade", "Upgrade: h2c") * 10,
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03" + bytes(range(256)),
+    ]
+    ends = [(part, pause) for part in (0.5, 0.97, 1.0) for pause in (0.0, 0.002, 0.03)]
+    for pipeline in pipelines:
+        await asyncio.gather(*(leave(api.address, pipeline, *end) for end in ends))
+    async with asyncio.timeout(30):
+        while api.connections():
+            await asyncio.sleep(0.05)
+        # Whoever was in the middle of something has noticed as well.
+        with redis_server.client() as redis:
+            while redis.pubsub_channels("*changed*"):
+                await asyncio.sleep(0.05)
+    log = api.log.read_text()
+    assert "Traceback" not in log
+    assert '"level": "error"' not in log
+
+
+def get(path: str, *lines: str) -> bytes:
+    return "\r\n".join((f"GET {path} HTTP/1.1", "Host: localhost", *lines, "", "")).encode()
+
+
+async def leave(address: tuple[str, int], sent: bytes, part: float, pause: float) -> None:
+    """Sends a part of it, reads next to nothing, and resets the connection."""
+    _, writer = await asyncio.open_connection(*address, limit=1024)
+    writer.write(sent[: int(len(sent) * part)])
+    with suppress(ConnectionError):
+        await writer.drain()
+        await asyncio.sleep(pause)
+    connection = writer.transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
