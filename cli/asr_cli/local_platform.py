@@ -277,8 +277,8 @@ class LocalPlatform:
         if self._prepared.keyless and not is_loopback(plan.host):
             names = ", ".join(("IP addresses", "localhost", *plan.allowed_hosts))
             self._console.problem(
-                f"whoever reaches {plan.host} may use it: ASR_AUTH=keys asks for API keys. Without, "
-                f"it answers to {names}; ASR_ALLOWED_HOSTS names more"
+                f"whoever reaches {plan.host} may use it: ASR_AUTH=keys asks for API keys. "
+                f"Without, it answers to {names}; ASR_ALLOWED_HOSTS names more"
             )
 
     async def _unless_failed(

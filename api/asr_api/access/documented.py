@@ -1,12 +1,16 @@
-"""Keys in the OpenAPI document: which routes ask for one, and what they answer without."""
+"""Keys in the OpenAPI document: which routes ask for one, and what they answer without; and what is
+refused where keys are off.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
+from asr_api.access.keyless import OPEN_PATHS, SAFE_METHODS
 from asr_api.access.rules import scope_for
 from asr_api.error_reply import error_body
+from asr_api.errors import CrossSiteRequest, HostNotAllowed, MalformedHost
 from asr_core.access import Scope
 from asr_core.errors import (
     AsrError,
@@ -20,8 +24,10 @@ from asr_core.errors import (
 
 SCHEME = "apiKey"
 _TEXTS: dict[int, str] = {
+    400: "The request does not say which host it is for",
     401: "No API key, or one that is not known",
-    403: "The key's scopes do not reach so far",
+    403: "The key's scopes do not reach so far, or without keys: a page of another origin asks",
+    421: "Without keys: not the name of this server, nor an address",
     429: "Too much at once, or in all; `Retry-After` says when to try again",
     503: "Redis cannot say whose key this is; `Retry-After` says when to try again",
 }
@@ -35,6 +41,16 @@ _OF_SUBMITS: tuple[tuple[type[AsrError], str], ...] = (
     (TooManyOpenTasks, "you have 50 open tasks and may have 50: wait for one to end"),
     (QuotaExceeded, "your recordings take 1000 bytes and may take 1000: delete tasks"),
 )
+# Where keys are off.
+_OF_HOSTS: tuple[tuple[type[AsrError], str], ...] = (
+    (MalformedHost, "'a b' is no host."),
+    (
+        HostNotAllowed,
+        "Without API keys this server answers to IP addresses, localhost and the names in "
+        "ASR_ALLOWED_HOSTS.",
+    ),
+)
+_OF_CHANGES = (CrossSiteRequest, "Without API keys a page of another origin may not change this.")
 _BUSY_ROUTES = ("/api/v1/asr/retry/{task_id}",)
 
 
@@ -50,6 +66,8 @@ def document_access(document: dict[str, Any], *, is_required: bool) -> None:
         "description": "An API key, made by `asr keys create`. Not asked for while `ASR_AUTH=off`.",
     }
     for path, method, operation in _operations(document):
+        if not is_required:
+            _document_keyless(path, method, operation["responses"])
         scope = scope_for(method.upper(), path)
         if scope is None:
             continue
@@ -58,6 +76,14 @@ def document_access(document: dict[str, Any], *, is_required: bool) -> None:
         submits = scope is Scope.TRANSCRIBE or path in _BUSY_ROUTES
         for error, message in _EXAMPLES + (_OF_SUBMITS if submits else ()):
             _add(operation["responses"], error, message)
+
+
+def _document_keyless(path: str, method: str, responses: dict[str, Any]) -> None:
+    if path in OPEN_PATHS:
+        return
+    changes = () if method.upper() in SAFE_METHODS else (_OF_CHANGES,)
+    for error, message in (*_OF_HOSTS, *changes):
+        _add(responses, error, message)
 
 
 def _add(responses: dict[str, Any], error: type[AsrError], message: str) -> None:

@@ -27,7 +27,7 @@ from asr_core.hosts import host_of, is_address, split_authority
 
 # Probes and scrapes, which may come by any name; they hold nothing of a recording.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _TOLD_MAX_CHARACTERS = 100
 
@@ -86,7 +86,7 @@ class KeylessGuard:
                 return MalformedHost(f"{_told(authority)} is no host.")
             if not self._hosts.knows(host):
                 return _not_allowed(host)
-        changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
         if changes and is_cross_site(headers, named, self._cors):
             return _cross_site(headers)
         return None

@@ -171,6 +171,7 @@ def browser() -> Iterator[Browser]:
         "--use-fake-device-for-media-stream",
         "--use-fake-ui-for-media-stream",
         "--autoplay-policy=no-user-gesture-required",
+        "--host-resolver-rules=MAP *.lan 127.0.0.1, MAP evil.example 127.0.0.1",
     ]
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:

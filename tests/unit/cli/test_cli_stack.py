@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from asr_cli.redis_server import ServerProgram
-from asr_cli.stack import StackPlan, threads_per_worker
+from asr_cli.stack import StackPlan, names_of_machine, threads_per_worker
 from asr_core.redis_address import redis_address
 
 PLAN = StackPlan(
@@ -110,3 +110,21 @@ def test_workers_share_the_processors_and_one_alone_may_have_them_all() -> None:
     assert threads_per_worker(1, 8) is None
     assert threads_per_worker(3, 8) == 2
     assert threads_per_worker(16, 8) == 1
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "hostname", "names"),
+    [
+        ("127.0.0.1", "box", ()),
+        ("::1", "box", ()),
+        ("0.0.0.0", "Box", ("box", "box.local")),
+        ("::", "box.example.org", ("box.example.org",)),
+        ("10.0.0.7", "not a name", ()),
+    ],
+)
+def test_a_machine_that_listens_for_its_network_is_called_by_its_names(
+    listens_on: str, hostname: str, names: tuple[str, ...]
+) -> None:
+    assert names_of_machine(listens_on, hostname) == names
+    told = replace(PLAN, allowed_hosts=names).api().environment["ASR_ALLOWED_HOSTS"]
+    assert told == ",".join(names)
