@@ -7,9 +7,12 @@ and a machine whose kernel has no IPv6 refuses it: so programs open their socket
 from __future__ import annotations
 
 import errno
+import logging
 import socket
+import sys
 import threading
 from collections.abc import Callable
+from http.client import HTTPException
 from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import WSGIApplication
@@ -98,6 +101,13 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
         self.set_app(app)
         self.server_activate()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that go away, fall silent or speak no HTTP are no errors of this program; the
+        standard library prints a traceback for each.
+        """
+        if not isinstance(sys.exception(), OSError | HTTPException):
+            logging.getLogger(__name__).exception("request_failed")
 
 
 class WsgiServer:

@@ -6,12 +6,20 @@ kopf has such a server, whose sockets take one family of addresses.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from asr_core.listening import bound_sockets
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not that somebody speaks no HTTP, for which aiohttp logs a traceback each."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | OSError)
 
 
 class HealthServer:
@@ -23,7 +31,9 @@ class HealthServer:
         self._stale_pools = stale_pools
         app = web.Application()
         app.add_routes([web.get(parts.path or "/", self._answer)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        logger = logging.getLogger("asr_operator.health")
+        logger.addFilter(_is_ours)
+        self._runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=1.0)
 
     async def start(self) -> None:
         """Raises OSError where it cannot listen."""

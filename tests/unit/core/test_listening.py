@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import urllib.request
+from contextlib import suppress
 
 import pytest
+from prometheus_client import make_wsgi_app
 from pydantic import ValidationError
 
-from asr_cli.ports import port_is_free
+from asr_cli.ports import free_port, port_is_free
 from asr_core import listening
 from asr_core.listening import WsgiServer, bound_sockets, url_host
 from asr_core.settings import ApiSettings, CourierSettings, OperatorSettings, WorkerSettings
+from asr_operator.health import HealthServer
 
 pytestmark = pytest.mark.skipif(not port_is_free("::1", 0), reason="no IPv6 here")
 LOOPBACKS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -126,3 +130,47 @@ def test_a_server_of_one_address_is_on_no_other() -> None:
         socket.create_connection(("127.0.0.2", server.port), 5)
     socket.create_connection(("127.0.0.1", server.port), 5).close()
     server.close()
+
+
+GARBAGE = (
+    b"\x16\x03\x01\x02\0\x01 no HTTP\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nHo",
+    b"", b"A" * 70_000, b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 300 + b"\r\n", b"GET /\xff x\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 9,
+)  # fmt: skip
+
+
+def throw(port: int) -> None:
+    """Sends each, and resets the connection or closes it."""
+    for sent in GARBAGE * 2:
+        for linger in (b"\1\0\0\0\0\0\0\0", None):
+            with socket.create_connection(("127.0.0.1", port), 5) as client:
+                with suppress(OSError):
+                    client.sendall(sent)
+                if linger:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+
+
+def test_clients_that_go_away_or_speak_no_http_leave_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(listening._Handler, "timeout", 0.1)
+    server = WsgiServer("127.0.0.1", 0, make_wsgi_app(), name="garbage")
+    throw(server.port)
+    with socket.create_connection(("127.0.0.1", server.port), 5) as silent:
+        assert silent.recv(1) == b""
+    server.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.asyncio
+async def test_the_operators_probe_leaves_none_either(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    port = free_port("127.0.0.1", 0)
+    server = HealthServer(f"http://127.0.0.1:{port}/healthz", lambda: ())
+    await server.start()
+    await asyncio.to_thread(throw, port)
+    with await asyncio.to_thread(urllib.request.urlopen, f"http://127.0.0.1:{port}/healthz") as ok:
+        assert ok.status == 200
+    await server.close()
+    assert "Traceback" not in caplog.text
