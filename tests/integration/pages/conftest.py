@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from asr_cli.demo import find_demo
 from asr_cli.ports import free_port
-from asr_cli.redis_server import find_server, server_arguments
+from asr_cli.redis_server import find_server
 from asr_core.queue.permissions import least_user_options
 
 Program = subprocess.Popen[bytes]
@@ -43,7 +43,9 @@ class Stack:
     def start_redis(self) -> None:
         folder = self.folder / "redis"
         folder.mkdir(exist_ok=True)
-        arguments = server_arguments(find_server(), port=self.redis_port, directory=folder)
+        options = {"port": str(self.redis_port), "dir": str(folder), "appendonly": "yes"}
+        arguments = [find_server().path, "--bind", "127.0.0.1"]
+        arguments += [part for key, value in options.items() for part in (f"--{key}", value)]
         arguments += least_user_options()
         self._start("redis", arguments)
         with redis.Redis(port=self.redis_port) as client:
