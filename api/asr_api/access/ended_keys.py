@@ -3,8 +3,9 @@
 A request may last for minutes after its key was looked at: an event stream, a wait for a
 transcript, a slow upload. While one is open its key is looked at every `CHECK_SECONDS`, and when it
 is not good any more the app is told that its client has gone, which every route knows how to deal
-with. The client gets 401 or 403; an event stream ends with an event `error` that says the same. Any
-other reply that has begun is finished: it is what the key was good for.
+with. The client gets 401 or 403. An event stream ends: whoever follows a task connects again and is
+told then, and a transcript's stream, which cannot be resumed, ends with the error. Any other reply
+that has begun is finished: it is what the key was good for.
 """
 
 from __future__ import annotations
@@ -62,13 +63,14 @@ class OpenRequest:
         await self._send(message)
 
     async def end(self, scope: Scope) -> None:
-        """Tells the refusal, in a stream as OpenAI's clients know it: its status is sent."""
+        """Tells the refusal; within a stream as OpenAI's clients know it."""
         if self.refusal is None or self._complete:
             return
         reply = reply_to(self.refusal)
         if self._started:
-            event = format_sse_event(event="error", data_str=bytes(reply.body).decode())
-            await self._send({"type": "http.response.body", "body": event, "more_body": False})
+            told = format_sse_event(data_str=bytes(reply.body).decode())
+            last = b"" if scope["method"] == "GET" else told
+            await self._send({"type": "http.response.body", "body": last, "more_body": False})
         else:
             await reply(scope, self._receive, self._send)
 

@@ -29,7 +29,7 @@ _EVENT: dict[str, Any] = {
     "description": "one event; `data` is JSON",
     "properties": {
         "id": {"type": "string"},
-        "event": {"type": "string", "enum": ["state", "progress", "deleted", "error"]},
+        "event": {"type": "string", "enum": ["state", "progress", "deleted"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
@@ -64,8 +64,8 @@ async def events(
 ) -> Response:
     """The present state comes first, so nothing is missed by connecting late or again.
 
-    A stream ends with its task, and after `ASR_EVENTS_MAX_SECONDS`: then connect again. Seconds
-    after its key's end it ends with an event `error`, whose data is the body of every error.
+    A stream ends with its task, and after `ASR_EVENTS_MAX_SECONDS`: then connect again. It ends
+    within seconds of its key, too: then connecting again is refused.
     """
     task = await services.producer.get(task_id, tenant)
     if task.state.terminal and last_event_id == event_id(task):

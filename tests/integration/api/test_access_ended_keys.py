@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -92,9 +91,8 @@ async def test_a_key_that_is_revoked_ends_whatever_was_opened_with_it(
         texts = await create(**file, stream=True)
         await KeyRing(platform.connect()).revoke(revoked.key.id)
         async with asyncio.timeout(SECONDS):
-            last = (await stream).strip().rpartition("\n\n")[2].splitlines()
-            assert last[0] == "event: error"
-            assert json.loads(last[1].removeprefix("data: "))["error"]["code"] == "invalid_api_key"
+            assert '"status": "deleted"' not in await stream
+            assert (await revoked.client.get(links["events"])).status_code == 401
             waited = await wait
             assert (waited.status_code, waited.json()["error"]["code"]) == (401, "invalid_api_key")
             assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
@@ -115,9 +113,9 @@ async def test_a_key_that_expires_ends_its_streams(start_platform: Any, wav: byt
     async with holder(platform, lasts_seconds=2.0) as expiring:
         links = await expiring.submit(wav)
         async with asyncio.timeout(SECONDS):
-            said = await expiring.stream(links["events"], asyncio.Event())
-        assert said.strip().endswith("}}")
-        assert "has expired" in said
+            await expiring.stream(links["events"], asyncio.Event())
+        again = await expiring.client.get(links["events"])
+        assert "has expired" in again.json()["error"]["message"]
 
 
 async def test_while_redis_is_away_a_stream_goes_on(
@@ -131,7 +129,6 @@ async def test_while_redis_is_away_a_stream_goes_on(
         async with one.client.stream("GET", links["events"]) as reply:
             beats = 0
             async for line in reply.aiter_lines():
-                assert line != "event: error"
                 if '"queued"' in line:
                     own_redis.kill()
                 beats += line.startswith(":")

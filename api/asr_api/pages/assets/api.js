@@ -121,7 +121,6 @@ export async function* events(taskId, signal) {
       const reply = await request(`api/v1/asr/events/${taskId}`, { headers, signal });
       if (reply.status === 204) return;
       for await (const event of messages(reply.body)) {
-        if (event.data.error) break; // the key has ended; connecting again asks for another
         lastId = event.id ?? lastId;
         yield event.data;
         if (ENDED.has(event.data.status)) return;
