@@ -21,7 +21,9 @@ DECODERS = ",".join(
     )
 )
 SERVED_DECODERS = frozenset(DECODERS.split(","))
-SAMPLE_RATES_HZ = range(1_000, 768_001)
+# Up to what masters (DXD) and bat detectors use. FLAC's header goes to 1,048,575 Hz (RFC 9639, 8.2),
+# where a few hundred bytes hold a second that costs more to resample than any speech.
+SAMPLE_RATES_HZ = range(1_000, 384_001)
 SERVED = (
     "wav, flac, mp3, ogg (opus, vorbis, speex), webm, matroska, mp4/m4a, aac, amr, aiff, caf, au, "
     "wma/asf, mpeg-ts, mpeg-ps, avi, flv, ac3/e-ac3 and wavpack"

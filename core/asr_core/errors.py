@@ -20,7 +20,8 @@ AsrError
 ├── PermanentTaskError           this audio can never be transcribed: failed at once, 422 at submit
 │   ├── UnreadableAudio
 │   ├── EmptyAudio
-│   └── AudioTooLong
+│   ├── AudioTooLong
+│   └── TooExpensive             more processor time to decode than is allowed
 ├── TransientTaskError           may pass: retried with backoff
 │   ├── DecoderCrashed
 │   └── EngineFailed
@@ -196,6 +197,12 @@ class AudioTooLong(PermanentTaskError):
     """Longer than the configured maximum."""
 
     code = "audio_too_long"
+
+
+class TooExpensive(PermanentTaskError):
+    """Decoding took more processor time than is allowed for so much sound."""
+
+    code = "too_expensive"
 
 
 class TransientTaskError(AsrError):

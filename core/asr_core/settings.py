@@ -257,7 +257,18 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, M
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
     cpu_threads: int | None = Field(None, ge=1)
-    decode_processes: int | None = Field(None, ge=1)
+    decode_processes: int | None = Field(
+        None,
+        ge=1,
+        description="processes that decode; one more is kept for short interactive recordings; "
+        "unset: half of the processors, 2 to 8",
+    )
+    decode_cpu_ratio: float = Field(
+        0.2, gt=0, description="processor seconds that decoding a second of sound may take"
+    )
+    decode_cpu_seconds: float = Field(
+        1800.0, gt=0, description="processor seconds that decoding one recording may take"
+    )
     work_dir: Path | None = Field(
         None, description="decoded audio; unset: the system's temporary folder"
     )

@@ -9,9 +9,9 @@ hostile file may still kill the process: run it through `decode_pool`.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -27,6 +27,7 @@ from asr_core.result import TranscriptWarning
 from asr_core.tracks import AudioTrack, choose_track
 from asr_worker import plain_wav
 from asr_worker.decoding import joined, ogg_chain, rifx
+from asr_worker.decoding.cost import Cost, CostLimits
 from asr_worker.decoding.damage import Damage
 from asr_worker.decoding.declared_length import declared_seconds
 from asr_worker.decoding.downmix import Downmix
@@ -48,6 +49,7 @@ class DecodeLimits:
 
     max_seconds: float = 10 * 3600.0
     max_channels: int = 16
+    cost: CostLimits = field(default_factory=CostLimits)
 
 
 class AudioDecoder:
@@ -60,12 +62,17 @@ class AudioDecoder:
         channels: Channels = "mix",
         track: int | None = None,
         limits: DecodeLimits | None = None,
+        on_allowed: Callable[[float], None] = lambda _: None,
     ) -> None:
-        """`track` is one of the file's audio tracks, from 1; None: `choose_track` decides."""
+        """`track` is one of the file's audio tracks, from 1; None: `choose_track` decides.
+        `on_allowed` hears how many seconds of processor time may be used, each time it is more.
+        """
         self._source = source
         self._track = track
         self._channels = channels
         self._limits = limits or DecodeLimits()
+        self._on_allowed = on_allowed
+        self._cost: Cost | None = None
         self.codec = ""
         self.source_rate = 0
         self.source_channels = 0
@@ -77,8 +84,9 @@ class AudioDecoder:
     def blocks(self) -> Iterator[FloatArray]:
         """Yield float32 samples at 16 kHz in blocks of shape (lanes, samples), about a second each.
 
-        Raises UnreadableAudio, EmptyAudio or AudioTooLong.
+        Raises UnreadableAudio, EmptyAudio, AudioTooLong or TooExpensive.
         """
+        self._cost = Cost(self._limits.cost, on_allowed=self._on_allowed)
         opened = _open(self._source)
         try:
             yield from self._limited(self._sound(opened))
@@ -157,7 +165,7 @@ class AudioDecoder:
     ) -> Iterator[FloatFrame | Lost]:
         codec.thread_count = 1
         self.codec = self.codec or codec.name
-        for packet in packets(container, stream):
+        for packet in packets(container, stream, self._check_cost):
             if isinstance(packet, Lost):
                 self.damaged_packets += 1
                 yield packet
@@ -179,12 +187,17 @@ class AudioDecoder:
 
     def _check(self, rate: int, count: int) -> None:
         if rate not in SAMPLE_RATES_HZ:
-            raise UnreadableAudio(f"a sample rate of {rate} Hz is not served")
+            served = f"{SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are served"
+            raise UnreadableAudio(f"a sample rate of {rate} Hz; {served}")
         if count > self._limits.max_channels:
             limit = self._limits.max_channels
             raise UnreadableAudio(f"{count} channels, and at most {limit} are served")
         self.source_rate = self.source_rate or rate
         self.source_channels = self.source_channels or count
+
+    def _check_cost(self) -> None:
+        if self._cost is not None:
+            self._cost.check(self.sample_count / SAMPLE_RATE)
 
     def _lanes(self, samples: FloatArray) -> FloatArray:
         """Mix down, or bring a stream that changes its layout to the layout it began with."""
@@ -199,6 +212,7 @@ class AudioDecoder:
         limit = round(self._limits.max_seconds * SAMPLE_RATE)
         for block in blocks:
             self.sample_count += block.shape[1]
+            self._check_cost()
             if self.sample_count > limit:
                 raise AudioTooLong(
                     f"longer than the {self._limits.max_seconds:g} s that are served"
@@ -230,9 +244,12 @@ def spool(
     channels: Channels = "mix",
     track: int | None = None,
     limits: DecodeLimits | None = None,
+    on_allowed: Callable[[float], None] = lambda _: None,
 ) -> PcmFile:
     """Decode a recording of any length into `target`; nothing is left there after an error."""
-    decoder = AudioDecoder(source, channels=channels, track=track, limits=limits)
+    decoder = AudioDecoder(
+        source, channels=channels, track=track, limits=limits, on_allowed=on_allowed
+    )
     blocks = decoder.blocks()
     first = next(blocks)
     pcm = PcmFile(target, len(first), 0, channels == "mix")

@@ -1,33 +1,53 @@
-"""One decoder process: where a hostile file can kill only itself.
+"""One decoder process, seen from the worker: where a hostile file can kill only itself.
 
 The process is asked through a pipe, one file at a time; samples come back through the work folder,
-never through the pipe. It ends with the worker, however that ends.
+never through the pipe. What it replies is JSON: a file that takes it over must not reach the worker
+by an object. It ends with the worker, however that ends.
 """
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from asr_core.errors import AsrError, DecoderCrashed, TransientTaskError
-from asr_worker import audio
+import psutil
+
+from asr_core.child_environment import child_environment
+from asr_core.errors import (
+    AsrError,
+    AudioTooLong,
+    DecoderCrashed,
+    EmptyAudio,
+    TooExpensive,
+    TransientTaskError,
+    UnreadableAudio,
+)
+from asr_core.result import TranscriptWarning
 from asr_worker.audio import DecodeLimits
+from asr_worker.decoder_child import READY, TAKEN
 from asr_worker.pcm import Channels, PcmFile
 
 START_SECONDS: Final = 60.0
-_READY: Final = "ready"
-_TAKEN: Final = "taken"
-_CONTEXT: Final = multiprocessing.get_context("spawn")
+COMMAND = (sys.executable, "-B", "-m", "asr_worker.decoder_child")
+_LOOK_SECONDS: Final = 0.25
+_REPLY_BYTES: Final = 1024 * 1024
+_ERRORS: Final[dict[str, type[AsrError]]] = {
+    error.code: error
+    for error in (
+        UnreadableAudio, EmptyAudio, AudioTooLong, TooExpensive, DecoderCrashed, TransientTaskError,
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,11 +63,13 @@ class DecodeJob:
 
 @dataclass(frozen=True)
 class JobWatch:
-    """What the waiting side hears and says, about once a second, on a thread of the pool: how many
-    bytes of samples there are by now, and whether they are still wanted.
+    """What the waiting side hears and says, a few times a second, on a thread of the pool.
+
+    `on_look` hears how many bytes of samples there are by now, and the processor seconds that they
+    took; `wanted` says whether they are still wanted.
     """
 
-    on_growth: Callable[[int], None] = lambda _: None
+    on_look: Callable[[int, float], None] = lambda _bytes, _seconds: None
     wanted: Callable[[], bool] = lambda: True
 
 
@@ -68,8 +90,9 @@ class DecoderProcess:
         self._starting = threading.Lock()
         self.started = 0
         self.busy = False
-        self._process: BaseProcess | None = None
-        self._pipe: Connection | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._jobs_in: Connection | None = None
+        self._replies: Connection | None = None
 
     @property
     def process_id(self) -> int | None:
@@ -79,22 +102,22 @@ class DecoderProcess:
     def warm_up(self) -> None:
         """Starts the process, so that the first file does not pay for it."""
         with contextlib.suppress(OSError, AsrError):
-            self._ready_pipe()
+            self._ready()
 
     def run(self, job: DecodeJob, watch: JobWatch) -> PcmFile:
-        """Raises what decoding raised, or DecoderCrashed if the process died of this file."""
+        """Raises what decoding raised, TooExpensive if the system ended the process for that, or
+        DecoderCrashed if it died of this file otherwise.
+        """
         if self._jobs >= self._jobs_per_process:
             self.kill()
         try:
             reply = self._ask(job, watch)
         except (EOFError, OSError) as error:
-            raise DecoderCrashed(f"the decoder died on this file ({self.kill()})") from error
+            raise _death(self.kill()) from error
         finally:
             self.busy = False
         self._jobs += 1
-        if isinstance(reply, PcmFile):
-            return reply
-        raise reply
+        return _pcm(reply, job)
 
     def retire(self) -> None:
         """Kill the process under a running job, and start none again."""
@@ -105,52 +128,58 @@ class DecoderProcess:
 
     def kill(self) -> str:
         """End the process, if there is one, and say how it ended."""
-        process, pipe, self._process, self._pipe, self._jobs = (
-            self._process,
-            self._pipe,
-            None,
-            None,
-            0,
-        )
-        if process is None or pipe is None:
+        process, self._process, self._jobs = self._process, None, 0
+        pipes, self._jobs_in, self._replies = (self._jobs_in, self._replies), None, None
+        if process is None:
             return "not started"
-        pipe.close()
-        process.join(timeout=1.0)
-        if process.is_alive():
+        for pipe in pipes:
+            if pipe is not None:
+                pipe.close()
+        try:
+            code = process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
             process.kill()
-            process.join()
-        code = process.exitcode or 0
-        process.close()
+            code = process.wait()
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
-    def _ask(self, job: DecodeJob, watch: JobWatch) -> PcmFile | AsrError | OSError:
-        pipe = self._hand_over(job)
+    def _ask(self, job: DecodeJob, watch: JobWatch) -> dict[str, Any]:
+        replies = self._hand_over(job)
         self.busy = True
-        look_seconds = min(1.0, self._stall_seconds / 4)
+        used_before = self._cpu_seconds()
         grown_at, size = time.monotonic(), 0
-        while not pipe.poll(look_seconds):
+        while not replies.poll(min(_LOOK_SECONDS, self._stall_seconds / 4)):
             if not watch.wanted():
                 self._kill_now()
                 raise TransientTaskError("nobody waits for this file any more")
             if (now_size := _size(job.target)) != size:
                 grown_at, size = time.monotonic(), now_size
-                watch.on_growth(size)
             elif time.monotonic() - grown_at > self._stall_seconds:
                 self._kill_now()
                 raise DecoderCrashed(
                     f"the decoder made no progress for {self._stall_seconds:g} s on this file"
                 )
-        reply: PcmFile | AsrError | OSError = pipe.recv()
+            watch.on_look(size, max(0.0, self._cpu_seconds() - used_before))
+        reply: dict[str, Any] = json.loads(replies.recv_bytes(_REPLY_BYTES))
+        watch.on_look(_size(job.target), max(0.0, self._cpu_seconds() - used_before))
         return reply
+
+    def _cpu_seconds(self) -> float:
+        """Of the process since its start; 0 once it has ended."""
+        with contextlib.suppress(psutil.Error):
+            if (process_id := self.process_id) is not None:
+                times = psutil.Process(process_id).cpu_times()
+                return float(times.user + times.system)
+        return 0.0
 
     def _hand_over(self, job: DecodeJob) -> Connection:
         """A process that died between two files is replaced: that is not this file's fault."""
+        told = json.dumps({**asdict(job), "source": str(job.source), "target": str(job.target)})
         for _ in range(2):
-            pipe = self._ready_pipe()
+            jobs, replies = self._ready()
             try:
-                pipe.send(job)
-                if pipe.poll(START_SECONDS) and pipe.recv() == _TAKEN:
-                    return pipe
+                jobs.send_bytes(told.encode())
+                if replies.poll(START_SECONDS) and replies.recv_bytes(_REPLY_BYTES) == TAKEN:
+                    return replies
             except (EOFError, OSError):
                 pass
             self._kill_now()
@@ -161,30 +190,38 @@ class DecoderProcess:
             self._process.kill()
         self.kill()
 
-    def _ready_pipe(self) -> Connection:
-        """The pipe of a process that has imported what it needs."""
+    def _ready(self) -> tuple[Connection, Connection]:
+        """The pipes to and from a process that has imported what it needs."""
         with self._starting:
             if self._retired:
                 raise TransientTaskError("the decoders are closed")
-            if self._pipe is not None:
-                return self._pipe
-            pipe = self._start()
+            if self._jobs_in is not None and self._replies is not None:
+                return self._jobs_in, self._replies
+            jobs, replies = self._start()
         try:
-            if pipe.poll(START_SECONDS) and pipe.recv() == _READY:
-                return pipe
+            if replies.poll(START_SECONDS) and replies.recv_bytes(_REPLY_BYTES) == READY:
+                return jobs, replies
         except (EOFError, OSError):
             pass
         self._kill_now()
         raise DecoderCrashed("no decoder could be started")
 
-    def _start(self) -> Connection:
-        ours, theirs = _CONTEXT.Pipe()
-        process = _CONTEXT.Process(target=_serve, args=(theirs, self._memory_bytes), daemon=True)
-        process.start()
-        theirs.close()
+    def _start(self) -> tuple[Connection, Connection]:
+        process = subprocess.Popen(
+            [*COMMAND, str(self._memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=child_environment(),
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        jobs = Connection(os.dup(process.stdin.fileno()), readable=False)
+        replies = Connection(os.dup(process.stdout.fileno()), writable=False)
+        process.stdin.close()
+        process.stdout.close()
         self.started += 1
-        self._process, self._pipe = process, ours
-        return ours
+        self._process, self._jobs_in, self._replies = process, jobs, replies
+        return jobs, replies
 
 
 def _size(path: Path) -> int:
@@ -194,52 +231,18 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _serve(pipe: Connection, memory_bytes: int) -> None:
-    """The decoder process: one job at a time until the pipe closes.
-
-    Signals are for the worker: it still wants its files decoded while it drains.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _bound_memory(memory_bytes)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        pipe.send(_READY)
-        while True:
-            job = pipe.recv()
-            pipe.send(_TAKEN)
-            pipe.send(_answer(job))
+def _pcm(reply: dict[str, Any], job: DecodeJob) -> PcmFile:
+    """Raises the error that was replied."""
+    if "errno" in reply:
+        raise OSError(reply["errno"], reply["message"])
+    if "error" in reply:
+        raise _ERRORS.get(reply["error"], TransientTaskError)(str(reply["message"]))
+    told = {**reply["pcm"], "path": job.target}
+    warnings = tuple(TranscriptWarning(**warning) for warning in told.pop("warnings"))
+    return PcmFile(**told, warnings=warnings)
 
 
-def _end_with_parent() -> None:
-    """A worker that was killed reads no pipe: a decoder that hangs would outlive it for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-def _answer(job: DecodeJob) -> PcmFile | AsrError | OSError:
-    try:
-        return audio.spool(
-            job.source, job.target, channels=job.channels, track=job.track, limits=job.limits
-        )
-    except AsrError as error:
-        return error
-    except MemoryError:
-        return DecoderCrashed("the decoder ran out of memory on this file")
-    except OSError as error:
-        return OSError(error.errno, error.strerror)
-    except Exception as error:
-        return TransientTaskError(f"decoding failed: {type(error).__name__}: {error}")
-
-
-def _bound_memory(memory_bytes: int) -> None:
-    """Bound the address space where the system can; a codec's runaway buffer then fails here."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(OSError, ValueError):  # macOS refuses an address space limit
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+def _death(how: str) -> AsrError:
+    if how == "signal SIGXCPU":
+        return TooExpensive("decoding took more processor time than is allowed for so much sound")
+    return DecoderCrashed(f"the decoder died on this file ({how})")

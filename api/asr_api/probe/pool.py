@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from typing import Any
 
 from asr_api.fair_slots import FairSlots
 from asr_api.probe.report import ProbeLimits, ProbeReport
+from asr_core.child_environment import child_environment
 from asr_core.errors import (
     AsrError,
     AudioTooLong,
@@ -95,7 +95,7 @@ class _ProbeProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-B", "-m", self._module, json.dumps(asdict(self._limits)),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL, env=_environment(), start_new_session=True,
+                stderr=asyncio.subprocess.DEVNULL, env=child_environment(), start_new_session=True,
             )  # fmt: skip
             self._probes = 0
             async with asyncio.timeout(START_SECONDS):
@@ -172,17 +172,3 @@ def _death(returncode: int, limits: ProbeLimits) -> AsrError:
             param="audio",
         )
     return UnreadableAudio("The audio crashes its decoder.", param="audio")
-
-
-def _environment() -> dict[str, str]:
-    """What Python needs to find this package, and none of the server's secrets."""
-    kept = {
-        name: os.environ[name]
-        for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ")
-        if name in os.environ
-    }
-    return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-    }

@@ -155,7 +155,7 @@ def test_a_long_file_may_take_its_time_as_long_as_samples_come(tmp_path: Path) -
     grown: list[int] = []
     pool = DecodePool(1, stall_seconds=1.5)
     try:
-        watch = JobWatch(on_growth=grown.append)
+        watch = JobWatch(on_look=lambda size, _: grown.append(size))
         decoding = pool.submit(DecodeJob(slow, tmp_path / "x.pcm"), watch)
         with slow.open("wb", buffering=0) as writer:
             writer.write(header)
@@ -165,7 +165,7 @@ def test_a_long_file_may_take_its_time_as_long_as_samples_come(tmp_path: Path) -
                 time.sleep(0.5)
         seconds = decoding.result(timeout=60).duration_seconds
         assert seconds == pytest.approx(8 * 262_144 / 32_000, abs=0.1)
-        assert len(grown) >= 3
+        assert len(set(grown)) >= 3
         assert grown == sorted(grown)
     finally:
         pool.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,8 +26,12 @@ class Lost:
     ends_file: bool = False
 
 
-def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream] | Lost]:
-    """The track's packets, with `Lost` where damage took some. A damaged end ends them."""
+def packets(
+    container: InputContainer, stream: AudioStream, check: Callable[[], None] = lambda: None
+) -> Iterator[Packet[AudioStream] | Lost]:
+    """The track's packets, with `Lost` where damage took some. A damaged end ends them. `check` is
+    called for every packet, those of other tracks included.
+    """
     ledger = _Ledger() if _is_resynced(container) else None
     demuxed: Iterator[Packet[Any]] = (
         container.demux(stream) if ledger is None else container.demux()
@@ -35,6 +39,7 @@ def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[A
     index = stream.index
     short_seconds: float | None = None  # of a packet that is not whole
     while True:
+        check()
         try:
             packet = next(demuxed, None)
         except IndexError:

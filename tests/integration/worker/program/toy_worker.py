@@ -6,7 +6,8 @@ that begins with these bytes. `TOY_GATE` is a file that batches of a gated level
 `hanging` beside it says that something hangs. `TOY_CLOCK` is how many seconds this program's clock
 is off, `TOY_SECONDS` what each batch takes.
 
-Decoders and supervised children import this file, too: all but the last lines happens there.
+Supervised children import this file, too: all but the last lines happens there. So does a decoder,
+which is this program with another argument; as it has no environment, its faults are an argument.
 """
 
 from __future__ import annotations
@@ -24,12 +25,15 @@ from typing import Any
 
 import numpy as np
 
-from asr_worker import audio, recycling, supervisor
+from asr_worker import audio, decoder_child, decoder_process, recycling, supervisor
 from asr_worker.engines.base import SegmentText, Texts
 from asr_worker.feed import Feed
 
-FAULTS: dict[str, str] = json.loads(os.environ.get("TOY_FAULTS", "{}"))
-GATE = Path(os.environ.get("TOY_GATE", "/nonexistent"))
+DECODER = "decoder"
+AS_DECODER = sys.argv[2:4] if sys.argv[1:2] == [DECODER] else []
+TOLD = AS_DECODER or [os.environ.get("TOY_FAULTS", "{}"), os.environ.get("TOY_GATE", "/nonexistent")]
+FAULTS: dict[str, str] = json.loads(TOLD[0])
+GATE = Path(TOLD[1])
 CLOCK_OFF_SECONDS = float(os.environ.get("TOY_CLOCK", "0"))
 BATCH_SECONDS = float(os.environ.get("TOY_SECONDS", "0"))
 FOR_EVER = 10**6
@@ -108,8 +112,11 @@ Feed._deliver = faulty_deliver  # type: ignore[method-assign]
 time.time = lambda: now() + CLOCK_OFF_SECONDS
 supervisor._FIRST_PAUSE_SECONDS = 0.05
 recycling.LEAST_AGE_SECONDS = 0.0  # type: ignore[misc]
+decoder_process.COMMAND = (sys.executable, "-B", __file__, DECODER, *TOLD)  # type: ignore[assignment]
 
-if __name__ == "__main__":
+if __name__ == "__main__" and AS_DECODER:
+    decoder_child.main(int(sys.argv[-1]))
+elif __name__ == "__main__":
     from asr_worker.main import leave, main
 
     leave(main())
