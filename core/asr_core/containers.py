@@ -21,7 +21,7 @@ DECODERS = ",".join(
     )
 )
 SERVED_DECODERS = frozenset(DECODERS.split(","))
-# Up to what masters (DXD) and bat detectors use. FLAC's header goes to 1,048,575 Hz (RFC 9639, 8.2),
+# Up to what masters (DXD) and bat detectors use. FLAC's header goes to 1,048,575 Hz (RFC 9639),
 # where a few hundred bytes hold a second that costs more to resample than any speech.
 SAMPLE_RATES_HZ = range(1_000, 384_001)
 SERVED = (

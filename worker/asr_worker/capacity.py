@@ -5,7 +5,8 @@ All seconds of audio are seconds to transcribe: a file split into two channels c
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,15 +20,20 @@ GPU_BATCH_SECONDS = 500.0
 CPU_BATCH_SECONDS = 60.0
 GATHER_SECONDS = 0.05
 REAP_SECONDS = 5.0
+KEPT_TASKS = 16
 _DRAIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
 class Room:
-    """What may be claimed now, in audio-seconds and in tasks."""
+    """What may be claimed now, in audio-seconds and in tasks.
+
+    `kept_for`: only interactive tasks, and of tenants that have few in hand; this says how many.
+    """
 
     seconds: float
     tasks: int
+    kept_for: Mapping[str, int] | None = None
 
     def __bool__(self) -> bool:
         return self.seconds > 0 and self.tasks > 0
@@ -46,6 +52,19 @@ def room_left(left_seconds: Iterable[float], *, batch_seconds: float, max_tasks:
     """
     left = [min(seconds, batch_seconds) for seconds in left_seconds]
     return Room(BATCHES_IN_HAND * batch_seconds - sum(left), max_tasks - len(left))
+
+
+def room_kept(in_hand: Iterable[tuple[Lane, str]], *, batch_seconds: float, max_tasks: int) -> Room:
+    """What is left for interactive tasks where others have taken all room; `in_hand` holds the lane
+    and the tenant of each task.
+
+    Recordings that are long, or that take long to decode, keep a hand full for hours: someone at a
+    screen does not wait for that, and nobody gets more by bringing many of them.
+    """
+    held = list(in_hand)
+    interactive = Counter(tenant for lane, tenant in held if lane is Lane.INTERACTIVE)
+    tasks = min(KEPT_TASKS, max_tasks + KEPT_TASKS - len(held))
+    return Room(batch_seconds, tasks, interactive)
 
 
 def worth_gathering(

@@ -96,10 +96,13 @@ class Claiming:
         if self.cordoned or self._hand.solo or not room or not await self._may_claim():
             return False
         # Orphans first, or they would wait for ever behind a stream of new work.
-        if await self._reap(room, soon=was_woken):
+        if room.kept_for is None and await self._reap(room, soon=was_woken):
             return True
         claims = await self._consumer.claim(
-            room_seconds=room.seconds, room_tasks=room.tasks, in_hand=len(self._hand)
+            room_seconds=room.seconds,
+            room_tasks=room.tasks,
+            in_hand=len(self._hand),
+            kept_for=room.kept_for,
         )
         self._begin(claims)
         return bool(claims)

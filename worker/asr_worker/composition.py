@@ -13,7 +13,7 @@ from asr_core.queue import Consumer, LeaseKeeper, Outcome
 from asr_core.settings import WorkerSettings
 from asr_core.store import Store
 from asr_worker.batching import BatchRules
-from asr_worker.capacity import Throughput, batch_seconds_on, room_left
+from asr_worker.capacity import Room, Throughput, batch_seconds_on, room_kept, room_left
 from asr_worker.claiming import Claiming
 from asr_worker.decode_pool import DecodePool
 from asr_worker.engine_thread import EngineThread
@@ -35,7 +35,7 @@ from asr_worker.store_access import StoreAccess
 from asr_worker.watchdog import Watchdog
 from asr_worker.work_folder import WorkFolder
 
-_MOST_DECODERS = 8
+_LEAST_DECODERS, _MOST_DECODERS = 2, 8
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,11 @@ class Parts:
 
 
 def decoder_count(settings: WorkerSettings) -> int:
-    """As configured, else half of the processors: the engine and the features need the others."""
-    return settings.decode_processes or max(1, min(_MOST_DECODERS, (os.cpu_count() or 1) // 2))
+    """As configured, else half of the processors: the engine and the features need the others. With
+    two, one holds no long recording. The one that is kept is not counted.
+    """
+    half = (os.cpu_count() or 1) // 2
+    return settings.decode_processes or max(_LEAST_DECODERS, min(_MOST_DECODERS, half))
 
 
 def compose(around: Surroundings) -> Parts:
@@ -201,14 +204,19 @@ def _claiming(
         return ready and await pipeline.store.usable()
 
     batch_seconds = batch_seconds_on(around.loaded.engine.device, settings.batch_size)
+
+    def room() -> Room:
+        most = settings.max_tasks_in_hand
+        left = [task.left_seconds for task in hand]
+        held = ((task.claim.task.lane, task.claim.task.tenant) for task in hand)
+        return room_left(left, batch_seconds=batch_seconds, max_tasks=most) or room_kept(
+            held, batch_seconds=batch_seconds, max_tasks=most
+        )
+
     return Claiming(
         around.consumer,
         hand,
-        room=lambda: room_left(
-            (task.left_seconds for task in hand),
-            batch_seconds=batch_seconds,
-            max_tasks=settings.max_tasks_in_hand,
-        ),
+        room=room,
         may_claim=may_claim,
         begin=pipeline.begin,
         lease_seconds=settings.lease_seconds,

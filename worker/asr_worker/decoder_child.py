@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -78,13 +79,15 @@ def _answer(job: Job) -> Reply:
 def _decoded(job: Job) -> PcmFile:
     limits = dict(job["limits"])
     cost = CostLimits(**limits.pop("cost"))
+    allow = _processor_limit()
+    allow(cost.allowed_seconds(0.0))
     return audio.spool(
         Path(job["source"]),
         Path(job["target"]),
         channels=job["channels"],
         track=job["track"],
         limits=DecodeLimits(**limits, cost=cost),
-        on_allowed=_processor_limit(),
+        on_allowed=allow,
     )
 
 
@@ -97,7 +100,7 @@ def _told_error(error: AsrError) -> Reply:
     return {"error": error.code, "message": error.message}
 
 
-def _processor_limit() -> Any:
+def _processor_limit() -> Callable[[float], None]:
     """Moves the limit at which the system ends this process, counted from now: the last resort, for
     what is stuck in one packet. RLIMIT_CPU counts from the process's start.
     """

@@ -1,4 +1,4 @@
-"""Which segment is next: start-time fair queueing over the tasks in hand. Pure.
+"""Which segment, and which recording, is next: start-time fair queueing. Pure.
 
 Goyal, Vin, Cheng 1996 (doi:10.1145/248156.248171): a segment's tag is the virtual time at which
 its task became ready plus what the task has used by then, divided by the weight of its lane. A
@@ -7,10 +7,12 @@ short file behind ten hours of another is thus next but one, and every lane move
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeVar
 
 from asr_core.task import Lane
 
+Key = TypeVar("Key", bound=Hashable)
 WEIGHTS = {Lane.INTERACTIVE: 64.0, Lane.NORMAL: 8.0, Lane.BATCH: 1.0}
 
 
@@ -32,3 +34,27 @@ class FairOrder:
     def served(self, tag: float) -> None:
         """A segment with this tag has gone to the engine."""
         self._virtual_seconds = max(self._virtual_seconds, tag)
+
+
+class UseClock(Generic[Key]):
+    """The same for work whose length shows only while it is done: tags by what was used so far.
+
+    Who comes after a silence begins at the virtual time, and has no claim on what it left unused.
+    """
+
+    def __init__(self) -> None:
+        self._used: dict[Key, float] = {}
+        self._virtual = 0.0
+
+    def tag(self, key: Key) -> float:
+        """The smallest is next."""
+        return max(self._virtual, self._used.get(key, 0.0))
+
+    def use(self, key: Key, amount: float) -> None:
+        """Someone has used so much more."""
+        self._used[key] = self.tag(key) + amount
+
+    def serve(self, key: Key) -> None:
+        """Someone is served now: who stands no higher is forgotten."""
+        self._virtual = self.tag(key)
+        self._used = {each: used for each, used in self._used.items() if used > self._virtual}

@@ -1,7 +1,8 @@
 """From a claim to a recording that is cut into segments: download, decode, cut.
 
-Decoding is bounded by the pool's processes, disk by `work_dir_max_bytes`. One process and half of
-the disk are kept free of long files, so that a short request never waits behind hours of audio.
+Decoding is bounded by the pool's processes, disk by `work_dir_max_bytes`; both are shared fairly
+and kept in part free of long files, so that a short request never waits behind hours of audio. A
+header may say anything: what turns out to be long is treated as long from then on.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 
+from asr_core.errors import TransientTaskError
 from asr_core.settings import WorkerSettings
 from asr_worker.audio import DecodeLimits
 from asr_worker.decode_pool import DecodePool
 from asr_worker.decoder_process import DecodeJob, JobWatch
+from asr_worker.decoder_queue import DecoderQueue, DecoderTurn
+from asr_worker.decoding.cost import CostLimits
 from asr_worker.disk_room import DiskRoom
 from asr_worker.hand import Stage, TaskInHand
 from asr_worker.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile
@@ -23,7 +25,13 @@ from asr_worker.recording import Recording, cut
 from asr_worker.stages import Stages
 from asr_worker.store_access import StoreAccess
 
+# Any of these makes a recording a long one: seconds of sound by its header, and then as decoded, of
+# all channels together; bytes to fetch; processor seconds (ten minutes of Opus take 4).
 LONG_SECONDS = 600.0
+LONG_BYTES = 256 * 1024**2
+LONG_CPU_SECONDS = 4.0
+# Of the disk, for tenants that have nothing there.
+_KEPT_DISK = 1 / 8
 _DOWNLOADS = 8
 
 
@@ -40,28 +48,35 @@ class Preparation:
         stages: Stages,
     ) -> None:
         self._segment_max_seconds = settings.segment_max_seconds
-        self._limits = DecodeLimits(settings.max_duration_seconds, settings.max_channels)
+        self._limits = DecodeLimits(
+            settings.max_duration_seconds,
+            settings.max_channels,
+            CostLimits(settings.decode_cpu_ratio, settings.decode_cpu_seconds),
+        )
         self._store = store
         self._pool = pool
         self._stages = stages
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
-        self._slots = asyncio.Semaphore(processes)
-        self._long_slots = asyncio.Semaphore(max(1, processes - 1))
-        self._room = DiskRoom(settings.work_dir_max_bytes // 2)
-        self._long_room = DiskRoom(settings.work_dir_max_bytes // 2)
+        self._decoders = DecoderQueue(processes)
+        half = settings.work_dir_max_bytes // 2
+        kept = round(half * _KEPT_DISK)
+        self._room = DiskRoom(half - kept, kept_bytes=kept)
+        self._long_room = DiskRoom(half - kept, kept_bytes=kept)
 
     async def prepare(self, task: TaskInHand) -> Recording:
         """Raises what the store, the decoder or the disk raises."""
         source = task.folder / "source"
-        is_long = task.claim.task.duration_seconds > LONG_SECONDS
+        claimed = task.claim.task
+        is_long = claimed.duration_seconds > LONG_SECONDS or claimed.bytes > LONG_BYTES
         room = self._long_room if is_long else self._room
-        task.disk = await room.share(self._expected_bytes(task))
-        async with self._slot(is_long):
-            async with self._downloads:
-                self._stages.enter(task, Stage.DOWNLOAD)
-                await self._store.download(task, source, lambda: self._stages.moved(task))
-            self._stages.enter(task, Stage.DECODE)
-            pcm = await self._decode(task)
+        task.disk = await room.share(self._expected_bytes(task), claimed.tenant)
+        pcm = await self._fetched_and_decoded(task, is_long=is_long)
+        if pcm is None:  # there were long ones enough
+            task.disk.free()
+            task.disk = await self._long_room.share(self._expected_bytes(task), claimed.tenant)
+            pcm = await self._fetched_and_decoded(task, is_long=True)
+            assert pcm is not None
+        assert task.disk is not None
         source.unlink()
         task.disk.resize(pcm.size_bytes)
         self._stages.enter(task, Stage.SEGMENT)
@@ -81,15 +96,23 @@ class Preparation:
         seconds = min(claimed.duration_seconds, self._limits.max_seconds)
         return claimed.bytes + round(seconds * lanes * BYTES_PER_SECOND)
 
-    @asynccontextmanager
-    async def _slot(self, is_long: bool) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if is_long:
-                await stack.enter_async_context(self._long_slots)
-            await stack.enter_async_context(self._slots)
-            yield
+    async def _fetched_and_decoded(self, task: TaskInHand, *, is_long: bool) -> PcmFile | None:
+        """None if it had to leave its decoder: it is long, and others are as well."""
+        claimed, source = task.claim.task, task.folder / "source"
+        async with self._decoders.turn(claimed.tenant, claimed.lane, is_long=is_long) as turn:
+            if not source.exists():
+                async with self._downloads:
+                    self._stages.enter(task, Stage.DOWNLOAD)
+                    await self._store.download(task, source, lambda: self._stages.moved(task))
+                self._stages.enter(task, Stage.DECODE)
+            try:
+                return await self._decode(task, turn)
+            except TransientTaskError:
+                if turn.must_yield:
+                    return None
+                raise
 
-    async def _decode(self, task: TaskInHand) -> PcmFile:
+    async def _decode(self, task: TaskInHand, turn: DecoderTurn) -> PcmFile:
         job = DecodeJob(
             source=task.folder / "source",
             target=task.folder / "pcm",
@@ -99,12 +122,16 @@ class Preparation:
         )
         abandoned = threading.Event()
         loop = asyncio.get_running_loop()
+        seen_bytes = 0
 
-        def grown(samples_bytes: int) -> None:
-            self._stages.decoding(task)
-            loop.call_soon_threadsafe(self._reserve, task, samples_bytes)
+        def looked(samples_bytes: int, cpu_seconds: float) -> None:
+            nonlocal seen_bytes
+            if samples_bytes != seen_bytes:
+                seen_bytes = samples_bytes
+                self._stages.decoding(task)
+            loop.call_soon_threadsafe(self._looked, task, turn, samples_bytes, cpu_seconds)
 
-        watch = JobWatch(grown, lambda: not abandoned.is_set())
+        watch = JobWatch(looked, lambda: not (abandoned.is_set() or turn.must_yield))
         future = self._pool.submit(job, watch)
         try:
             return await asyncio.wrap_future(future)
@@ -114,14 +141,24 @@ class Preparation:
             future.add_done_callback(lambda _: _remove(task))
             raise
 
-    def _reserve(self, task: TaskInHand, samples_bytes: int) -> None:
-        """A file that holds more than it claims takes its room while it is decoded."""
+    def _looked(
+        self, task: TaskInHand, turn: DecoderTurn, samples_bytes: int, cpu_seconds: float
+    ) -> None:
+        """A file that holds more than it claims takes its room while it is decoded, and its place
+        among the long ones.
+        """
+        self._decoders.charge(turn, cpu_seconds)
         if task.disk is None or task.stage is not Stage.DECODE:
             return
         decoded_seconds = samples_bytes / (2 * SAMPLE_RATE)
         needed_bytes = task.claim.task.bytes + round(decoded_seconds * BYTES_PER_SECOND)
         task.disk.resize(max(task.disk.size_bytes, needed_bytes))
         task.total_seconds = max(task.total_seconds, decoded_seconds)
+        if turn.is_long or (decoded_seconds <= LONG_SECONDS and cpu_seconds <= LONG_CPU_SECONDS):
+            return
+        self._decoders.turned_long(turn, has_place=not self._long_room.is_full)
+        if not turn.must_yield:
+            task.disk.move(self._long_room)
 
 
 def _remove(task: TaskInHand) -> None:

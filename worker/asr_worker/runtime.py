@@ -23,6 +23,7 @@ from asr_core.settings import WorkerSettings
 from asr_worker.capacity import backoff_seconds, batch_seconds_on
 from asr_worker.composition import LoadedEngine, Parts, Surroundings, compose, decoder_count
 from asr_worker.decode_pool import DecodePool
+from asr_worker.decoder_queue import KEPT_DECODERS
 from asr_worker.drain import LAST_WORD_SECONDS, drain
 from asr_worker.engine_thread import EngineThread
 from asr_worker.engines.base import SegmentAudio, Texts
@@ -66,7 +67,7 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = N
 def _decoders(settings: WorkerSettings, stack: AsyncExitStack) -> DecodePool:
     """They start while the model loads. A hung one must be gone before its task is given up."""
     stall_seconds = settings.progress_deadline_seconds / 2
-    decoders = DecodePool(decoder_count(settings), stall_seconds=stall_seconds)
+    decoders = DecodePool(decoder_count(settings) + KEPT_DECODERS, stall_seconds=stall_seconds)
     stack.callback(decoders.close)
     decoders.warm_up()
     return decoders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from asr_core.settings import QueueSettings
 from asr_core.task import Task
 from asr_core.text_limits import ERROR_MESSAGE
 
+KEPT_EACH = 4
 _PARTIALS_LIMIT = 10_000
 _PARTIALS_TTL_MS = 600_000
 
@@ -87,12 +88,22 @@ class Consumer:
         """Checks the schema and makes the groups; safe to repeat."""
         await self._redis.prepare((self.pool,))
 
-    async def claim(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
+    async def claim(
+        self,
+        *,
+        room_seconds: float,
+        room_tasks: int,
+        in_hand: int,
+        kept_for: Mapping[str, int] | None = None,
+    ) -> list[Claim]:
         """Begins waiting tasks: at most `room_tasks`, until `room_seconds` of audio are reached.
 
         `in_hand` is how many tasks this worker holds; a solo task only goes to an empty one.
+        `kept_for`: the room is only for interactive tasks of tenants that have fewer than
+        `KEPT_EACH` of these in hand, by these numbers.
         """
-        return await self._take("claim", room_seconds, room_tasks, in_hand)
+        kept = {} if kept_for is None else {"kept_for": dict(kept_for), "kept_each": KEPT_EACH}
+        return await self._take("claim", room_seconds, room_tasks, in_hand, **kept)
 
     async def reap(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
         """Takes over tasks whose lease has run out or that were handed back."""
@@ -183,7 +194,7 @@ class Consumer:
                 await asyncio.sleep(1)
 
     async def _take(
-        self, script: str, room_seconds: float, room_tasks: int, in_hand: int
+        self, script: str, room_seconds: float, room_tasks: int, in_hand: int, **more: Any
     ) -> list[Claim]:
         self._claims += 1
         reply = await self._redis.call(
@@ -197,6 +208,7 @@ class Consumer:
             in_hand=in_hand,
             lease_ms=self._lease_ms,
             window=self._settings.tenant_window,
+            **more,
         )
         return [_claim(item) for item in reply]
 

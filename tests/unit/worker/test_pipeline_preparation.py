@@ -62,7 +62,7 @@ class GrowingFile:
 
     def submit(self, job: DecodeJob, watch: JobWatch) -> Future[PcmFile]:
         def decode() -> PcmFile:
-            watch.on_growth(3600 * 2 * SAMPLE_RATE)
+            watch.on_look(3600 * 2 * SAMPLE_RATE, 1.0)
             self.seen.set()
             assert self.goes_on.wait(30)
             with PcmWriter(job.target, 1) as writer:

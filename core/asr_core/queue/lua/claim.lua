@@ -1,4 +1,6 @@
--- Reads the lanes fairly and begins what it takes. Replies a list of {token, solo, hash}.
+-- Reads the lanes fairly and begins what it takes. Replies a list of {token, solo, hash}. `kept_for`: only
+-- interactive tasks, of tenants that have fewer than `kept_each` of them in hand by it; the others' entries
+-- go to the end of the stream.
 local to = args
 witness(to.lease_ms)
 if is_cordoned(to.consumer) or to.room_tasks <= 0 or to.room_ms <= 0 then return {} end
@@ -20,6 +22,7 @@ local limit = math.min(to.room_tasks, math.ceil(waiting / live))
 
 -- Of twenty turns one begins with the lowest lane and four with the middle one; the others by priority.
 local function lanes_by_turn(turn)
+  if to.kept_for then return {'interactive'} end
   local first = nil
   if turn % 20 == 19 then first = 'batch' elseif turn % 5 == 3 then first = 'normal' end
   local order = {first}
@@ -41,8 +44,21 @@ local function next_entry(turn)
 end
 
 local claims, taken_ms = {}, 0
+local may_pass = math.min(ready.interactive, 64)
+
+local function pass_over(id, task, entry)
+  local stream = K.stream(to.pool, task.lane)
+  redis.call('XACK', stream, GROUP, entry)
+  redis.call('XDEL', stream, entry)
+  redis.call('HINCRBY', K.undelivered(to.pool, task.lane), task.tenant, -1)
+  append(id, task)
+  may_pass = may_pass - 1
+end
+
+local function in_hand_of(tenant) return to.kept_for[tenant] or 0 end
+
 local turn = tonumber(redis.call('GET', K.turn(to.pool)) or 0)
-while #claims < limit and taken_ms < to.room_ms do
+while #claims < limit and taken_ms < to.room_ms and (may_pass > 0 or not to.kept_for) do
   local lane, entry = next_entry(turn)
   if not lane then break end
   local id = entry[2][2]
@@ -53,7 +69,10 @@ while #claims < limit and taken_ms < to.room_ms do
   elseif task.state == 'processing' then
     -- A re-created group delivers it again: its lease decides. Its owner's next renewal takes the entry back.
     redis.call('ZADD', K.leases(to.pool, lane), 'NX', now, id)
+  elseif to.kept_for and in_hand_of(task.tenant) >= to.kept_each then
+    pass_over(id, task, entry[1])
   else
+    if to.kept_for then to.kept_for[task.tenant] = in_hand_of(task.tenant) + 1 end
     delivered(to.pool, lane, task.tenant, to.window)
     ready[lane] = math.max(ready[lane], 1)
     turn = turn + 1

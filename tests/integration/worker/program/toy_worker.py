@@ -31,7 +31,10 @@ from asr_worker.feed import Feed
 
 DECODER = "decoder"
 AS_DECODER = sys.argv[2:4] if sys.argv[1:2] == [DECODER] else []
-TOLD = AS_DECODER or [os.environ.get("TOY_FAULTS", "{}"), os.environ.get("TOY_GATE", "/nonexistent")]
+TOLD = AS_DECODER or [
+    os.environ.get("TOY_FAULTS", "{}"),
+    os.environ.get("TOY_GATE", "/nonexistent"),
+]
 FAULTS: dict[str, str] = json.loads(TOLD[0])
 GATE = Path(TOLD[1])
 CLOCK_OFF_SECONDS = float(os.environ.get("TOY_CLOCK", "0"))
@@ -69,6 +72,9 @@ def commit(fault: str) -> None:
         ctypes.PyDLL(None).sleep(FOR_EVER)
     elif fault == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif fault == "burn":
+        while True:
+            pass
     elif fault == "segfault":
         ctypes.string_at(0)
     elif fault == "gate":
