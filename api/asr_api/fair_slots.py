@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 
 
 class FairSlots:
-    """`size` slots in one event loop. However many of one tenant wait, another's first is next."""
+    """`size` slots in one event loop. However many of one tenant wait, another's first is next.
+    `most_each`: of one tenant; None: all of them.
+    """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, most_each: int | None = None) -> None:
         self._free = size
+        self._most_each = most_each or size
         self._in_use: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
@@ -26,7 +29,7 @@ class FairSlots:
             self._give_back(tenant)
 
     async def _take(self, tenant: str, wait_seconds: float) -> None:
-        if self._free:
+        if self._free and self._in_use[tenant] < self._most_each:
             self._grant(tenant)
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -51,8 +54,8 @@ class FairSlots:
         self._in_use = +self._in_use
         if tenant in self._waiting:  # it was served, and is the last of equals
             self._waiting[tenant] = self._waiting.pop(tenant)
-        if self._waiting:
-            chosen = min(self._waiting, key=self._in_use.__getitem__)
+        able = (each for each in self._waiting if self._in_use[each] < self._most_each)
+        if (chosen := min(able, key=self._in_use.__getitem__, default=None)) is not None:
             mine = self._waiting[chosen][0]
             self._leave(chosen, mine)
             self._grant(chosen)

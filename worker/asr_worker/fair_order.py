@@ -1,4 +1,4 @@
-"""Which segment, and which recording, is next: start-time fair queueing. Pure.
+"""Which segment is next: start-time fair queueing over the tasks in hand. Pure.
 
 Goyal, Vin, Cheng 1996 (doi:10.1145/248156.248171): a segment's tag is the virtual time at which
 its task became ready plus what the task has used by then, divided by the weight of its lane. A

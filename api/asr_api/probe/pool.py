@@ -50,7 +50,7 @@ class ProbePool:
         self._limits = limits
         self._processes = [_ProbeProcess(limits, module) for _ in range(size)]
         self._idle = list(self._processes)
-        self._slots = FairSlots(size)
+        self._slots = FairSlots(size, most_each=max(1, size - 1))
 
     async def warm_up(self) -> None:
         """Start one process ahead of the first upload. Raises ProbeUnavailable."""

@@ -116,6 +116,21 @@ async def test_a_probe_that_hangs_is_replaced_and_says_nothing_about_the_audio(
     await pool.close()
 
 
+async def test_one_tenants_files_leave_a_probe_process_to_its_neighbours(tmp_path, monkeypatch):
+    gate = tmp_path / "gate"
+    body = f"while path.endswith('slow') and not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    pool = ProbePool(2, LIMITS, module=fake_child(tmp_path, monkeypatch, body))
+    slow = [
+        asyncio.create_task(pool.probe(tmp_path / f"{n}.slow", tenant="hostile")) for n in range(50)
+    ]
+    await asyncio.sleep(0)
+    assert (await pool.probe(tmp_path / "good", tenant="neighbour")).channels == 1
+    assert not any(task.done() for task in slow)
+    gate.touch()
+    await asyncio.gather(*slow)
+    await pool.close()
+
+
 async def test_a_probe_that_cannot_start_is_unavailable(tmp_path):
     pool = ProbePool(1, LIMITS, module="no_such_module")
     with pytest.raises(ProbeUnavailable):

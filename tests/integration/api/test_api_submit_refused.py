@@ -10,6 +10,8 @@ import shutil
 import httpx
 import pytest
 
+from fuzz.hostile import flac_of_constants
+
 pytestmark = pytest.mark.asyncio
 
 URL = "/api/v1/asr/submit"
@@ -115,6 +117,13 @@ async def test_audio_with_too_many_channels_is_422(start_platform, make_wav):
     async with httpx.AsyncClient(base_url=platform.url) as client:
         reply = await client.post(URL, files={"audio": make_wav(0.5, channels=4)})
     assert_refused(reply, 422, "unreadable_audio", "audio")
+
+
+async def test_a_sample_rate_that_no_recorder_has_is_422_and_names_what_is_served(submit, platform):
+    reply = await submit(flac_of_constants(655_350, 8, 1.0))
+    assert_refused(reply, 422, "unreadable_audio", "audio")
+    assert "655350 Hz; 1000 to 384000 are served" in reply.json()["error"]["message"]
+    assert_nothing_left(platform)
 
 
 async def test_an_upload_over_the_limit_without_content_length_is_413(start_platform):

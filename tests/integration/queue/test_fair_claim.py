@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from asr_core.queue.consumer import KEPT_EACH
 from asr_core.queue.workers import cordon
 from asr_core.task import Lane
 
@@ -104,3 +105,29 @@ async def test_garbage_in_the_stream_is_dropped_and_work_goes_on(queue: Any) -> 
     await queue.submit(2)
     assert len(await queue.claim(await queue.consumer())) == 2
     assert queue.raw.xpending("asr_tasks", "asr_workers")["pending"] == 2
+
+
+async def test_room_that_is_kept_goes_to_interactive_tasks_of_tenants_with_few_in_hand(
+    queue: Any,
+) -> None:
+    crowd = await queue.submit(300, tenant="crowd", lane=Lane.INTERACTIVE)
+    await queue.submit(tenant="lone", lane=Lane.NORMAL)
+    lone = await queue.submit(6, tenant="lone", lane=Lane.INTERACTIVE)
+    consumer = await queue.consumer()
+    room = {"room_seconds": 60, "room_tasks": 16, "in_hand": 120}
+    kept = await consumer.claim(**room, kept_for={"crowd": 120, "lone": 1})
+    assert [claim.task.task_id for claim in kept] == lone[: KEPT_EACH - 1]
+    assert await consumer.claim(**room, kept_for={"crowd": 120, "lone": KEPT_EACH}) == []
+    # Those that were passed over come in their order, and none is lost.
+    rest = [claim.task.task_id for claim in await queue.claim(consumer)]
+    assert [task_id for task_id in rest if task_id in crowd] == crowd
+    assert set(lone[KEPT_EACH - 1 :]) <= set(rest)
+
+
+async def test_no_more_than_the_waiting_entries_are_passed_over(queue: Any) -> None:
+    await queue.submit(300, tenant="crowd", lane=Lane.INTERACTIVE)
+    consumer = await queue.consumer()
+    room = {"room_seconds": 60, "room_tasks": 16, "in_hand": 120}
+    for _ in range(3):
+        assert await consumer.claim(**room, kept_for={"crowd": 4}) == []
+    assert len(await queue.claim(consumer)) == 300

@@ -80,3 +80,32 @@ async def test_who_stops_waiting_holds_nothing_and_blocks_nobody(admitted: bool)
     assert (await behind).size_bytes == 10
     assert leaving.cancelled()
     assert room.used_bytes == 10
+
+
+async def test_what_is_kept_goes_to_owners_that_hold_nothing_however_much_others_grew() -> None:
+    room = DiskRoom(100, kept_bytes=20)
+    liar = await room.share(1, "liar")
+    liar.resize(5000)
+    again = asyncio.create_task(room.share(1, "liar"))
+    neighbour = await room.share(10, "neighbour")
+    third = asyncio.create_task(room.share(11, "third"))
+    await _settle()
+    assert not again.done()
+    assert not third.done()  # nothing is kept twice
+    neighbour.free()
+    assert (await third).size_bytes == 11
+    liar.free()
+    await again
+
+
+async def test_a_share_moves_to_another_room_and_leaves_its_place() -> None:
+    room, other = DiskRoom(100), DiskRoom(100)
+    share = await room.share(90)
+    waiting = asyncio.create_task(room.share(50))
+    share.move(other)
+    assert (await waiting).size_bytes == 50
+    share.resize(200)
+    assert (room.used_bytes, other.used_bytes, other.is_full) == (50, 200, True)
+    share.free()
+    share.free()
+    assert other.used_bytes == 0

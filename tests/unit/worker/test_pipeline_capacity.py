@@ -6,12 +6,14 @@ import pytest
 
 from asr_core.task import Lane
 from asr_worker.capacity import (
+    KEPT_TASKS,
     Throughput,
     Unfinished,
     backoff_seconds,
     batch_seconds_on,
     fits,
     reap_every_seconds,
+    room_kept,
     room_left,
     worth_gathering,
 )
@@ -86,3 +88,11 @@ def test_throughput_follows_the_recent_batches() -> None:
 def test_a_batch_is_as_large_as_configured_or_as_suits_the_device() -> None:
     assert batch_seconds_on("cpu", None) < batch_seconds_on("cuda:0", None) == 500
     assert batch_seconds_on("cpu", 20) == batch_seconds_on("cuda:0", 20) == 20
+
+
+def test_a_full_hand_keeps_a_little_room_for_interactive_tasks() -> None:
+    held = [(Lane.INTERACTIVE, "a")] * 3 + [(Lane.BATCH, "b")] * 5
+    room = room_kept(held, batch_seconds=60, max_tasks=8)
+    assert room
+    assert (room.tasks, room.kept_for) == (KEPT_TASKS, {"a": 3})
+    assert not room_kept(held * 3, batch_seconds=60, max_tasks=8)

@@ -44,7 +44,8 @@ local function next_entry(turn)
 end
 
 local claims, taken_ms = {}, 0
-local may_pass = math.min(ready.interactive, 64)
+-- Each entry once: those that are passed over keep their order.
+local looks = to.kept_for and math.min(ready.interactive, 64) or math.huge
 
 local function pass_over(id, task, entry)
   local stream = K.stream(to.pool, task.lane)
@@ -52,15 +53,15 @@ local function pass_over(id, task, entry)
   redis.call('XDEL', stream, entry)
   redis.call('HINCRBY', K.undelivered(to.pool, task.lane), task.tenant, -1)
   append(id, task)
-  may_pass = may_pass - 1
 end
 
 local function in_hand_of(tenant) return to.kept_for[tenant] or 0 end
 
 local turn = tonumber(redis.call('GET', K.turn(to.pool)) or 0)
-while #claims < limit and taken_ms < to.room_ms and (may_pass > 0 or not to.kept_for) do
+while #claims < limit and taken_ms < to.room_ms and looks > 0 do
   local lane, entry = next_entry(turn)
   if not lane then break end
+  looks = looks - 1
   local id = entry[2][2]
   local task = read(id)
   if not task or not is_open(task) or task.entry ~= entry[1] then
