@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import tempfile
 from pathlib import Path
 
+from fuzz.costly import costly_cases
 from fuzz.mutations import draw
 from fuzz.report import Report
 from fuzz.run import fuzz
@@ -24,10 +26,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m fuzz",
-        description="Damage valid recordings by a seed, submit them to a real API with real "
-        "workers behind it, and account for each; then send it hostile text in every place of a "
-        "request. Exit status 0 only if every bound holds: no 5xx, "
-        "no task that is tried twice or never ends, no process lost.",
+        description="Damage valid recordings by a seed, submit them and some that cost much to "
+        "decode to a real API with real workers behind it, and account for each; then send it "
+        "hostile text in every place of a request. Exit status 0 only if every bound holds: no "
+        "5xx, no task that is tried twice or never ends, no process lost.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,7 +48,8 @@ def main() -> int:
     asked = parse()
     sources = seeds()
     numbers = asked.only or range(asked.files)
-    cases = (draw(asked.seed, number, sources) for number in numbers)
+    costly = [] if asked.only else costly_cases(asked.files)
+    cases = itertools.chain(costly, (draw(asked.seed, number, sources) for number in numbers))
     with tempfile.TemporaryDirectory(prefix="asr-fuzz-") as temporary:
         folder = (asked.keep or Path(temporary)).absolute()
         report = asyncio.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
 
+from asr_core.errors import TransientTaskError
 from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Claim, LeaseKeeper
 from asr_core.settings import WorkerSettings
@@ -20,7 +22,7 @@ from asr_worker.decode_pool import DecodePool
 from asr_worker.decoder_process import DecodeJob, JobWatch
 from asr_worker.hand import TaskInHand
 from asr_worker.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
-from asr_worker.preparation import Preparation
+from asr_worker.preparation import LONG_CPU_SECONDS, Preparation
 from asr_worker.stages import Stages
 from asr_worker.store_access import StoreAccess
 
@@ -99,3 +101,53 @@ async def test_a_file_that_holds_more_or_less_than_it_claims_has_the_disk_it_nee
     task.disk.free()
     task.disk.resize(HOUR_BYTES)  # told too late
     assert task.disk.size_bytes == 0
+
+
+class LyingFiles:
+    """Files that all seem short; a decoder that is busy with one tells what it costs, until it is
+    no longer wanted or the test lets the file end.
+    """
+
+    def __init__(self) -> None:
+        self.goes_on = threading.Event()
+        self.starts: list[str] = []
+        self._threads = ThreadPoolExecutor(8)
+
+    def submit(self, job: DecodeJob, watch: JobWatch) -> Future[PcmFile]:
+        def decode() -> PcmFile:
+            name = job.target.parent.name
+            self.starts.append(name)
+            while name.startswith("hostile") and not self.goes_on.is_set():
+                watch.on_look(0, LONG_CPU_SECONDS + 1)
+                if not watch.wanted():
+                    raise TransientTaskError("nobody waits for this file any more")
+            with PcmWriter(job.target, 1) as writer:
+                writer.write(np.zeros((1, SAMPLE_RATE), np.float32))
+            return PcmFile(job.target, 1, SAMPLE_RATE, True)
+
+        return self._threads.submit(decode)
+
+
+async def test_files_that_turn_out_long_make_way_and_are_decoded_after_all(tmp_path: Path) -> None:
+    settings = WorkerSettings(_env_file=None, store_url=tmp_path.as_uri())  # type: ignore[call-arg]
+    pool = LyingFiles()
+    preparation = Preparation(
+        settings,
+        cast("StoreAccess", Storage()),
+        cast("DecodePool", pool),
+        processes=2,
+        stages=Stages(WorkerMetrics(CollectorRegistry()), cast("LeaseKeeper", Keeper())),
+    )
+
+    def prepare(name: str) -> asyncio.Task[Any]:
+        folder = tmp_path / name
+        folder.mkdir()
+        return asyncio.create_task(preparation.prepare(in_hand(folder, claims_seconds=1.0)))
+
+    hostile = [prepare(f"hostile {number}") for number in range(6)]
+    await prepare("neighbour")
+    assert not any(task.done() for task in hostile)
+    pool.goes_on.set()
+    await asyncio.gather(*hostile)
+    # Each was begun at most twice: as what it seemed to be, and as what it is.
+    assert max(Counter(pool.starts).values()) == 2
