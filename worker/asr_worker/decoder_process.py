@@ -145,6 +145,7 @@ class DecoderProcess:
     def _ask(self, job: DecodeJob, watch: JobWatch) -> dict[str, Any]:
         replies = self._hand_over(job)
         self.busy = True
+        watch.on_look(0, 0.0)  # it has begun: starting a process took its time
         used_before = self._cpu_seconds()
         grown_at, size = time.monotonic(), 0
         while not replies.poll(min(_LOOK_SECONDS, self._stall_seconds / 4)):

@@ -122,7 +122,7 @@ class Preparation:
         )
         abandoned = threading.Event()
         loop = asyncio.get_running_loop()
-        seen_bytes = 0
+        seen_bytes = -1  # that a decoder has begun is progress, too
 
         def looked(samples_bytes: int, cpu_seconds: float) -> None:
             nonlocal seen_bytes
