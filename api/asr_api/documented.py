@@ -34,6 +34,7 @@ from asr_core.errors import (
     StoreFull,
     StoreUnavailable,
     TaskNotFound,
+    TooExpensive,
     UnreadableAudio,
     UnsupportedAudio,
     UploadTooLarge,
@@ -81,6 +82,7 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     EmptyAudio: ("The audio holds no samples.", "audio"),
     UrlRefused: ("The host '10.0.0.7' is not on the public internet.", "url"),
     AudioTooLong: ("The audio lasts 40000 s or more; 36000 s are allowed.", "audio"),
+    TooExpensive: ("Looking into the audio took more than 20 s of processor time.", "audio"),
     QueueFull: ("Pool 'default' holds 100000 open tasks, its cap.", None),
     QueueUnavailable: ("Redis is not available.", None),
     RedisEvicts: (
@@ -96,8 +98,8 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
     MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
     UnsupportedAudio, UnsupportedMediaType, EncodedBody, InvalidOption, UrlRefused,
-    UnreadableAudio, EmptyAudio, AudioTooLong, QueueFull, QueueUnavailable, RedisEvicts,
-    StoreUnavailable, SpoolFull, StoreFull,
+    UnreadableAudio, EmptyAudio, AudioTooLong, TooExpensive, QueueFull, QueueUnavailable,
+    RedisEvicts, StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 
 

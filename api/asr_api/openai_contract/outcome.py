@@ -11,13 +11,14 @@ from asr_core.errors import (
     EmptyAudio,
     PermanentTaskError,
     StateConflict,
+    TooExpensive,
     UnreadableAudio,
 )
 from asr_core.result import Transcript
 from asr_core.task import State, Task
 
 _PERMANENT: dict[str, type[PermanentTaskError]] = {
-    kind.code: kind for kind in (UnreadableAudio, EmptyAudio, AudioTooLong)
+    kind.code: kind for kind in (UnreadableAudio, EmptyAudio, AudioTooLong, TooExpensive)
 }
 
 

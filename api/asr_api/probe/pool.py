@@ -21,6 +21,7 @@ from asr_core.errors import (
     DependencyError,
     EmptyAudio,
     InvalidOption,
+    TooExpensive,
     UnreadableAudio,
     UnsupportedAudio,
 )
@@ -167,7 +168,7 @@ def _death(returncode: int, limits: ProbeLimits) -> AsrError:
     if returncode in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL):
         return ProbeUnavailable("The audio probe was killed.")
     if returncode == -signal.SIGXCPU:
-        return UnreadableAudio(
+        return TooExpensive(
             f"Looking into the audio took more than {limits.cpu_seconds:g} s of processor time.",
             param="audio",
         )

@@ -11,7 +11,10 @@ import pytest
 
 from asr_api.probe.pool import ProbePool, ProbeUnavailable
 from asr_api.probe.report import ProbeLimits
-from asr_core.errors import AsrError, UnreadableAudio
+from asr_core.errors import (
+    AsrError,
+    TooExpensive,
+)
 
 pytestmark = pytest.mark.asyncio
 
@@ -95,10 +98,10 @@ async def test_a_file_that_crashes_the_probe_is_unreadable_and_harms_no_other(
     ]
 
 
-async def test_a_file_that_burns_processor_time_is_unreadable(tmp_path, monkeypatch):
+async def test_a_file_that_burns_processor_time_is_too_expensive(tmp_path, monkeypatch):
     body = "if path.endswith('bad'):\n    _limit_processor_time(0.1)\n    while True: pass"
     pool = ProbePool(1, LIMITS, module=fake_child(tmp_path, monkeypatch, body))
-    with pytest.raises(UnreadableAudio, match="processor time"):
+    with pytest.raises(TooExpensive, match="processor time"):
         await pool.probe(tmp_path / "bad")
     assert (await pool.probe(tmp_path / "good")).channels == 1
     await pool.close()
