@@ -13,6 +13,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 
 from asr_api.behind_proxy import _without_own_host, forwarded_prefix
+from asr_api.connection import authority_of
 from asr_api.cors import CorsPolicy
 from asr_api.courier.target import Target
 from asr_api.disposition import parse_disposition
@@ -28,6 +29,7 @@ from asr_api.routes.usage import _only_iso
 from asr_api.upgrade import head_without_offer
 from asr_api.url_intake import read_submit
 from asr_core.access.api_key import is_secret
+from asr_core.hosts import split_authority
 from asr_core.logs import mask_credentials
 from asr_core.render import ResultFormat, render
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
@@ -224,6 +226,18 @@ PARSERS = (
     ),
     Parser("path under which it is shown", is_root_path, (("", "/a"), ("", "/"), ("/", "a.")),
            ("asr_core.web_settings:_ROOT_PATH",)),
+    Parser(
+        "Host",
+        split_authority,
+        (("", "a"), ("", "."), ("[", ":"), ("[::%", "a"), ("a:", "0"), ("", "["), ("a", ":")),
+        ("asr_core.hosts:_AUTHORITY",),
+    ),
+    Parser(
+        "target of a request",
+        lambda text: authority_of(text.encode()),
+        (("http://", "a"), ("http://", "/"), ("", "http://"), ("http", "://"), ("", "a")),
+        ("asr_api.connection:authority_of",),
+    ),
     Parser("location", location, (("http://host", "/"), ("", "/"), ("http://", "["), ("", "?"))),
     Parser("day", _only_iso, (("", "1"), ("2024-", "-"))),
     Parser(
@@ -288,5 +302,7 @@ PARSERS = (
 # Read at start from the settings or from files of our own, never from a request.
 OF_OUR_OWN = {
     "asr_api.pages.files:_LINKS": "the pages that come with the package",
+    "asr_api.routes.docs:_INLINE_SCRIPT": "the page that comes with the package",
+    "asr_core.hosts:_LISTED": "ASR_ALLOWED_HOSTS",
     "asr_core.web_settings:_ORIGIN": "ASR_CORS_ORIGINS",
 }
