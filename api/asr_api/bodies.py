@@ -56,7 +56,7 @@ class Accepted(BaseModel):
     task_id: str
     status: State
     position: int | None = Field(
-        description="one-based place in its lane; null when it does not wait"
+        description="one-based place among your own that wait in its lane; null: it does not wait"
     )
     options_ignored: list[str] = _IGNORED
     links: Links
@@ -113,7 +113,7 @@ class ResultBody(TaskBody):
     """A task with its transcript, once there is one."""
 
     position: int | None = Field(
-        description="one-based place in its lane; null when it does not wait"
+        description="one-based place among your own that wait in its lane; null: it does not wait"
     )
     model: str | None = Field(description="the model that made the transcript")
     result: Transcript | None

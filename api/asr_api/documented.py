@@ -83,7 +83,7 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     UrlRefused: ("The host '10.0.0.7' is not on the public internet.", "url"),
     AudioTooLong: ("The audio lasts 40000 s or more; 36000 s are allowed.", "audio"),
     TooExpensive: ("Looking into the audio took more than 20 s of processor time.", "audio"),
-    QueueFull: ("Pool 'default' holds 100000 open tasks, its cap.", None),
+    QueueFull: ("pool 'default' is full: it takes tasks again when others have ended", None),
     QueueUnavailable: ("Redis is not available.", None),
     RedisEvicts: (
         "Redis evicts any key when it is full (maxmemory-policy allkeys-lru), and with it accepted "

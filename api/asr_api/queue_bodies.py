@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -76,9 +76,10 @@ class WorkerBody(BaseModel):
 
 
 class QueueStatusBody(BaseModel):
-    """One pool. An unreachable Redis is a 503, never zeros."""
+    """One pool, or what one tenant has in it. An unreachable Redis is a 503, never zeros."""
 
     pool: str
+    tenant: str | None = Field(description="whose tasks these are; null: everybody's")
     signal: Literal["ok", "no_stream", "no_group"] = Field(
         description="`no_stream`, `no_group`: nothing was submitted, or no group made, yet"
     )
@@ -93,10 +94,23 @@ class QueueStatusBody(BaseModel):
     audio_seconds: float = Field(description="of every open task")
     oldest_wait_seconds: float
     lanes: dict[Lane, LaneBody]
-    workers: list[WorkerBody]
+    serving: Literal["ok", "none", "blocked"] = Field(
+        description="`none`: no worker is alive, what is submitted waits for one; `blocked`: none "
+        "of them takes work"
+    )
+    models: list[str] = Field(description="of the live workers, by name")
+    workers: list[WorkerBody] | None = Field(
+        description="null: how busy they are with everybody's tasks is told to the scope `admin`"
+    )
 
     @classmethod
-    def of(cls, backlog: Backlog, workers: Iterable[WorkerRecord]) -> QueueStatusBody:
+    def of(
+        cls,
+        backlog: Backlog,
+        workers: Sequence[WorkerRecord],
+        *,
+        is_operator: bool,
+    ) -> QueueStatusBody:
         lanes = {
             lane: LaneBody(
                 waiting=one.waiting,
@@ -109,6 +123,7 @@ class QueueStatusBody(BaseModel):
         }
         return cls(
             pool=backlog.pool,
+            tenant=backlog.tenant,
             signal=backlog.signal,
             trusted=backlog.trusted,
             waiting=backlog.waiting,
@@ -121,12 +136,25 @@ class QueueStatusBody(BaseModel):
             audio_seconds=backlog.audio_seconds,
             oldest_wait_seconds=backlog.oldest_wait_seconds,
             lanes=lanes,
-            workers=[WorkerBody.of(record) for record in workers],
+            serving=_serving(workers),
+            models=sorted({record.model for record in workers}),
+            workers=[WorkerBody.of(record) for record in workers] if is_operator else None,
         )
 
 
+def _serving(workers: Sequence[WorkerRecord]) -> Literal["ok", "none", "blocked"]:
+    if not workers:
+        return "none"
+    return "blocked" if all(record.problem for record in workers) else "ok"
+
+
 class TotalsBody(BaseModel):
-    """Since this Redis was first used."""
+    """Since this Redis was first used; of one tenant since `since`."""
+
+    since: datetime | None = Field(
+        description="of one tenant: when its first task was counted; null for all, and while it "
+        "has brought none. After 400 days without a task they begin anew"
+    )
 
     submitted: int
     completed: int
@@ -138,6 +166,7 @@ class TotalsBody(BaseModel):
     @classmethod
     def of(cls, totals: Totals) -> TotalsBody:
         return cls(
+            since=None if totals.since is None else utc(totals.since),
             submitted=totals.submitted,
             completed=totals.completed,
             failed=totals.failed,
@@ -200,8 +229,12 @@ class PoolStatsBody(Figures):
 
 
 class StatsBody(BaseModel):
-    """Totals, and per pool the last minutes."""
+    """Totals, and per pool the last minutes: of one tenant, or of all together."""
 
+    tenant: str | None = Field(description="whose tasks these are; null: everybody's")
+    tenants: list[str] | None = Field(
+        description="all that have tasks, by name; told where these are everybody's numbers"
+    )
     minutes: int
     step_seconds: int = Field(description="what one point spans")
     totals: TotalsBody

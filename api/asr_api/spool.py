@@ -86,9 +86,10 @@ class Spool:
         """
         if self._folder is None:
             raise SpoolFull("The upload folder is not open.")
-        files = self._files.total()
-        if files >= _open_to(self._max_files, others=self._files[tenant] if tenant else 0):
-            raise SpoolFull(f"{files} uploads are under way, as many as this server takes.")
+        if self._files.total() >= _open_to(
+            self._max_files, others=self._files[tenant] if tenant else 0
+        ):
+            raise SpoolFull("As many uploads are under way as this server takes at once.")
         self._files[tenant] += 1
         return SpoolFile(self, self._folder / f"upload-{uuid4().hex}", tenant)
 

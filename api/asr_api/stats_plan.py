@@ -1,4 +1,4 @@
-"""Ten-second buckets folded into coarser points and one sum. Pure."""
+"""Buckets folded into coarser points and one sum. Pure."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ _SUMS = (
 )  # fmt: skip
 
 
-def step_seconds(minutes: int) -> int:
-    """Width of a point, a multiple of ten seconds, such that at most 120 cover the window."""
-    return max(10, -(-minutes * 60 // POINTS_MAX // 10) * 10)
+def step_seconds(minutes: int, *, at_least: int = 10) -> int:
+    """Width of a point, a multiple of the buckets' own (`at_least`), such that at most 120 cover
+    the window.
+    """
+    return max(1, -(-minutes * 60 // POINTS_MAX // at_least)) * at_least
 
 
 def pool_stats(
-    buckets: Sequence[StatsBucket], *, minutes: int, open_tasks: int = 0
+    buckets: Sequence[StatsBucket], *, step_seconds: int, open_tasks: int = 0
 ) -> PoolStatsBody:
     """Sums and points of one pool's buckets, oldest first."""
-    step = step_seconds(minutes)
     groups: dict[int, list[StatsBucket]] = {}
     for bucket in buckets:
-        groups.setdefault(bucket.at // step * step, []).append(bucket)
+        groups.setdefault(bucket.at // step_seconds * step_seconds, []).append(bucket)
     points = [StatsPoint(at=utc(at), **_figures(group)) for at, group in sorted(groups.items())]
     return PoolStatsBody(**_figures(buckets), open=open_tasks, points=points)
 

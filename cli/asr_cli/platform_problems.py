@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from asr_cli.client import bearer
 from asr_cli.up_console import UpConsole
 
 LOOK_SECONDS = 5.0
@@ -18,17 +19,20 @@ def problems_of(health: Mapping[str, Any]) -> list[str]:
     transcribed.
     """
     found = [
-        f"{name}: {health[name]['message']}"
+        f"{name}: {health[name]['message'] or 'unavailable'}"
         for name in ("redis", "store")
         if health[name]["status"] != "ok"
     ]
-    return found + [f"{problem}; it takes no work" for problem in health["workers"]["problems"]]
+    problems = health["workers"]["problems"]
+    if health["workers"]["status"] == "blocked" and not problems:  # told with an admin's key only
+        found.append("workers: some take no work; ASR_API_KEY with the scope admin is told why")
+    return found + [f"{problem}; it takes no work" for problem in problems]
 
 
 async def tell_problems(api_url: str, console: UpConsole) -> None:
     """Says each problem once, and once when it has passed, until cancelled."""
     told: list[str] = []
-    async with httpx.AsyncClient(base_url=api_url, timeout=30.0) as http:
+    async with httpx.AsyncClient(base_url=api_url, headers=bearer(None), timeout=30.0) as http:
         while True:
             found = await _look(http)
             if found is not None:

@@ -24,11 +24,17 @@ app = typer.Typer(
 app.command(epilog=courier.WEBHOOKS_EXAMPLES)(courier.webhooks)
 app.command("send-again", epilog=courier.SEND_AGAIN_EXAMPLES)(courier.send_again)
 _Pool = Annotated[str, typer.Option(help="The pool to look at.")]
+_Tenant = Annotated[str | None, typer.Option(help="Only what this tenant has there.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 @app.command(epilog="Examples: `asr queue status`, `asr queue status --pool gpu-large --json`")
-def status(pool: _Pool = "default", as_json: _Json = False, data: DataOption = None) -> None:
+def status(
+    pool: _Pool = "default",
+    tenant: _Tenant = None,
+    as_json: _Json = False,
+    data: DataOption = None,
+) -> None:
     """What waits and what is in flight, lane by lane, and who works on it."""
     from asr_cli.queue_tables import backlog_json, backlog_tables
     from asr_core.queue import BacklogReader, Eviction, read_eviction
@@ -38,7 +44,7 @@ def status(pool: _Pool = "default", as_json: _Json = False, data: DataOption = N
         connection: RedisConnection,
     ) -> tuple[Backlog, list[WorkerRecord], Eviction]:
         reader = BacklogReader(connection, QueueSettings())
-        backlog, workers = await reader.read(pool), await reader.workers(pool)
+        backlog, workers = await reader.read(pool, tenant), await reader.workers(pool)
         return backlog, workers, await read_eviction(connection)
 
     backlog, workers, eviction = with_redis(read, data)

@@ -26,9 +26,9 @@ def backlog_json(backlog: Backlog, workers: Sequence[WorkerRecord]) -> dict[str,
 
 def lanes_table(backlog: Backlog) -> Table:
     """One row per lane, and the sum of what has a sum."""
-    table = Table(
-        "lane", *("waiting", "in flight", "orphans", "held", "audio"), title=f"pool {backlog.pool}"
-    )
+    whose = f", tenant {backlog.tenant}" if backlog.tenant else ""
+    heads = ("lane", "waiting", "in flight", "orphans", "held", "audio")
+    table = Table(*heads, title=f"pool {backlog.pool}{whose}")
     for lane, counts in backlog.lanes.items():
         numbers = (counts.waiting, counts.in_flight, counts.orphans, counts.held)
         table.add_row(lane.value, *map(str, numbers), duration(counts.audio_seconds))

@@ -16,7 +16,7 @@ local GROUP = '{group}'
 local LANES = {{{lanes}}}
 local K = {{
   api_keys = P .. 'asr:api_keys', tenant_limits = P .. 'asr:tenant_limits',
-  tenant_stored = P .. 'asr:tenant_stored',
+  tenant_stored = P .. 'asr:tenant_stored', tenant_dead = P .. 'asr:tenant_dead',
   schema = P .. 'asr:schema', pools = P .. 'asr:pools', dead = P .. 'asr_tasks:dead',
   totals = P .. 'asr:totals', outbox = P .. 'asr:outbox',
   attended = P .. 'asr:attended',
@@ -40,6 +40,7 @@ function K.leases(pool, lane) return P .. 'asr:leases:' .. pool .. ':' .. lane e
 function K.solo(pool) return P .. 'asr:solo:' .. pool end
 function K.solo_turn(pool) return P .. 'asr:solo_turn:' .. pool end
 function K.undelivered(pool, lane) return P .. 'asr:undelivered:' .. pool .. ':' .. lane end
+function K.next(pool, lane) return P .. 'asr:next:' .. pool .. ':' .. lane end
 function K.held(pool, lane, tenant)
   return P .. 'asr:held:' .. pool .. ':' .. lane .. ':' .. tenant
 end
@@ -49,6 +50,11 @@ function K.history(tenant, state)
   return P .. 'asr:history:' .. tenant .. ':' .. state
 end
 function K.stats(pool, bucket) return P .. 'asr:stats:' .. pool .. ':' .. bucket end
+function K.tenant_stats(pool, tenant, bucket)
+  return P .. 'asr:tenant_stats:' .. pool .. ':' .. tenant .. ':' .. bucket
+end
+function K.tenant_totals(tenant) return P .. 'asr:tenant_totals:' .. tenant end
+function K.tenant_open(pool) return P .. 'asr:tenant_open:' .. pool end
 function K.worker(consumer) return P .. 'asr:worker:' .. consumer end
 function K.workers(pool) return P .. 'asr:workers:' .. pool end
 function K.join(tenant, fingerprint) return P .. 'asr:join:' .. tenant .. ':' .. fingerprint end
@@ -98,6 +104,7 @@ class Keys:
         self.api_keys = f"{self.root}asr:api_keys"
         self.tenant_limits = f"{self.root}asr:tenant_limits"
         self.tenant_stored = f"{self.root}asr:tenant_stored"
+        self.tenant_dead = f"{self.root}asr:tenant_dead"
 
     def lua(self, *, silent: bool = False) -> str:
         """The scripts' prologue: the same names as Lua functions. A `silent` one calls nothing."""
@@ -128,6 +135,9 @@ class Keys:
     def history(self, tenant: str, state: str = "") -> str:
         name = f"{self.root}asr:history:{tenant}"
         return f"{name}:{state}" if state else name
+
+    def tenant_totals(self, tenant: str) -> str:
+        return f"{self.root}asr:tenant_totals:{tenant}"
 
     def worker(self, consumer: str) -> str:
         return f"{self.root}asr:worker:{consumer}"

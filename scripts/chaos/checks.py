@@ -131,6 +131,8 @@ def _ended_twice(case: Case) -> Offences:
     open_now = sum(1 for order in case.kept if not _is_over(case.task(order)))
     if totals.submitted != ended + open_now:
         yield "totals", f"{totals.submitted} submitted, {ended} endings, {open_now} open"
+    if case.evidence.totals_of_tenants != totals:
+        yield "totals of tenants", f"{case.evidence.totals_of_tenants}, together {totals}"
     if totals.submitted != len(case.ledger.accepted):
         yield "submitted", f"{totals.submitted} made, {len(case.ledger.accepted)} accepted"
     for task_id, changes in case.ledger.changes.items():
@@ -217,7 +219,8 @@ def _mended(case: Case) -> Offences:
     """Only where a stream or group was taken away may the first pass still find something."""
     first = 1 if case.mended_by_reconcile else 0
     for number, told in enumerate(case.evidence.reconciled):
-        wrong = "failed" in told or told.get("readded") or told.get("corrected")
+        counts = ("readded", "corrected", "tenants_recounted")
+        wrong = "failed" in told or any(told.get(name) for name in counts)
         if wrong and number >= first:
             yield f"reconcile {number + 1}", str(told)
 

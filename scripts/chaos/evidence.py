@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from chaos.stage import Stage
 from chaos.watch import Watcher
 
 _AT_ONCE = 8
+NONE = Totals(0, 0, 0, 0, 0.0, 0.0)
+_SETS = ("waiting", "leases", "held", "delayed", "solo", "next")
+_COUNTERS = ("undelivered", "held_tenants", "tenant_open")
 _FIELDS = (
     "state", "result", "error_code", "error_message", "attempt", "crashes", "solo_crashes",
     "transient_failures", "idempotency_key", "entry", "owner", "token",
@@ -35,6 +38,7 @@ class Evidence:
 
     tasks: dict[str, dict[str, str]]
     totals: Totals
+    totals_of_tenants: Totals
     backlog: Backlog
     leftovers: dict[str, int]
     blobs: set[str] = field(default_factory=set)
@@ -58,6 +62,7 @@ async def gather_evidence(
     evidence = Evidence(
         tasks=dict(zip(ids, hashes, strict=True)),
         totals=await stage.reader.totals(),
+        totals_of_tenants=await _totals_of_tenants(stage),
         backlog=await stage.reader.read(),
         leftovers=await _leftovers(stage),
         blobs={blob.path async for blob in stage.store.list("")},
@@ -67,6 +72,13 @@ async def gather_evidence(
     )
     await _read_results(stage, clients, evidence)
     return evidence
+
+
+async def _totals_of_tenants(stage: Stage) -> Totals:
+    """What is told to each tenant, together."""
+    names = await stage.connection.client.smembers(stage.connection.keys.tenants)
+    rows = [astuple(await stage.reader.totals(name))[:-1] for name in names]
+    return Totals(*(sum(column) for column in zip(*rows, strict=True))) if rows else NONE
 
 
 async def reconcile(stage: Stage, *arguments: str) -> dict[str, Any]:
@@ -97,10 +109,9 @@ async def _leftovers(stage: Stage) -> dict[str, int]:
         sizes[stream] = await client.xlen(stream)
         for group in await client.xinfo_groups(stream) if await client.exists(stream) else []:
             sizes[f"{stream} pending"] = group["pending"]
-    for kind in ("waiting", "leases", "held", "delayed", "undelivered", "held_tenants", "solo"):
+    for kind in (*_SETS, *_COUNTERS):
         async for name in client.scan_iter(f"{keys.root}asr:{kind}:*"):
-            size = client.hlen if kind in ("undelivered", "held_tenants") else client.zcard
-            sizes[name] = await size(name)
+            sizes[name] = await (client.hlen if kind in _COUNTERS else client.zcard)(name)
     async for name in client.scan_iter(f"{keys.root}asr:backlog:*"):
         for lane_name, value in (await client.hgetall(name)).items():
             sizes[f"{name} {lane_name}"] = int(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from contextlib import suppress
@@ -13,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 
 from asr_api.access.ended_keys import CHECK_SECONDS
 from asr_api.access.key_cache import FRESH_SECONDS, KeyCache
-from asr_api.access.rules import scope_for
+from asr_api.access.rules import OPERATORS_SEE_MORE, scope_for
 from asr_core.access import ApiKey, Scope, key_digest
 from asr_core.access.api_key import is_secret
 from asr_core.errors import DependencyError, Forbidden, RateLimited, Unauthenticated
@@ -33,7 +34,8 @@ class Principal:
     admin: bool
 
 
-_ANYONE = Principal(DEFAULT_TENANT, admin=True)
+_ANYONE = Principal(DEFAULT_TENANT, admin=True)  # without keys, whoever reaches the API
+_STRANGER = Principal(DEFAULT_TENANT, admin=False)  # on a route that asks for no key
 
 
 class AccessDesk:
@@ -56,7 +58,7 @@ class AccessDesk:
         """
         scope = scope_for(request.method, request.scope["route"].path)
         if scope is None:
-            return _ANYONE
+            return await self._visitor(request)
         principal = _ANYONE
         if self._settings.auth == "keys":
             secret = _secret_of(request)
@@ -68,6 +70,21 @@ class AccessDesk:
             principal = Principal(key.tenant, key.allows(Scope.ADMIN))
         await self._count(request, principal.tenant)
         return principal
+
+    async def _visitor(self, request: Request) -> Principal:
+        """Who asks for what everybody may have. A key is looked at where operators see more; one
+        that is wrong, or that Redis cannot be asked about in time, is none.
+        """
+        if self._settings.auth != "keys":
+            return _ANYONE
+        if request.scope["route"].path not in OPERATORS_SEE_MORE:
+            return _STRANGER
+        try:
+            async with asyncio.timeout(self._settings.health_timeout_seconds):
+                key = await self._key_of(_secret_of(request), FRESH_SECONDS)
+        except (Unauthenticated, DependencyError, TimeoutError):
+            return _STRANGER
+        return Principal(key.tenant, key.allows(Scope.ADMIN))
 
     async def _good_key(
         self, secret: str, scope: Scope, *, fresh_seconds: float = FRESH_SECONDS

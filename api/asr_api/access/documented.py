@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from asr_api.access.keyless import OPEN_PATHS, SAFE_METHODS
-from asr_api.access.rules import scope_for
+from asr_api.access.rules import OPERATORS_SEE_MORE, scope_for
 from asr_api.error_reply import error_body
 from asr_api.errors import CrossSiteRequest, HostNotAllowed, MalformedHost
 from asr_core.access import Scope
@@ -69,6 +69,8 @@ def document_access(document: dict[str, Any], *, is_required: bool) -> None:
         if not is_required:
             _document_keyless(path, method, operation["responses"])
         scope = scope_for(method.upper(), path)
+        if path in OPERATORS_SEE_MORE:
+            operation["security"] = [{}, {SCHEME: []}]
         if scope is None:
             continue
         operation["security"] = [{SCHEME: []}] if is_required else [{}, {SCHEME: []}]

@@ -11,6 +11,8 @@ PUBLIC = frozenset(
         *("/", "/dashboard", "/assets/{name}", "/docs"),
     }
 )
+# Of these, the scope `admin` is told more: counts, names, reasons.
+OPERATORS_SEE_MORE = frozenset({"/api/v1/health", "/health"})
 _TRANSCRIBE = frozenset({"/api/v1/asr/submit", "/v1/audio/transcriptions"})
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from asr_api.bodies import utc
 from asr_api.checks import CheckResult
 from asr_api.documented import documented_errors
-from asr_api.services import Services, ServicesOf
+from asr_api.services import PrincipalOf, Services, ServicesOf
 from asr_core.queue import Eviction, Strays, WorkerRecord
 
 router = APIRouter(tags=["operations"])
@@ -25,7 +25,7 @@ class DependencyHealth(BaseModel):
 
     status: Literal["ok", "unavailable"]
     message: str = ""
-    seconds: float = Field(description="how long the check took")
+    seconds: float | None = Field(description="how long the check took")
 
     @classmethod
     def of(cls, result: CheckResult[None]) -> DependencyHealth:
@@ -42,7 +42,7 @@ class WorkersHealth(BaseModel):
     """
 
     status: Literal["ok", "none", "blocked", "unknown"]
-    alive: int | None = Field(description="null when Redis cannot say")
+    alive: int | None = Field(None, description="null when Redis cannot say")
     blocked: int | None = Field(None, description="of these, how many take no work")
     problems: list[str] = Field([], description="why, of ten of them at most")
 
@@ -61,19 +61,14 @@ class DataHealth(BaseModel):
     """Whether Redis still holds what belongs to the store; see operations on what to do."""
 
     status: Literal["ok", "lost", "unknown"]
-    since: datetime | None = Field(description="when the loss was noticed")
-    recordings_without_task: int | None = Field(description="null before the first count")
-    results_without_task: int | None
+    since: datetime | None = Field(None, description="when the loss was noticed")
+    recordings_without_task: int | None = Field(None, description="null before the first count")
+    results_without_task: int | None = None
 
     @classmethod
     def of(cls, strays: Strays | None) -> DataHealth:
         if strays is None:
-            return cls(
-                status="unknown",
-                since=None,
-                recordings_without_task=None,
-                results_without_task=None,
-            )
+            return cls(status="unknown")
         return cls(
             status="ok" if strays.loss is None else "lost",
             since=None if strays.lost_at is None else utc(strays.lost_at),
@@ -108,6 +103,8 @@ class EvictionHealth(BaseModel):
 class HealthBody(BaseModel):
     """`degraded`: submissions are taken, but nobody works on them right now, a worker takes no
     work, data was lost, or Redis may evict keys that expire.
+
+    Where keys are asked for, all but each `status` is empty without one of the scope `admin`.
     """
 
     status: Literal["ok", "degraded", "unavailable"]
@@ -116,6 +113,17 @@ class HealthBody(BaseModel):
     workers: WorkersHealth
     data: DataHealth
     eviction: EvictionHealth
+
+    def for_everybody(self) -> HealthBody:
+        """How each part stands: no counts, names or reasons of what is the platform's own."""
+        return HealthBody(
+            status=self.status,
+            redis=DependencyHealth(status=self.redis.status, seconds=None),
+            store=DependencyHealth(status=self.store.status, seconds=None),
+            workers=WorkersHealth(status=self.workers.status),
+            data=DataHealth(status=self.data.status),
+            eviction=EvictionHealth(status=self.eviction.status),
+        )
 
 
 @router.get("/health", include_in_schema=False)  # where FunASR's own server has it
@@ -129,7 +137,7 @@ class HealthBody(BaseModel):
         **documented_errors(),
     },
 )
-async def health(services: ServicesOf, response: Response) -> HealthBody:
+async def health(services: ServicesOf, principal: PrincipalOf, response: Response) -> HealthBody:
     """Quick also when a dependency hangs: each is given two seconds."""
     timeout_seconds = services.settings.health_timeout_seconds
     redis, store = await asyncio.gather(
@@ -145,7 +153,7 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
     response.headers["Cache-Control"] = "no-store"
-    return HealthBody(
+    body = HealthBody(
         status=status,
         redis=DependencyHealth.of(redis),
         store=DependencyHealth.of(store),
@@ -153,16 +161,17 @@ async def health(services: ServicesOf, response: Response) -> HealthBody:
         data=data,
         eviction=eviction,
     )
+    return body if principal.admin else body.for_everybody()
 
 
 async def _workers(
     services: Services, redis: CheckResult[None], timeout_seconds: float
 ) -> WorkersHealth:
     if not redis.ok:
-        return WorkersHealth(status="unknown", alive=None)
+        return WorkersHealth(status="unknown")
     counted = await services.workers_check.result(timeout_seconds)
     if not counted.ok or counted.value is None:
-        return WorkersHealth(status="unknown", alive=None)
+        return WorkersHealth(status="unknown")
     return WorkersHealth.of(counted.value)
 
 

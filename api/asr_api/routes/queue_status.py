@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 
 from asr_api.documented import documented_errors
 from asr_api.queue_bodies import QueueStatusBody
-from asr_api.services import ServicesOf
+from asr_api.services import PrincipalOf, ServicesOf
+from asr_api.tenant_view import ViewOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import DEFAULT_POOL
 from asr_core.text_limits import shortened
@@ -25,13 +26,19 @@ router = APIRouter(tags=["queue"])
 )
 async def queue_status(
     services: ServicesOf,
+    principal: PrincipalOf,
+    tenant: ViewOf,
     pool: Annotated[str, Query(description="one of the configured pools")] = DEFAULT_POOL,
 ) -> QueueStatusBody:
-    """Counts are exact at one moment; when Redis cannot be reached this is a 503, never zeros."""
+    """Counts are exact at one moment; when Redis cannot be reached this is a 503, never zeros. A
+    key is told what its own tenant has there; the scope `admin` what all have, or one of them, and
+    who works on it.
+    """
     pools = services.settings.pools
     if pool not in pools:
         raise InvalidOption(
             f"Unknown pool {shortened(pool)}; there are: {', '.join(pools)}.", param="pool"
         )
-    backlog = await services.backlog.read(pool)
-    return QueueStatusBody.of(backlog, await services.backlog.workers(pool))
+    backlog = await services.backlog.read(pool, tenant)
+    workers = await services.backlog.workers(pool)
+    return QueueStatusBody.of(backlog, workers, is_operator=principal.admin)

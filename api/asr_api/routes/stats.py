@@ -10,7 +10,9 @@ from asr_api.documented import documented_errors
 from asr_api.queue_bodies import StatsBody, TotalsBody
 from asr_api.services import ServicesOf
 from asr_api.stats_plan import pool_stats, step_seconds
+from asr_api.tenant_view import ViewOf
 from asr_core.errors import InvalidOption, QueueUnavailable
+from asr_core.queue import bucket_seconds
 from asr_core.text_limits import shortened
 
 router = APIRouter(tags=["queue"])
@@ -25,22 +27,31 @@ router = APIRouter(tags=["queue"])
 )
 async def stats(
     services: ServicesOf,
+    tenant: ViewOf,
     minutes: Annotated[int, Query(ge=1, le=1440, description="the window")] = 60,
     pool: Annotated[str | None, Query(description="only this pool; else every one")] = None,
 ) -> StatsBody:
-    """The numbers live in Redis: they survive restarts of the API, and every pod says the same."""
+    """The numbers live in Redis: they survive restarts of the API, and every pod says the same. A
+    key is told those of its own tenant, minute by minute at the finest; the scope `admin` those of
+    all, or of one.
+    """
     known = services.settings.pools
     if pool is not None and pool not in known:
         raise InvalidOption(
             f"Unknown pool {shortened(pool)}; there are: {', '.join(known)}.", param="pool"
         )
+    step = step_seconds(minutes, at_least=bucket_seconds(tenant))
     pools = {}
     for name in (pool,) if pool else known:
-        buckets, open_tasks = await services.backlog.stats_and_open(name, minutes=minutes)
-        pools[name] = pool_stats(buckets, minutes=minutes, open_tasks=open_tasks)
+        buckets, open_tasks = await services.backlog.stats_and_open(
+            name, minutes=minutes, tenant=tenant
+        )
+        pools[name] = pool_stats(buckets, step_seconds=step, open_tasks=open_tasks)
     return StatsBody(
+        tenant=tenant,
+        tenants=await services.tenants.names() if tenant is None else None,
         minutes=minutes,
-        step_seconds=step_seconds(minutes),
-        totals=TotalsBody.of(await services.backlog.totals()),
+        step_seconds=step,
+        totals=TotalsBody.of(await services.backlog.totals(tenant)),
         pools=pools,
     )

@@ -10,11 +10,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, Field
 
 from asr_api.documented import documented_errors
-from asr_api.services import PrincipalOf, ServicesOf
+from asr_api.services import ServicesOf
+from asr_api.tenant_view import ViewOf
 from asr_core.access import Usage
-from asr_core.errors import Forbidden, InvalidOption, QueueUnavailable
+from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.queue.tenants import today
-from asr_core.task import TENANT_PATTERN
 
 KEPT_DAYS = 400
 DEFAULT_DAYS = 30
@@ -82,23 +82,15 @@ class UsageBody(BaseModel):
 )
 async def usage(
     services: ServicesOf,
-    principal: PrincipalOf,
+    tenant: ViewOf,
     first: Annotated[
         Day | None, Query(alias="from", description="30 days before `to`, if it is left out")
     ] = None,
     last: Annotated[Day | None, Query(alias="to", description="today, if it is left out")] = None,
-    tenant: Annotated[
-        str | None,
-        Query(pattern=TENANT_PATTERN, description="only this one; others' need scope `admin`"),
-    ] = None,
 ) -> UsageBody:
     """The key's own tenant; with the scope `admin` all of them. Kept for 400 days; of days before
     or to come there is none.
     """
-    if not principal.admin:
-        if tenant not in (None, principal.tenant):
-            raise Forbidden("this key lacks the scope 'admin', which other tenants' usage needs")
-        tenant = principal.tenant
     last = last or today()
     first = first or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS))
     oldest = today() - timedelta(days=KEPT_DAYS)  # what is older has gone, and needs no look

@@ -4,7 +4,14 @@ The only room that speaks to Redis. Every change of more than one key is one scr
 (task_id, token); the task's hash is the truth, stream entries carry ids only.
 """
 
-from asr_core.queue.backlog import Backlog, BacklogReader, LaneBacklog, StatsBucket, Totals
+from asr_core.queue.backlog import (
+    Backlog,
+    BacklogReader,
+    LaneBacklog,
+    StatsBucket,
+    Totals,
+    bucket_seconds,
+)
 from asr_core.queue.callers import Callers, Partials, Waiter
 from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
@@ -75,6 +82,7 @@ __all__ = [
     "Waiter",
     "Webhook",
     "WorkerRecord",
+    "bucket_seconds",
     "list_models",
     "read_eviction",
     "require_permissions",

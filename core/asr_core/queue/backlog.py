@@ -16,6 +16,7 @@ from asr_core.settings import QueueSettings
 from asr_core.task import DEFAULT_POOL, Lane
 
 BUCKET_SECONDS = 10
+TENANT_BUCKET_SECONDS = 60
 _STRETCH_SECONDS = 3600
 Signal = Literal["ok", "no_stream", "no_group"]
 
@@ -33,7 +34,8 @@ class LaneBacklog:
 
 @dataclass(frozen=True)
 class Backlog:
-    """One pool at one moment. `trusted` is False within one lease of first seeing this Redis.
+    """One pool at one moment, or what one tenant has in it. `trusted` is False within one lease of
+    first seeing this Redis.
 
     `waiting` is undelivered + orphans + held + delayed tasks that are due. `audio_seconds` is
     that of every open task. Redis unreachable is never zero: the reader raises.
@@ -53,11 +55,13 @@ class Backlog:
     audio_seconds: float
     oldest_wait_seconds: float
     lanes: dict[Lane, LaneBacklog]
+    tenant: str | None = None
 
 
 @dataclass(frozen=True)
 class StatsBucket:
-    """Ten seconds of one pool, beginning at `at` (Unix seconds). Histograms: see `prelude.lua`.
+    """Ten seconds of one pool, or a minute of a tenant in it, beginning at `at` (Unix seconds).
+    Histograms: see `counts.lua`.
 
     `arrivals` are tasks accepted or retried, so that arrivals less ends are the open ones.
     `fetching` is by how many more of them wait for their recording than before.
@@ -87,7 +91,9 @@ class StatsBucket:
 
 @dataclass(frozen=True)
 class Totals:
-    """Since this Redis was first used."""
+    """Since this Redis was first used; of a tenant since `since` (Unix seconds), None while it has
+    brought nothing. An idle tenant's are forgotten after 400 days, as its usage.
+    """
 
     submitted: int
     completed: int
@@ -95,6 +101,7 @@ class Totals:
     cancelled: int
     audio_seconds: float
     processing_seconds: float
+    since: float | None = None
 
 
 class BacklogReader:
@@ -104,10 +111,15 @@ class BacklogReader:
         self._redis = connection
         self._settings = settings
 
-    async def read(self, pool: str = DEFAULT_POOL) -> Backlog:
-        """One script, cheap at any depth. Raises `QueueUnavailable`."""
+    async def read(self, pool: str = DEFAULT_POOL, tenant: str | None = None) -> Backlog:
+        """What stands in the pool, of all or of one tenant. One script, cheap at any depth. Raises
+        `QueueUnavailable`.
+        """
         signal, run_id, trusted, lanes, delayed, due, dead, oldest_ms = await self._redis.call(
-            "backlog", pool=pool, lease_ms=round(self._settings.lease_seconds * 1000)
+            "backlog",
+            pool=pool,
+            lease_ms=round(self._settings.lease_seconds * 1000),
+            **_of(tenant),
         )
         by_lane = {
             Lane(lane): LaneBacklog(
@@ -130,6 +142,7 @@ class BacklogReader:
             audio_seconds=sum(lane.audio_seconds for lane in by_lane.values()),
             oldest_wait_seconds=max(0, oldest_ms) / 1000,
             lanes=by_lane,
+            tenant=tenant,
         )
 
     async def workers(self, pool: str | None = None) -> list[WorkerRecord]:
@@ -164,26 +177,34 @@ class BacklogReader:
         return (await self.stats_and_open(pool, minutes=minutes))[0]
 
     async def stats_and_open(
-        self, pool: str = DEFAULT_POOL, *, minutes: int = 60
+        self, pool: str = DEFAULT_POOL, *, minutes: int = 60, tenant: str | None = None
     ) -> tuple[list[StatsBucket], int]:
-        """`stats`, and how many tasks were open at the moment when the newest was read."""
+        """`stats`, of all or of one tenant, and how many tasks were open at the moment when the
+        newest was read.
+        """
+        step = bucket_seconds(tenant)
         with redis_errors():
             seconds, _ = await self._redis.client.time()
-            last = seconds // BUCKET_SECONDS * BUCKET_SECONDS
+            last = seconds // step * step
         buckets: list[StatsBucket] = []
         open_tasks = 0
-        first = last - min(minutes, 1440) * 60 + BUCKET_SECONDS
+        first = last - min(minutes, 1440) * 60 + step
         for begin in range(first, last + 1, _STRETCH_SECONDS):
-            end = min(begin + _STRETCH_SECONDS - BUCKET_SECONDS, last)
-            told = json.loads(await self._redis.call("stats", pool=pool, first=begin, last=end))
+            end = min(begin + _STRETCH_SECONDS - step, last)
+            reply = await self._redis.call(
+                "stats", pool=pool, first=begin, last=end, step=step, **_of(tenant)
+            )
+            told = json.loads(reply)
             buckets += [_bucket(at, pairs(flat)) for at, flat in told["buckets"]]
             open_tasks = int(told["open"])
         return buckets, open_tasks
 
-    async def totals(self) -> Totals:
-        """Counts since ever."""
+    async def totals(self, tenant: str | None = None) -> Totals:
+        """Counts since ever, of all or of one tenant."""
+        keys = self._redis.keys
+        key = keys.totals if tenant is None else keys.tenant_totals(tenant)
         with redis_errors():
-            text: dict[str, str] = await self._redis.client.hgetall(self._redis.keys.totals)
+            text: dict[str, str] = await self._redis.client.hgetall(key)
         return Totals(
             submitted=int(text.get("submitted", 0)),
             completed=int(text.get("completed", 0)),
@@ -191,7 +212,17 @@ class BacklogReader:
             cancelled=int(text.get("cancelled", 0)),
             audio_seconds=int(text.get("audio_ms", 0)) / 1000,
             processing_seconds=int(text.get("processing_ms", 0)) / 1000,
+            since=int(text["since"]) / 1000 if "since" in text else None,
         )
+
+
+def bucket_seconds(tenant: str | None) -> int:
+    """The width of the buckets in which Redis keeps what happened, to all or to one tenant."""
+    return BUCKET_SECONDS if tenant is None else TENANT_BUCKET_SECONDS
+
+
+def _of(tenant: str | None) -> dict[str, str]:
+    return {} if tenant is None else {"tenant": tenant}
 
 
 def _bucket(at: int, text: dict[str, str]) -> StatsBucket:

@@ -26,7 +26,7 @@ from asr_core.text_limits import shortened
 @dataclass(frozen=True)
 class Submission:
     """`created` is False where the same idempotency key, or the same id, came before.
-    `options_ignored`: what the request asked for in vain.
+    `position` is that among its tenant's own, `options_ignored` what the request asked for in vain.
     """
 
     task_id: str
@@ -130,14 +130,12 @@ class Producer:
         return from_hash(fields)
 
     async def position(self, task: Task) -> int | None:
-        """One-based place among what waits in the pool and lane; None if it does not wait."""
+        """One-based place among what its tenant has waiting in the pool and lane; None if it does
+        not wait. How many others wait is not a tenant's to know.
+        """
         if task.state is not State.QUEUED:
             return None
-        with redis_errors():
-            rank = await self._redis.client.zrank(
-                self._keys.waiting(task.pool, task.lane), task.task_id
-            )
-        return None if rank is None else int(rank) + 1
+        return int(await self._redis.call("place", task_id=task.task_id)) or None
 
     async def find_idempotent(self, tenant: str, idempotency_key: str) -> tuple[str, str] | None:
         """The (task id, fingerprint) that a key stands for, if any."""
@@ -251,7 +249,7 @@ class Producer:
 
     def _full(self, pool: str) -> QueueFull:
         return QueueFull(
-            f"pool {pool!r} holds {self._settings.queue_cap} open tasks, its cap",
+            f"pool {pool!r} is full: it takes tasks again when others have ended",
             retry_after_seconds=10,
         )
 
@@ -277,7 +275,10 @@ class Producer:
         if verdict == "gone":
             raise AudioGone(f"the audio of task {task_id} has been deleted; it cannot run again")
         if verdict == "full":
-            raise QueueFull("the queue is at its cap", retry_after_seconds=10)
+            raise QueueFull(
+                "the pool is full: it takes tasks again when others have ended",
+                retry_after_seconds=10,
+            )
 
 
 def _not_found(task_id: str) -> TaskNotFound:

@@ -85,6 +85,11 @@ class Tenants:
         )
         return Ticket(bool(taken), limit, left, full_ms / 1000, next_ms / 1000)
 
+    async def names(self) -> list[str]:
+        """The tenants that have tasks, by name."""
+        with redis_errors():
+            return sorted(await self._redis.client.smembers(self._keys.tenants))
+
     async def standings(self) -> list[TenantStanding]:
         """Every tenant that has tasks or limits of its own, by name."""
         limits = await self.limits()

@@ -21,7 +21,8 @@ class Reconciled:
 
     `readded` tasks stood nowhere, `forgotten` history entries led to no open task, `corrected`
     counters had drifted, `groups` had been destroyed and were made again, by whomever.
-    `quotas_recounted` are tenants whose stored bytes were off: older releases do not count them.
+    `quotas_recounted` are tenants whose stored bytes were off, `tenants_recounted` other counters
+    of a tenant's own: older releases do not keep them.
     """
 
     readded: int
@@ -30,6 +31,7 @@ class Reconciled:
     groups: int
     consumers_removed: int
     quotas_recounted: int
+    tenants_recounted: int
 
     @property
     def mended(self) -> dict[str, int]:
@@ -76,7 +78,7 @@ class Upkeep:
         ):
             return None
         await self._redis.prepare(self._settings.pools, publish=not force)
-        readded = forgotten = corrected = removed = 0
+        readded = forgotten = corrected = removed = tenants = 0
         async for tenant, state, ids in self._open_tasks():
             mended = await self._redis.call(
                 "reconcile",
@@ -94,10 +96,12 @@ class Upkeep:
                 consumer_idle_ms=_CONSUMER_IDLE_MS,
             )
             corrected, removed = corrected + counts[0], removed + counts[1]
+            tenants += counts[2]
+        tenants += int(await self._redis.call("recount_dead", force=force))
         recounted = await self._recount_stored(whole=force)
         with redis_errors():
             groups = int(await self._redis.client.getdel(self._keys.remade) or 0)
-        return Reconciled(readded, forgotten, corrected, groups, removed, recounted)
+        return Reconciled(readded, forgotten, corrected, groups, removed, recounted, tenants)
 
     async def _recount_stored(self, *, whole: bool) -> int:
         """Counts the bytes of every tenant's recordings; of many tasks a part in each pass.

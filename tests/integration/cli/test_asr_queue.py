@@ -55,6 +55,9 @@ async def test_status_counts_what_waits(asr: Any, connection: RedisConnection) -
     told = json.loads(done.stdout)
     assert (told["waiting"], told["in_flight"], told["audio_seconds"]) == (3, 0, 180.0)
     assert "3 min" in asr("queue", "status").stdout
+    own = asr("queue", "status", "--tenant", "acme", "--json")
+    assert (json.loads(own.stdout)["waiting"], json.loads(own.stdout)["tenant"]) == (0, "acme")
+    assert "tenant default" in asr("queue", "status", "--tenant", "default").stdout
 
 
 @pytest.mark.asyncio

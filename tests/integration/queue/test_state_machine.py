@@ -1,7 +1,8 @@
 """Any order of calls keeps the promises: Hypothesis drives a real Redis beside a plain model."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import astuple, replace
 from typing import Any, TypeVar
 
 import pytest
@@ -21,6 +22,7 @@ from queue_model import Model, ended, failed, finished, opened, released, renewe
 
 from asr_core.errors import AudioGone
 from asr_core.queue import (
+    Backlog,
     BacklogReader,
     Claim,
     Consumer,
@@ -29,6 +31,7 @@ from asr_core.queue import (
     Outcome,
     Producer,
     RedisConnection,
+    Totals,
     Upkeep,
     WorkerRecord,
 )
@@ -340,9 +343,42 @@ class QueueMachine(RuleBasedStateMachine):
             task.state is State.PROCESSING and not task.expired for task in self.model.values()
         )
         assert backlog.in_flight == running
+        self.tenants_add_up_to_the_whole(backlog)
         mended = self.run(self.upkeep.reconcile(force=True))
         assert mended is not None
         assert not mended.mended, mended
+        assert mended.tenants_recounted == 0, mended
+
+    def tenants_add_up_to_the_whole(self, backlog: Backlog) -> None:
+        """What each tenant is told of itself, together, is what an operator is told of all."""
+        own = [self.run(self.reader.read(tenant=tenant)) for tenant in "ab"]
+        assert summed(counts(each) for each in own) == counts(backlog)
+        totals = [self.run(self.reader.totals(tenant)) for tenant in "ab"]
+        assert summed(done(each) for each in totals) == done(self.run(self.reader.totals()))
+        self.places_are_those_among_the_tenants_own()
+
+    def places_are_those_among_the_tenants_own(self) -> None:
+        places: dict[tuple[str, Lane], list[int]] = {}
+        for task_id in self.model:
+            task = self.run(self.producer.get(task_id))
+            if place := self.run(self.producer.position(task)):
+                places.setdefault((task.tenant, task.lane), []).append(place)
+        for found in places.values():
+            assert sorted(found) == list(range(1, len(found) + 1))
+
+
+def counts(backlog: Backlog) -> list[float]:
+    """Everything in it that adds up and is no matter of the moment, lane by lane."""
+    lanes = [number for lane in Lane for number in astuple(backlog.lanes[lane])]
+    return [*lanes, backlog.delayed, backlog.dead]
+
+
+def done(totals: Totals) -> list[float]:
+    return list(astuple(replace(totals, since=None)))[:-1]
+
+
+def summed(rows: Iterable[list[float]]) -> list[float]:
+    return [round(sum(column), 3) for column in zip(*rows, strict=True)]
 
 
 def _record(consumer: Consumer) -> WorkerRecord:

@@ -24,7 +24,7 @@ def test_points_and_sums_hold_the_same_events():
         )
         for i in range(100)
     ]
-    stats = pool_stats(buckets, minutes=60)
+    stats = pool_stats(buckets, step_seconds=30)
     assert stats.arrivals == sum(point.arrivals for point in stats.points) == 100
     assert stats.completed == sum(point.completed for point in stats.points) == 4950
     assert stats.real_time_factor == pytest.approx(0.25)
@@ -32,7 +32,7 @@ def test_points_and_sums_hold_the_same_events():
 
 
 def test_nothing_done_has_no_real_time_factor():
-    stats = pool_stats([], minutes=5)
+    stats = pool_stats([], step_seconds=10)
     assert (stats.arrivals, stats.real_time_factor, stats.points) == (0, None, [])
 
 
@@ -47,7 +47,7 @@ def test_percentiles_lie_in_the_bucket_that_holds_their_task():
 def test_points_have_percentiles_of_their_own_and_the_window_those_of_all():
     quick = StatsBucket(at=1_000_000, total_histogram={4: 99}, wait_histogram={0: 99})
     slow = StatsBucket(at=1_000_500, total_histogram={30: 1})
-    stats = pool_stats([quick, slow], minutes=15)
+    stats = pool_stats([quick, slow], step_seconds=10)
     assert stats.total is not None
     assert stats.total.p50 < 0.005
     first, last = stats.points

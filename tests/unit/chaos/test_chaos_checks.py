@@ -40,6 +40,7 @@ def make_case() -> Case:
     evidence = Evidence(
         tasks={"one": completed("one"), "bad": failed},
         totals=Totals(3, 1, 1, 1, 0.0, 0.0),
+        totals_of_tenants=Totals(3, 1, 1, 1, 0.0, 0.0),
         backlog=Backlog("default", "ok", "", True, 0, 0, 0, 0, 0, 0, 0, 0.0, 0.0, {}),
         leftovers={"asr_tasks": 0},
         blobs={"epoch", "audio/one", "audio/bad", "results/one/1.json"},
@@ -161,6 +162,14 @@ BREAKAGES: dict[str, tuple[str, Callable[[Case], Any]]] = {
     "a counter that reconcile corrects": (
         "reconcile finds nothing to mend",
         lambda c: c.evidence.reconciled.append({"readded": 0, "corrected": 1}),
+    ),
+    "a tenant's counter that reconcile corrects": (
+        "reconcile finds nothing to mend",
+        lambda c: c.evidence.reconciled.append({"readded": 0, "tenants_recounted": 1}),
+    ),
+    "a task that its tenant's totals lack": (
+        "no task ended twice",
+        lambda c: setattr(c.evidence, "totals_of_tenants", Totals(2, 1, 0, 1, 0.0, 0.0)),
     ),
     "an orphan claimed late while a worker was free": (
         "orphans were claimed in time",

@@ -24,6 +24,7 @@ let charts = {};
 
 const minutes = () => Number(document.querySelector('[name=range]:checked').value);
 const chosen = () => byId('pool').value;
+const asked = () => (byId('tenant').value ? `&tenant=${encodeURIComponent(byId('tenant').value)}` : ''); // of an admin
 
 function setUp() {
   const kept = localStorage.getItem(RANGE) ?? '60';
@@ -36,8 +37,12 @@ function setUp() {
   }
   if (!document.querySelector('[name=range]:checked')) document.querySelector('[name=range]').checked = true;
   byId('pool').addEventListener('change', lookAgain);
+  byId('tenant').addEventListener('change', lookAgain);
   document.addEventListener('visibilitychange', () => document.hidden || wake.abort());
-  document.addEventListener('key-changed', lookAgain);
+  document.addEventListener('key-changed', () => {
+    showTenants([]); // another key may see fewer
+    lookAgain();
+  });
   const box = byId('charts');
   charts = {
     open: new Chart(box, { title: 'Open tasks', series: ['open'] }),
@@ -88,24 +93,43 @@ async function look() {
 }
 
 async function readStats() {
-  const asked = minutes();
-  const reply = await request(`api/v1/stats?minutes=${asked}`);
+  const reply = await request(`api/v1/stats?minutes=${minutes()}${asked()}`);
   seen.offset = Date.parse(reply.headers.get('date')) - Date.now() || 0;
   seen.stats = await reply.json();
   seen.names = seen.stats.pools;
   seen.statsAt = Date.now();
   showPools(Object.keys(seen.names));
+  if (seen.stats.tenants) showTenants(seen.stats.tenants);
+  showWhose();
 }
 
-const readPool = async (pool) => (await request(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}`)).json();
+const readPool = async (pool) => (await request(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}${asked()}`)).json();
 
 function showPools(names) {
-  const select = byId('pool');
-  if ([...select.options].map((option) => option.value).join() === names.join()) return;
-  const before = select.value;
-  select.replaceChildren(...names.map((name) => el('option', { value: name }, name)));
-  if (names.includes(before)) select.value = before;
+  fillSelect(byId('pool'), names.map((name) => [name, name]));
   byId('pool-label').hidden = names.length < 2;
+}
+
+/** A choice for whoever may see all tenants, once there is more than one. */
+function showTenants(names) {
+  fillSelect(byId('tenant'), [['', 'All tenants'], ...names.map((name) => [name, name])]);
+  byId('tenant-label').hidden = names.length < 2;
+}
+
+/** `choices`: pairs of value and text; what was chosen stays, where it is there. */
+function fillSelect(select, choices) {
+  if (JSON.stringify([...select.options].map((option) => [option.value, option.text])) === JSON.stringify(choices)) return;
+  const before = select.value;
+  select.replaceChildren(...choices.map(([value, text]) => el('option', { value }, text)));
+  if (choices.some(([value]) => value === before)) select.value = before;
+}
+
+/** Figures of one tenant are said to be so: they are not the platform's. */
+function showWhose() {
+  const { tenant } = seen.stats;
+  const mine = `Your tasks: everything here is about the tasks of ${tenant}, the tenant of your key.`;
+  byId('whose').textContent = byId('tenant').value ? `The tasks of ${tenant}; the workers serve all tenants.` : mine;
+  byId('whose').hidden = !tenant;
 }
 
 function draw() {
@@ -113,15 +137,18 @@ function draw() {
   const stats = seen.stats.pools[chosen()];
   showNow(pool);
   showSums(stats);
-  showWorkers(byId('workers'), seen.pools.flatMap((each) => each.workers));
+  const workers = seen.pools.flatMap((each) => each.workers ?? []);
+  byId('workers-card').hidden = !pool.workers; // told to admins
+  showWorkers(byId('workers'), workers);
   showLanes(byId('lanes'), seen.pools);
   byId('range-title').textContent = RANGES[seen.stats.minutes].name;
-  const blocked = seen.pools.flatMap((each) => each.workers).filter((worker) => worker.problem);
+  const blocked = workers.filter((worker) => worker.problem);
   const notices = [
     ...blocked.slice(0, 3).map((worker) => `${worker.name} takes no work: ${worker.problem}.`),
     blocked.length > 3 ? `So do ${blocked.length - 3} others.` : '',
+    !pool.workers && pool.serving === 'blocked' ? 'The workers take no work right now. Recordings are kept, and wait.' : '',
     pool.trusted ? '' : 'This Redis has been seen for less than one lease: tasks of dead workers are not told apart yet.',
-    pool.workers.some((worker) => worker.model === 'embedded') ? 'The demo model answers in this pool. It is for first runs and tests, not for people’s speech.' : '',
+    pool.models.includes('embedded') ? 'The demo model answers in this pool. It is for first runs and tests, not for people’s speech.' : '',
   ];
   byId('notice').textContent = notices.filter(Boolean).join(' ');
   byId('notice').hidden = !byId('notice').textContent;
@@ -129,17 +156,29 @@ function draw() {
 }
 
 function showNow(pool) {
-  const speed = pool.workers.reduce((sum, worker) => sum + worker.throughput, 0);
-  const busy = pool.workers.filter((worker) => worker.busy).length;
-  const blocked = pool.workers.filter((worker) => worker.problem).length;
   showTiles(byId('now'), [
     { name: 'Waiting', figure: number(pool.waiting), aside: `${duration(pool.audio_seconds)} of audio open` },
     { name: 'Oldest wait', figure: duration(pool.oldest_wait_seconds), aside: `${pool.delayed} backing off` },
     { name: 'In flight', figure: number(pool.in_flight), aside: pool.orphans ? `${pool.orphans} of dead workers` : '' },
-    { name: 'Workers', figure: number(pool.workers.length), aside: blocked ? `${blocked} take no work` : `${busy} busy`, bad: blocked || !pool.workers.length },
-    { name: 'Measured speed', figure: speed ? `${number(speed)}×` : '–', aside: 'real time, all workers' },
+    ...(pool.workers ? workerTiles(pool.workers) : [servingTile(pool)]),
     { name: 'Dead letters', figure: number(pool.dead), aside: 'given up after errors or crashes', bad: pool.dead > 0 },
   ]);
+}
+
+function workerTiles(workers) {
+  const speed = workers.reduce((sum, worker) => sum + worker.throughput, 0);
+  const busy = workers.filter((worker) => worker.busy).length;
+  const blocked = workers.filter((worker) => worker.problem).length;
+  return [
+    { name: 'Workers', figure: number(workers.length), aside: blocked ? `${blocked} take no work` : `${busy} busy`, bad: blocked || !workers.length },
+    { name: 'Measured speed', figure: speed ? `${number(speed)}×` : '–', aside: 'real time, all workers' },
+  ];
+}
+
+function servingTile(pool) {
+  const words = { ok: 'Yes', none: 'No', blocked: 'No' };
+  const asides = { ok: pool.models.join(', '), none: 'no worker is running now', blocked: 'the workers take no work' };
+  return { name: 'Serving', figure: words[pool.serving], aside: asides[pool.serving], bad: pool.serving !== 'ok' };
 }
 
 function showSums(stats) {

@@ -125,9 +125,9 @@ async function showPools(fill) {
   const names = Object.keys(pools);
   const found = await Promise.all(
     names.map(async (pool) => {
-      const { workers } = await json(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}`);
-      blocked[pool] = workers.length > 0 && workers.every((worker) => worker.problem);
-      return [pool, [...new Set(workers.map((worker) => worker.model))]];
+      const told = await json(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}`);
+      blocked[pool] = told.serving === 'blocked';
+      return [pool, told.models];
     }),
   );
   models = Object.fromEntries(found);

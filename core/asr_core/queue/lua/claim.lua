@@ -69,7 +69,7 @@ while #claims < limit and taken_ms < to.room_ms and looks > 0 do
     redis.call('XDEL', K.stream(to.pool, lane), entry[1])
   elseif task.state == 'processing' then
     -- A re-created group delivers it again: its lease decides. Its owner's next renewal takes the entry back.
-    redis.call('ZADD', K.leases(to.pool, lane), 'NX', now, id)
+    keep_lease(id, task, now)
   elseif to.kept_for and in_hand_of(task.tenant) >= to.kept_each then
     pass_over(id, task, entry[1])
   else

@@ -9,7 +9,8 @@ local function delay(id, task, item)
     'error_code', item.code, 'error_message', item.message)
   local backoff = args.backoff_ms * 2 ^ (task.transient_failures - 1) * item.jitter
   redis.call('ZADD', K.delayed(task.pool), math.floor(now + backoff), id)
-  count(task.pool, 'retried', 1)
+  add_open(task, 'delayed', 1)
+  count(task, 'retried', 1)
   announce(id, 'queued', '0')
 end
 

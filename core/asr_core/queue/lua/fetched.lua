@@ -12,10 +12,10 @@ redis.call('HSET', K.task(id), 'bytes', args.bytes, 'duration_ms', args.duration
 task = read(id)
 store_bytes(id, task.tenant, task.bytes)
 set_state(id, task, 'queued')
-opened(task)
+add_backlog(task, task.duration_ms)
 ensure_group(K.stream(task.pool, task.lane))
 enqueue(id, task, args.window)
-count(task.pool, 'fetching', -1)
-count(task.pool, 'arrival_ms', task.duration_ms)
+count(task, 'fetching', -1)
+count(task, 'arrival_ms', task.duration_ms)
 announce(id, 'queued', '0')
 return 'ok'

@@ -16,10 +16,10 @@ for i, item in ipairs(args.tasks) do
   else
     redis.call('HSET', K.task(item.task_id), 'result', item.result, 'progress', '1')
     close(item.task_id, task, 'completed', item.duration_ms)
-    count(task.pool, 'audio_ms', task.duration_ms)
-    count(task.pool, 'processing_ms', item.processing_ms)
-    redis.call('HINCRBY', K.totals, 'audio_ms', task.duration_ms)
-    redis.call('HINCRBY', K.totals, 'processing_ms', item.processing_ms)
+    count(task, 'audio_ms', task.duration_ms)
+    count(task, 'processing_ms', item.processing_ms)
+    total(task, 'audio_ms', task.duration_ms)
+    total(task, 'processing_ms', item.processing_ms)
     outcomes[i] = 'ok'
   end
 end

@@ -1,4 +1,4 @@
--- Shared by every script: Redis's clock, places where a task can stand, and its transitions.
+-- Shared by every script: places where a task can stand, and its transitions.
 --
 -- An open task stands in exactly one place:
 --   waiting zset + stream entry not yet delivered    (state queued)
@@ -6,9 +6,6 @@
 --   delayed zset                                     (state queued, backing off)
 --   leases zset + pending entry                      (state processing; queued once released or reaped)
 --   fetching zset + its line of the courier          (state fetching)
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
 -- redis.pcall for errors that are answers: no group, no stream, no such entry. A permission that lacks is
 -- none, and ends the script.
@@ -48,18 +45,6 @@ local function ensure_group(stream)
   local stood = redis.call('EXISTS', stream) == 1
   local made = try('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')
   if stood and not made.err then redis.call('INCR', K.remade) end
-end
-
--- Ten-second buckets, kept for a day; and totals since ever.
-local function count(pool, field, by)
-  local key = K.stats(pool, math.floor(now / 10000) * 10)
-  if redis.call('HINCRBY', key, field, by) == by then redis.call('EXPIRE', key, 86400) end
-end
-
--- Half powers of two of a millisecond: bucket i holds up to 2^(i/2) ms.
-local function observe(pool, name, ms)
-  count(pool, name .. '_ms', ms)
-  count(pool, name .. ':' .. math.ceil(2 * math.log(math.max(ms, 1)) / math.log(2)), 1)
 end
 
 local function announce(id, state, progress)
@@ -106,6 +91,36 @@ local function store_bytes(id, tenant, by)
   if cursor and id <= cursor then redis.call('HINCRBY', K.recount(tenant), 'bytes', bytes) end
 end
 
+-- Places of an open task, beside that in the stream.
+local function start_lease(id, task, until_ms)
+  if redis.call('ZADD', K.leases(task.pool, task.lane), until_ms, id) == 1 then
+    add_open(task, 'leases:' .. task.lane, 1)
+  end
+end
+
+local function end_lease(id, task)
+  if redis.call('ZREM', K.leases(task.pool, task.lane), id) == 1 then
+    add_open(task, 'leases:' .. task.lane, -1)
+  end
+end
+
+-- Its lease stays as it is; without one, it has run out at `until_ms`.
+local function keep_lease(id, task, until_ms)
+  if not redis.call('ZSCORE', K.leases(task.pool, task.lane), id) then start_lease(id, task, until_ms) end
+end
+
+local function leave_delayed(id, task)
+  if redis.call('ZREM', K.delayed(task.pool), id) == 1 then add_open(task, 'delayed', -1) end
+end
+
+-- The undelivered tasks of each tenant in their order, at most a window of each: ordered by name.
+local function next_name(id, task) return string.format('%s|%014d|%s', task.tenant, task.queued_at, id) end
+
+local function stop_waiting(id, task)
+  redis.call('ZREM', K.waiting(task.pool, task.lane), id)
+  redis.call('ZREM', K.next(task.pool, task.lane), next_name(id, task))
+end
+
 -- How many undelivered entries of a tenant may stand: the window, by its weight.
 local function share_of(tenant, window)
   return math.max(1, math.floor(window * limit_of(tenant, 'weight', 1)))
@@ -116,6 +131,7 @@ local function append(id, task)
   task.entry = redis.call('XADD', K.stream(task.pool, task.lane), '*', 'task_id', id)
   redis.call('HSET', K.task(id), 'entry', task.entry)
   redis.call('HINCRBY', K.undelivered(task.pool, task.lane), task.tenant, 1)
+  redis.call('ZADD', K.next(task.pool, task.lane), 0, next_name(id, task))
 end
 
 local function unhold(pool, lane, tenant)
@@ -130,7 +146,7 @@ local function top_up(pool, lane, tenant, undelivered, share)
     local popped = redis.call('ZPOPMIN', K.held(pool, lane, tenant))
     if not popped[1] then return end
     unhold(pool, lane, tenant)
-    append(popped[1], {pool = pool, lane = lane, tenant = tenant})
+    append(popped[1], {pool = pool, lane = lane, tenant = tenant, queued_at = tonumber(popped[2])})
   end
 end
 
@@ -215,18 +231,21 @@ local function authority(url) return string.lower(string.match(url, '^%a+://([^/
 local function fetch_line(task) return task.tenant .. '|' .. authority(task.source_url) end
 
 local function stand_for_fetching(id, task, due_ms)
-  redis.call('ZADD', K.fetching(task.pool), 'NX', now, id)
+  if redis.call('ZADD', K.fetching(task.pool), 'NX', now, id) == 1 then add_open(task, 'fetching', 1) end
   line_up('fetch', fetch_line(task), id, due_ms)
 end
 
 -- Removes a task from wherever it stands.
 local function take_out(id, task)
   local pool, lane, tenant = task.pool, task.lane, task.tenant
-  redis.call('ZREM', K.waiting(pool, lane), id)
-  redis.call('ZREM', K.leases(pool, lane), id)
-  redis.call('ZREM', K.delayed(pool), id)
+  stop_waiting(id, task)
+  end_lease(id, task)
+  leave_delayed(id, task)
   redis.call('ZREM', K.solo(pool), id)
-  if redis.call('ZREM', K.fetching(pool), id) == 1 then leave_line('fetch', fetch_line(task), id) end
+  if redis.call('ZREM', K.fetching(pool), id) == 1 then
+    add_open(task, 'fetching', -1)
+    leave_line('fetch', fetch_line(task), id)
+  end
   if redis.call('ZREM', K.held(pool, lane, tenant), id) == 1 then unhold(pool, lane, tenant) end
   if task.entry ~= '' then
     local stream = K.stream(pool, lane)
@@ -238,8 +257,9 @@ local function take_out(id, task)
   end
 end
 
-local function opened(task)
-  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms', task.duration_ms)
+local function add_backlog(task, ms)
+  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms', ms)
+  add_open(task, 'audio_ms:' .. task.lane, ms)
 end
 
 -- An outbox that nobody reads must not fill Redis: the oldest entry gives way, and is counted.
@@ -254,12 +274,11 @@ local function notify(id, task, state)
 end
 
 -- What a tenant had transcribed, per day since 1970 (UTC), kept for 400 days.
-local USAGE_KEPT_SECONDS = 400 * 86400
 local function record_usage(task)
   local key = K.usage(math.floor(now / 86400000))
   redis.call('HINCRBY', key, task.tenant .. ':audio_ms', task.duration_ms)
   redis.call('HINCRBY', key, task.tenant .. ':tasks', 1)
-  redis.call('EXPIRE', key, USAGE_KEPT_SECONDS)
+  redis.call('EXPIRE', key, TENANT_KEPT_SECONDS)
 end
 
 -- The one terminal transition: leaves the queue, counts, tells listeners and the webhook outbox. The backlog
@@ -268,15 +287,14 @@ local function close(id, task, state, measured_ms)
   take_out(id, task)
   set_state(id, task, state)
   redis.call('HSET', K.task(id), 'finished_at', now, 'owner', '')
-  redis.call('HINCRBY', K.backlog(task.pool), task.lane .. '_ms',
-    0 - task.duration_ms) -- of a 0, a minus alone makes -0, which Redis refuses
+  add_backlog(task, 0 - task.duration_ms) -- of a 0, a minus alone makes -0, which Redis refuses
   if measured_ms then
     task.duration_ms = measured_ms
     redis.call('HSET', K.task(id), 'duration_ms', measured_ms)
   end
-  count(task.pool, state, 1)
-  observe(task.pool, 'total', now - task.queued_at)
-  redis.call('HINCRBY', K.totals, state, 1)
+  count(task, state, 1)
+  observe(task, 'total', now - task.queued_at)
+  total(task, state, 1)
   if state == 'completed' then record_usage(task) end
   if task.webhook ~= '' then notify(id, task, state) end
   redis.call('DEL', K.partials(id))
@@ -288,6 +306,15 @@ local function bury(id, task, code, message)
   close(id, task, 'failed')
   local dead = redis.call('XADD', K.dead, '*', 'task_id', id, 'reason', code)
   redis.call('HSET', K.task(id), 'dead', dead)
+  redis.call('HINCRBY', K.tenant_dead, task.tenant, 1)
+end
+
+-- A task is no dead letter any more.
+local function leave_dead(task)
+  if task.dead == '' or redis.call('XDEL', K.dead, task.dead) == 0 then return end
+  if redis.call('HINCRBY', K.tenant_dead, task.tenant, -1) <= 0 then
+    redis.call('HDEL', K.tenant_dead, task.tenant)
+  end
 end
 
 -- Removes a finished task and every trace of it. A tenant without tasks is forgotten as well.
@@ -298,7 +325,7 @@ local function forget(id, task)
   if redis.call('EXISTS', K.history(task.tenant, '')) == 0 then
     redis.call('SREM', K.tenants, task.tenant)
   end
-  if task.dead ~= '' then redis.call('XDEL', K.dead, task.dead) end
+  leave_dead(task)
   if task.idempotency_key ~= '' then
     local key = K.idempotency(task.tenant, task.idempotency_key)
     if redis.call('HGET', key, 'task_id') == id then redis.call('DEL', key) end
@@ -309,10 +336,10 @@ end
 
 -- Starts an attempt. The entry is already pending for this consumer.
 local function begin(id, task, to, token, solo)
-  redis.call('ZREM', K.waiting(task.pool, task.lane), id)
+  stop_waiting(id, task)
   redis.call('ZREM', K.solo(task.pool), id)
-  redis.call('ZADD', K.leases(task.pool, task.lane), now + to.lease_ms, id)
-  if task.attempt == 0 then observe(task.pool, 'wait', now - task.queued_at) end
+  start_lease(id, task, now + to.lease_ms)
+  if task.attempt == 0 then observe(task, 'wait', now - task.queued_at) end
   set_state(id, task, 'processing')
   redis.call('HSET', K.task(id), 'owner', to.consumer, 'worker', to.worker, 'token', token,
     'attempt', task.attempt + 1, 'started_at', now, 'progress', '0', 'solo', solo and '1' or '0')
@@ -324,8 +351,8 @@ local function must_be_alone(task) return task.crashes >= 2 end
 
 -- Leaves a delivered task in the pending list without an owner, to be run alone.
 local function set_aside(id, task)
-  redis.call('ZREM', K.waiting(task.pool, task.lane), id)
-  redis.call('ZADD', K.leases(task.pool, task.lane), 0, id)
+  stop_waiting(id, task)
+  start_lease(id, task, 0)
   redis.call('ZADD', K.solo(task.pool), task.queued_at, id)
 end
 
@@ -371,8 +398,8 @@ end
 local function move_due(pool, limit, window)
   local due = redis.call('ZRANGEBYSCORE', K.delayed(pool), '-inf', now, 'LIMIT', 0, limit)
   for _, id in ipairs(due) do
-    redis.call('ZREM', K.delayed(pool), id)
     local task = read(id)
+    if task then leave_delayed(id, task) else redis.call('ZREM', K.delayed(pool), id) end
     if task and task.state == 'queued' then enqueue(id, task, window) end
   end
   return #due

@@ -13,7 +13,7 @@ local function crashed(id, task)
     task.solo_crashes = task.solo_crashes + 1
     redis.call('HSET', K.task(id), 'solo_crashes', task.solo_crashes)
   end
-  count(task.pool, 'crashed', 1)
+  count(task, 'crashed', 1)
   -- The token stays: finished work that nobody has begun again is still good.
   set_state(id, task, 'queued')
   redis.call('HSET', K.task(id), 'owner', '')
@@ -25,7 +25,7 @@ local claims, taken_ms = {}, 0
 local function take(id, lane)
   local task = read(id)
   if not task or not is_open(task) then
-    redis.call('ZREM', K.leases(to.pool, lane), id)
+    if task then end_lease(id, task) else redis.call('ZREM', K.leases(to.pool, lane), id) end
     return
   end
   if task.state == 'processing' then crashed(id, task) end

@@ -35,7 +35,7 @@ local function stands(id, task)
   local stream = K.stream(pool, lane)
   if task.state == 'fetching' then
     if not redis.call('ZSCORE', K.line('fetch', fetch_line(task)), id) then return false end
-    redis.call('ZADD', K.fetching(pool), 'NX', now, id)
+    if redis.call('ZADD', K.fetching(pool), 'NX', now, id) == 1 then add_open(task, 'fetching', 1) end
     refresh_line('fetch', fetch_line(task))
     return true
   end
@@ -43,7 +43,7 @@ local function stands(id, task)
   if task.state == 'processing' then
     if lease and tonumber(lease) > now then return true end
     if has_entry(stream, id, task) and is_delivered(stream, task.entry) then
-      if not lease then redis.call('ZADD', K.leases(pool, lane), now, id) end
+      if not lease then start_lease(id, task, now) end
       return true
     end
     return false
@@ -55,11 +55,11 @@ local function stands(id, task)
   end
   if not has_entry(stream, id, task) then return false end
   if is_delivered(stream, task.entry) then
-    redis.call('ZREM', K.waiting(pool, lane), id)
-    redis.call('ZADD', K.leases(pool, lane), 'NX', 0, id)
+    stop_waiting(id, task)
+    keep_lease(id, task, 0)
     return true
   end
-  redis.call('ZREM', K.leases(pool, lane), id)
+  end_lease(id, task)
   redis.call('ZADD', K.waiting(pool, lane), 'NX', task.queued_at, id)
   return not was_read(stream, task.entry)
 end

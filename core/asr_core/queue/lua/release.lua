@@ -12,7 +12,7 @@ for i, item in ipairs(args.tasks) do
   else
     try('XCLAIM', K.stream(task.pool, task.lane), GROUP, task.owner, 0, task.entry,
       'IDLE', args.lease_ms, 'JUSTID')
-    redis.call('ZADD', K.leases(task.pool, task.lane), 0, id)
+    start_lease(id, task, 0)
     set_state(id, task, 'queued')
     redis.call('HSET', K.task(id), 'owner', '', 'token', '', 'worker', '', 'progress', '0',
       'attempt', math.max(0, task.attempt - 1))

@@ -12,7 +12,7 @@ for i, item in ipairs(args.tasks) do
     outcomes[i] = 'fenced'
   else
     try('XCLAIM', K.stream(task.pool, task.lane), GROUP, args.consumer, 0, task.entry, 'JUSTID')
-    redis.call('ZADD', K.leases(task.pool, task.lane), now + args.lease_ms, item.task_id)
+    start_lease(item.task_id, task, now + args.lease_ms)
     if item.progress ~= task.progress then
       redis.call('HSET', K.task(item.task_id), 'progress', item.progress)
       announce(item.task_id, 'processing', item.progress)

@@ -12,24 +12,24 @@ if not args.dead_only then -- what an operator puts back was let in before
   local most = limit_of(task.tenant, 'open_tasks', args.limits.open_tasks)
   if most > 0 and open_of(task.tenant) >= most then return {'busy', most, open_of(task.tenant)} end
 end
-if task.dead ~= '' then redis.call('XDEL', K.dead, task.dead) end
+leave_dead(task)
 redis.call('HDEL', K.task(id), 'error_code', 'error_message', 'finished_at', 'started_at', 'dead')
 redis.call('HSET', K.task(id), 'queued_at', now, 'crashes', 0, 'solo_crashes', 0, 'solo', '0',
   'transient_failures', 0, 'token', '', 'worker', '', 'progress', '0', 'result', '')
 task.queued_at = now
-count(task.pool, 'arrivals', 1)
+count(task, 'arrivals', 1)
 if task.source_url ~= '' then
   redis.call('HSET', K.task(id), 'fetch_tries', 0, 'fetch_token', '')
   set_state(id, task, 'fetching')
-  count(task.pool, 'fetching', 1)
+  count(task, 'fetching', 1)
   stand_for_fetching(id, task, now)
   announce(id, 'fetching', '0')
   return {'ok', 'fetching'}
 end
 set_state(id, task, 'queued')
-opened(task)
+add_backlog(task, task.duration_ms)
 ensure_group(K.stream(task.pool, task.lane))
 enqueue(id, task, args.window)
-count(task.pool, 'arrival_ms', task.duration_ms)
+count(task, 'arrival_ms', task.duration_ms)
 announce(id, 'queued', '0')
 return {'ok', 'queued'}

@@ -1,5 +1,5 @@
 -- A new task, or the one that the same idempotency key made before, or that this caller joins. Replies
--- {verdict, id, position}.
+-- {verdict, id, its place among the tenant's own}.
 local t = args.task
 if redis.call('EXISTS', K.task(t.task_id)) == 1 then return {'replayed', t.task_id, 0} end
 if redis.call('EXISTS', K.deleted(t.task_id)) == 1 then return {'deleted', t.task_id, 0} end
@@ -37,23 +37,23 @@ redis.call('SADD', K.tenants, t.tenant)
 redis.call('ZADD', K.history(t.tenant, ''), 0, t.task_id)
 local task = read(t.task_id)
 store_bytes(t.task_id, t.tenant, task.bytes)
-redis.call('HINCRBY', K.totals, 'submitted', 1)
-count(t.pool, 'arrivals', 1)
+total(task, 'submitted', 1)
+count(task, 'arrivals', 1)
 if task.source_url ~= '' then
   set_state(t.task_id, task, 'fetching')
-  count(t.pool, 'fetching', 1)
+  count(task, 'fetching', 1)
   stand_for_fetching(t.task_id, task, now)
   announce(t.task_id, 'fetching', '0')
   return {'created', t.task_id, 0}
 end
 set_state(t.task_id, task, 'queued')
-opened(task)
+add_backlog(task, task.duration_ms)
 ensure_group(K.stream(t.pool, t.lane))
 enqueue(t.task_id, task, args.window)
-count(t.pool, 'arrival_ms', task.duration_ms)
+count(task, 'arrival_ms', task.duration_ms)
 if args.caller then
   redis.call('SET', K.join(t.tenant, t.fingerprint), t.task_id, 'PX', FORGOTTEN_MS)
   attend(t.task_id, args.caller.id, args.caller.lease_ms, args.caller.grace_ms)
 end
 announce(t.task_id, 'queued', '0')
-return {'created', t.task_id, redis.call('ZCARD', K.waiting(t.pool, t.lane))}
+return {'created', t.task_id, waiting_of(t.pool, t.lane, t.tenant)}

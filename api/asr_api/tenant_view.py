@@ -1,0 +1,36 @@
+"""Whose numbers a request is told: a key those of its own tenant, the scope `admin` those of all,
+or of one that it names. Without keys there is no other tenant to hide.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+
+from asr_api.services import PrincipalOf
+from asr_core.errors import Forbidden
+from asr_core.task import TENANT_PATTERN
+
+
+async def tenant_in_view(
+    principal: PrincipalOf,
+    tenant: Annotated[
+        str | None,
+        Query(
+            pattern=TENANT_PATTERN,
+            description="only this one's numbers; those of others need the scope `admin`, and with "
+            "it everybody's are told where none is named",
+            examples=["acme"],
+        ),
+    ] = None,
+) -> str | None:
+    """None for all tenants together. Raises Forbidden."""
+    if principal.admin:
+        return tenant
+    if tenant not in (None, principal.tenant):
+        raise Forbidden("this key lacks the scope 'admin', which the numbers of other tenants need")
+    return principal.tenant
+
+
+ViewOf = Annotated[str | None, Depends(tenant_in_view)]
