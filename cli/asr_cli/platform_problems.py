@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from asr_cli.client import bearer
 from asr_cli.up_console import UpConsole
+from asr_platform.address import authorization
 
 LOOK_SECONDS = 5.0
 
@@ -32,7 +32,8 @@ def problems_of(health: Mapping[str, Any]) -> list[str]:
 async def tell_problems(api_url: str, console: UpConsole) -> None:
     """Says each problem once, and once when it has passed, until cancelled."""
     told: list[str] = []
-    async with httpx.AsyncClient(base_url=api_url, headers=bearer(None), timeout=30.0) as http:
+    headers = authorization(None)
+    async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30.0) as http:
         while True:
             found = await _look(http)
             if found is not None:

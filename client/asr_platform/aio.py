@@ -274,13 +274,22 @@ class AsyncClient:
         days = {"from": first and str(first), "to": last and str(last)}
         return await self._read(Usage, "/api/v1/usage", **days, tenant=tenant)
 
-    async def queue_status(self, *, pool: str = "default") -> QueueStatus:
-        """What waits in a pool, what is in flight, and its workers."""
-        return await self._read(QueueStatus, "/api/v1/asr/queue/status", pool=pool)
+    async def queue_status(
+        self, *, pool: str = "default", tenant: str | None = None
+    ) -> QueueStatus:
+        """What waits in a pool, what is in flight, and its workers: of the key's own tenant; with
+        the scope `admin` of all, or of `tenant`.
+        """
+        path = "/api/v1/asr/queue/status"
+        return await self._read(QueueStatus, path, pool=pool, tenant=tenant)
 
-    async def stats(self, *, minutes: int = 60, pool: str | None = None) -> Stats:
-        """Totals, and arrivals, ends and waits over the last `minutes` (1 to 1440) per pool."""
-        return await self._read(Stats, "/api/v1/stats", minutes=minutes, pool=pool)
+    async def stats(
+        self, *, minutes: int = 60, pool: str | None = None, tenant: str | None = None
+    ) -> Stats:
+        """Totals, and arrivals, ends and waits over the last `minutes` (1 to 1440) per pool; of
+        whom, as in `queue_status`.
+        """
+        return await self._read(Stats, "/api/v1/stats", minutes=minutes, pool=pool, tenant=tenant)
 
     async def models(self) -> list[ServedModel]:
         """The names of pools and models that OpenAI's clients may ask for."""

@@ -203,13 +203,21 @@ class Client:
         """Audio transcribed by tenant and day, from `first` to `last`, in UTC; default: 30 days."""
         return self._thread.run(lambda client: client.usage(first=first, last=last, tenant=tenant))
 
-    def queue_status(self, *, pool: str = "default") -> QueueStatus:
-        """What waits in a pool, what is in flight, and its workers."""
-        return self._thread.run(lambda client: client.queue_status(pool=pool))
+    def queue_status(self, *, pool: str = "default", tenant: str | None = None) -> QueueStatus:
+        """What waits in a pool, what is in flight, and its workers: of the key's own tenant; with
+        the scope `admin` of all, or of `tenant`.
+        """
+        return self._thread.run(lambda client: client.queue_status(pool=pool, tenant=tenant))
 
-    def stats(self, *, minutes: int = 60, pool: str | None = None) -> Stats:
-        """Totals, and arrivals, ends and waits over the last `minutes` (1 to 1440) per pool."""
-        return self._thread.run(lambda client: client.stats(minutes=minutes, pool=pool))
+    def stats(
+        self, *, minutes: int = 60, pool: str | None = None, tenant: str | None = None
+    ) -> Stats:
+        """Totals, and arrivals, ends and waits over the last `minutes` (1 to 1440) per pool; of
+        whom, as in `queue_status`.
+        """
+        return self._thread.run(
+            lambda client: client.stats(minutes=minutes, pool=pool, tenant=tenant)
+        )
 
     def models(self) -> list[ServedModel]:
         """The names of pools and models that OpenAI's clients may ask for."""

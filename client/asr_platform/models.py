@@ -97,8 +97,8 @@ class Links(Model):
 
 
 class Accepted(Model):
-    """The task is durably queued; `position` is its place in its lane, from 1, None where it does
-    not wait.
+    """The task is durably queued; `position` is its place, from 1, among your own that wait in its
+    lane, None where it does not wait.
     """
 
     task_id: str

@@ -49,7 +49,9 @@ class Worker(Model):
 
 
 class QueueStatus(Model):
-    """One pool: tasks by state, lanes by name, and its workers.
+    """One pool, or what one tenant has in it (`tenant`): tasks by state, lanes by name, and its
+    workers, None where the key may not see them. `serving` is `ok`, `none` (no worker is alive) or
+    `blocked` (none takes work), `models` are those of the live workers.
 
     `signal` is `ok`, or `no_stream` and `no_group` before the first task; `orphans` have been
     begun, but their lease has expired; `held` tasks wait for their tenant's fair share, `delayed`
@@ -57,6 +59,7 @@ class QueueStatus(Model):
     """
 
     pool: str
+    tenant: str | None = None
     signal: str = "ok"
     trusted: bool = True
     waiting: int = 0
@@ -69,12 +72,15 @@ class QueueStatus(Model):
     audio_seconds: float = 0.0
     oldest_wait_seconds: float = 0.0
     lanes: dict[str, LaneStatus] = Field(default_factory=dict)
-    workers: tuple[Worker, ...] = ()
+    serving: str = ""
+    models: tuple[str, ...] = ()
+    workers: tuple[Worker, ...] | None = None
 
 
 class Totals(Model):
-    """Counts since this Redis was first used."""
+    """Counts since this Redis was first used; of one tenant from `since` on."""
 
+    since: datetime | None = None
     submitted: int = 0
     completed: int = 0
     failed: int = 0
@@ -125,8 +131,12 @@ class PoolStats(Figures):
 
 
 class Stats(Model):
-    """Totals, and each pool over the last `minutes`."""
+    """Totals, and each pool over the last `minutes`: of one tenant (`tenant`), or of all, whose
+    names are then in `tenants`.
+    """
 
+    tenant: str | None = None
+    tenants: tuple[str, ...] | None = None
     minutes: int
     step_seconds: int = 0
     totals: Totals = Totals()
@@ -175,11 +185,13 @@ class ServedModels(Model):
 
 
 class DependencyHealth(Model):
-    """Redis or the store: `ok` or `unavailable`; `seconds` is how long the check took."""
+    """Redis or the store: `ok` or `unavailable`; `seconds` is how long the check took, None where
+    the key may not see it.
+    """
 
     status: str
     message: str = ""
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 class WorkersHealth(Model):
@@ -210,7 +222,10 @@ class EvictionHealth(Model):
 
 
 class Health(Model):
-    """`ok`; `degraded`: submissions are accepted, something needs attention; or `unavailable`."""
+    """`ok`; `degraded`: submissions are accepted, something needs attention; or `unavailable`.
+
+    With keys on, only one with the scope `admin` is told more than each `status`.
+    """
 
     status: str
     redis: DependencyHealth

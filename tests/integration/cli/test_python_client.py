@@ -85,6 +85,8 @@ def test_the_transcript_of_one_file_is_one_call(client: Any, recordings: Recordi
     assert (tenant.tasks, tenant.days[0].tasks) == (1, 1)
     assert client.stats(minutes=5).totals.completed == 1
     assert client.stats(pool="default").pools["default"].failed == 2
+    assert client.stats(tenant="nobody").totals.completed == 0
+    assert client.queue_status(tenant="nobody").tenant == "nobody"
 
 
 def test_what_the_platform_says_of_itself_and_what_it_refuses(
