@@ -1,8 +1,8 @@
 """The Lua scripts: each is the shebang, the key names, what all share (`counts`, `prelude`) and its
 own body.
 
-The scripts about callers share `callers` as well, those of the courier `courier`, those that look at
-one tenant `tenant_view`.
+The scripts about callers share `callers` as well, those of the courier `courier`, those that look
+at one tenant `tenant_view`.
 
 Every script but `submit`, and the question whether it would be taken, carries `allow-oom`: at its
 memory limit Redis refuses new work and can still drain what it has.
