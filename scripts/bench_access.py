@@ -21,10 +21,10 @@ from pathlib import Path
 
 import httpx
 
-from asr_cli.ports import free_port
+from asr_cli.local.ports import free_port
 from asr_core.access import Scope
 from asr_core.queue import KeyRing, RedisConnection
-from asr_core.settings import RedisSettings
+from asr_core.settings.programs import RedisSettings
 
 APIS = {
     "off": {},

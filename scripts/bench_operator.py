@@ -24,15 +24,15 @@ import uuid_utils
 from prometheus_client import CollectorRegistry
 
 from asr_core.queue import Producer, RedisConnection
-from asr_core.settings import OperatorSettings, QueueSettings
+from asr_core.settings.programs import OperatorSettings, QueueSettings
 from asr_core.task import NewTask
-from asr_operator.cluster import Cluster
-from asr_operator.lease import Lease
-from asr_operator.metrics import OperatorMetrics
-from asr_operator.pool_loop import PoolLoop
-from asr_operator.pool_queue import PoolQueue
-from asr_operator.pool_status import parse_spec
-from asr_operator.spec import PoolSpec
+from asr_operator.cluster.leader_election import Lease
+from asr_operator.cluster.objects import Cluster
+from asr_operator.planning.spec import PoolSpec
+from asr_operator.reconcile.metrics import OperatorMetrics
+from asr_operator.reconcile.queue_client import PoolQueue
+from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.status import parse_spec
 from cluster_lab import RedisProgram, Scene, on_kmock
 
 Times = list[float]

@@ -32,10 +32,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from asr_cli.demo import Demo, find_demo, spoken_words
 from asr_cli.load.recording import Recording
 from asr_cli.load.session import Session
-from asr_cli.ports import free_port
+from asr_cli.local.demo import Demo, find_demo, spoken_words
+from asr_cli.local.ports import free_port
 from asr_platform import AsyncClient, Transcript
 
 WORKER_BOUND_MB = 2000

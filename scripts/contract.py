@@ -20,10 +20,10 @@ from pathlib import Path
 
 from bench_access import start, until_ready
 
-from asr_cli.ports import free_port
+from asr_cli.local.ports import free_port
 from asr_core.access import Scope
 from asr_core.queue import KeyRing, RedisConnection
-from asr_core.settings import RedisSettings
+from asr_core.settings.programs import RedisSettings
 
 
 async def make_key(redis_port: int) -> str:

@@ -73,7 +73,7 @@ install_packages() {
 }
 
 find_redis() {
-  "$venv/bin/python" -m asr_cli.redis_server
+  "$venv/bin/python" -m asr_cli.local.redis_server
 }
 
 need_redis() {

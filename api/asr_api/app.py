@@ -9,15 +9,14 @@ from fastapi import Depends, FastAPI
 
 from asr_api.access.ended_keys import EndsWithKey
 from asr_api.access.keyless import KeylessGuard, KnownHosts
-from asr_api.behind_proxy import BehindProxy
-from asr_api.cors import CorsPolicy
-from asr_api.early_reply import EarlyReply
-from asr_api.error_reply import register_error_replies
-from asr_api.exposition import build_metrics
-from asr_api.head import HeadAsGet
+from asr_api.http.behind_proxy import BehindProxy
+from asr_api.http.cors import CorsPolicy
+from asr_api.http.early_reply import EarlyReply
+from asr_api.http.error_reply import register_error_replies
+from asr_api.http.head import HeadAsGet
+from asr_api.http.request_context import RequestContext
 from asr_api.openai_contract import routes as openai_routes
 from asr_api.openapi import document_with
-from asr_api.request_context import RequestContext
 from asr_api.routes import (
     audio,
     docs,
@@ -34,10 +33,11 @@ from asr_api.routes import (
     task,
     usage,
 )
+from asr_api.routes.metrics_text import build_metrics
 from asr_api.services import authorize, build_services
 from asr_core import __version__
-from asr_core.logs import configure_logging
-from asr_core.settings import ApiSettings
+from asr_core.process.logs import configure_logging
+from asr_core.settings.programs import ApiSettings
 
 ROUTERS = (
     submit.router,

@@ -11,11 +11,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from asr_api.app import create_app
-from asr_api.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
-from asr_api.cors import CorsPolicy
-from asr_api.descriptors import UPLOADS_SHARE, files_allowed, raise_file_limit
-from asr_core.listening import bound_sockets
-from asr_core.settings import ApiSettings
+from asr_api.http.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
+from asr_api.http.cors import CorsPolicy
+from asr_api.http.file_limits import UPLOADS_SHARE, files_allowed, raise_file_limit
+from asr_core.process.listening import bound_sockets
+from asr_core.settings.programs import ApiSettings
 
 FILES_RESERVED = 128 + TOLD_AT_ONCE  # Redis, the probes, logs, the store
 

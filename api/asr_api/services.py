@@ -12,12 +12,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from asr_api.access import AccessDesk, Principal
-from asr_api.attendance import Attendance
-from asr_api.checks import Check
-from asr_api.housekeeping import Housekeeping
+from asr_api.background.housekeeping import Housekeeping
+from asr_api.background.waiter_leases import Attendance
+from asr_api.monitoring.health_checks import Check
 from asr_api.probe.pool import ProbePool, ProbeUnavailable
 from asr_api.probe.report import ProbeLimits
-from asr_api.spool import Spool
+from asr_api.uploads.spool import Spool
+from asr_core.lifecycle.orphan_sweep import Sweep
 from asr_core.metrics import ApiMetrics, QueueCollector
 from asr_core.queue import (
     Backlog,
@@ -35,9 +36,8 @@ from asr_core.queue import (
     Upkeep,
     WorkerRecord,
 )
-from asr_core.settings import ApiSettings, IntakeSettings
+from asr_core.settings.programs import ApiSettings, IntakeSettings
 from asr_core.store import Store
-from asr_core.sweep import Sweep
 
 QUEUE_RETRIES = 2
 

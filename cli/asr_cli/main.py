@@ -10,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from asr_cli import (
+from asr_cli.bench import command as bench
+from asr_cli.commands import (
     courier,
     keys,
     load_test,
@@ -25,8 +26,7 @@ from asr_cli import (
     up,
     usage,
 )
-from asr_cli.bench import command as bench
-from asr_core.home import ensure_home
+from asr_core.process.home import ensure_home
 
 
 class _Group(TyperGroup):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from asr_cli.running_platform import Place
+    from asr_cli.local.running_platform import Place
     from asr_core.queue import RedisConnection
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ DataOption = Annotated[
 
 def with_redis(use: Callable[[RedisConnection], Awaitable[T]], data: Path | None) -> T:
     """What `use` returns; QueueUnavailable or SchemaMismatch before it is called."""
-    from asr_cli.running_platform import find_place
+    from asr_cli.local.running_platform import find_place
 
     return at_place(find_place(data), use)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from asr_core.listening import bound_sockets
+from asr_core.process.listening import bound_sockets
 
 
 def _is_ours(record: logging.LogRecord) -> bool:

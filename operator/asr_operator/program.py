@@ -15,20 +15,20 @@ from kubernetes.client.configuration import Configuration
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from asr_core.errors import AsrError, ClusterUnavailable
-from asr_core.listening import WsgiServer
-from asr_core.logs import get_logger
-from asr_core.settings import OperatorSettings
-from asr_operator import kube
-from asr_operator.act import LeaseLost
-from asr_operator.cluster import Cluster
-from asr_operator.declared_pools import DeclaredPools, read_declared
+from asr_core.process.listening import WsgiServer
+from asr_core.process.logs import get_logger
+from asr_core.settings.programs import OperatorSettings
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.leader_election import Lease, lease_name
+from asr_operator.cluster.objects import Cluster
+from asr_operator.cluster.rest_client import Json, Kube
 from asr_operator.health import HealthServer
-from asr_operator.kube import Json, Kube
-from asr_operator.lease import Lease, lease_name
-from asr_operator.look import Claimant
-from asr_operator.metrics import OperatorMetrics
-from asr_operator.pool_loop import PoolLoop
-from asr_operator.pool_queue import PoolQueue
+from asr_operator.reconcile.declared_pools import DeclaredPools, read_declared
+from asr_operator.reconcile.executor import LeaseLost
+from asr_operator.reconcile.metrics import OperatorMetrics
+from asr_operator.reconcile.observer import Claimant
+from asr_operator.reconcile.queue_client import PoolQueue
+from asr_operator.reconcile.reconciler import PoolLoop
 
 ALL_NAMESPACES = "*"
 STALE_SECONDS = 60.0
@@ -80,7 +80,7 @@ class Operator:
         deadline = time.monotonic() + _CRD_SECONDS
         while True:
             try:
-                await self._api.get(f"/{kube.POOLS}")
+                await self._api.get(f"/{rest_client.POOLS}")
                 break
             except ClusterUnavailable as error:
                 if time.monotonic() > deadline:

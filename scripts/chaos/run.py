@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asr_cli.demo import find_demo
+from asr_cli.local.demo import find_demo
 from chaos.checks import Case, Expected, judge
 from chaos.clients import Clients
 from chaos.clips import Clip, make_clips

@@ -18,11 +18,11 @@ from pathlib import Path
 import httpx
 import redis.asyncio
 
-from asr_cli.redis_server import find_server
+from asr_cli.local.redis_server import find_server
 from asr_core.errors import AsrError
 from asr_core.queue import BacklogReader, RedisConnection
 from asr_core.queue.permissions import least_user_options
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.store import Store
 from chaos.clips import WORKER_MAX_SECONDS
 from chaos.plan import StoreKind

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asr_core.listening import url_host
+from asr_core.process.listening import url_host
 from chart.container_root import REPOSITORY, ContainerRoot, Mount, image_environment
 
 Json = dict[str, Any]

@@ -6,8 +6,8 @@ import base64
 
 from kubernetes.client.configuration import Configuration
 
-from asr_operator import kube
-from asr_operator.kube import Json, Kube, path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import Json, Kube, path
 
 
 class Admin(Kube):
@@ -28,7 +28,7 @@ class Admin(Kube):
     async def secret(self, namespace: str, name: str, **values: str) -> None:
         data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
-        await self.create(path(kube.CORE, namespace, "secrets"), body)
+        await self.create(path(rest_client.CORE, namespace, "secrets"), body)
 
     async def deployment(
         self,
@@ -53,7 +53,7 @@ class Admin(Kube):
                 "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
             },
         }
-        await self.create(path(kube.APPS, namespace, "deployments"), body)
+        await self.create(path(rest_client.APPS, namespace, "deployments"), body)
 
     async def pool(
         self, namespace: str, name: str, spec: Json, labels: dict[str, str] | None = None
@@ -64,7 +64,7 @@ class Admin(Kube):
             "metadata": {"name": name, "labels": labels or {}},
             "spec": spec,
         }
-        return await self.create(path(kube.POOLS, namespace, "workerpools"), body)
+        return await self.create(path(rest_client.POOLS, namespace, "workerpools"), body)
 
     async def autoscaler(self, namespace: str, deployment: str) -> None:
         body = {
@@ -80,9 +80,11 @@ class Admin(Kube):
                 "maxReplicas": 5,
             },
         }
-        await self.create(path(kube.AUTOSCALING, namespace, "horizontalpodautoscalers"), body)
+        await self.create(
+            path(rest_client.AUTOSCALING, namespace, "horizontalpodautoscalers"), body
+        )
 
     async def set_replicas(self, namespace: str, deployment: str, replicas: int) -> None:
         """As `kubectl scale` does."""
-        url = path(kube.APPS, namespace, "deployments", deployment, "scale")
+        url = path(rest_client.APPS, namespace, "deployments", deployment, "scale")
         await self.patch(url, {"spec": {"replicas": replicas}})

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from asr_core.errors import ClusterUnavailable
-from asr_operator import kube
-from asr_operator.kube import Json, path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import Json, path
 from cluster_lab.admin import Admin
 
 NODE = "asr-test-node"
@@ -53,7 +53,7 @@ class Kubelet:
 
     async def step(self) -> None:
         """One look at every pod of the namespace."""
-        pods = await self.api.items(path(kube.CORE, self.namespace, "pods"))
+        pods = await self.api.items(path(rest_client.CORE, self.namespace, "pods"))
         names = {pod["metadata"]["name"] for pod in pods}
         for gone in self._started - names:
             self._stop(gone, {})
@@ -92,7 +92,7 @@ class Kubelet:
             "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
             "target": {"apiVersion": "v1", "kind": "Node", "name": NODE},
         }  # fmt: skip
-        await self.api.create(path(kube.CORE, self.namespace, "pods", name, "binding"), body)
+        await self.api.create(path(rest_client.CORE, self.namespace, "pods", name, "binding"), body)
         self._bound[name] = time.monotonic()
 
     async def _refuse(self, name: str, pod: Json) -> None:
@@ -104,12 +104,12 @@ class Kubelet:
             "lastTransitionTime": _now(),
         }  # fmt: skip
         body = {"status": {"phase": "Pending", "conditions": [condition]}}
-        await self.api.patch(path(kube.CORE, self.namespace, "pods", name, "status"), body)
+        await self.api.patch(path(rest_client.CORE, self.namespace, "pods", name, "status"), body)
 
     async def _set_status(self, name: str, phase: str, conditions: list[str]) -> None:
         listed = [{"type": t, "status": "True", "lastTransitionTime": _now()} for t in conditions]
         body = {"status": {"phase": phase, "conditions": listed}}
-        await self.api.patch(path(kube.CORE, self.namespace, "pods", name, "status"), body)
+        await self.api.patch(path(rest_client.CORE, self.namespace, "pods", name, "status"), body)
 
     def _stop(self, name: str, pod: Json) -> None:
         if name not in self._stopping:
@@ -120,7 +120,7 @@ class Kubelet:
             await self.on_stop(name)
             self._started.discard(name)
         if pod and self.plays:
-            url = path(kube.CORE, self.namespace, "pods", name)
+            url = path(rest_client.CORE, self.namespace, "pods", name)
             with suppress(ClusterUnavailable):
                 await self.api.delete(url, {"gracePeriodSeconds": 0})
 

@@ -14,10 +14,10 @@ import kmock
 import yaml
 from kubernetes.client.configuration import Configuration
 
-from asr_core.settings import QueueSettings
-from asr_operator import kube
-from asr_operator.kube import Json, load_configuration, path
-from asr_operator.resources import crd_text, role_rules_text
+from asr_core.settings.programs import QueueSettings
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.manifests import crd_text, role_rules_text
+from asr_operator.cluster.rest_client import Json, load_configuration, path
 from cluster_lab.admin import Admin
 from cluster_lab.kubelet import NODE, Kubelet
 from cluster_lab.programs import RedisProgram
@@ -117,7 +117,7 @@ async def install_crd(admin: Admin) -> None:
         for each in (await admin.get(url)).get("status", {}).get("conditions") or []
     ):
         await asyncio.sleep(0.1)
-    while await admin.find(f"/{kube.POOLS}") is None:
+    while await admin.find(f"/{rest_client.POOLS}") is None:
         await asyncio.sleep(0.1)
 
 
@@ -134,7 +134,9 @@ async def needs_node(admin: Admin) -> bool:
 async def _account(admin: Admin, namespace: str) -> str:
     """A token of an account that may do what `rbac.yaml` says, and nothing else."""
     rbac, name = _RBAC.format(namespace), "asr-operator"
-    await admin.create(path(kube.CORE, namespace, "serviceaccounts"), {"metadata": {"name": name}})
+    await admin.create(
+        path(rest_client.CORE, namespace, "serviceaccounts"), {"metadata": {"name": name}}
+    )
     rules = yaml.safe_load(role_rules_text())
     await admin.create(rbac + "roles", {"metadata": {"name": name}, "rules": rules})
     binding: dict[str, Any] = {
@@ -143,7 +145,7 @@ async def _account(admin: Admin, namespace: str) -> str:
         "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
     }
     await admin.create(rbac + "rolebindings", binding)
-    url = path(kube.CORE, namespace, "serviceaccounts", name, "token")
+    url = path(rest_client.CORE, namespace, "serviceaccounts", name, "token")
     asked: Json = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     return str((await admin.create(url, asked))["status"]["token"])
 

@@ -15,11 +15,11 @@ import uuid_utils
 
 from asr_core.queue import BacklogReader, Producer, RedisConnection
 from asr_core.queue.workers import cordon
-from asr_core.settings import QueueSettings
+from asr_core.settings.programs import QueueSettings
 from asr_core.task import NewTask
-from asr_operator import kube
-from asr_operator.cluster import STARTED_BY
-from asr_operator.kube import Json, path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.objects import STARTED_BY
+from asr_operator.cluster.rest_client import Json, path
 from asr_operator.program import RELEASE_LABEL
 from chart.tools import find_kubectl
 from cluster_lab.admin import Admin
@@ -68,7 +68,7 @@ class Scene:
 
     async def change_pool(self, name: str = "gpu", **spec: Any) -> None:
         """Merges into the spec, as `kubectl patch` does."""
-        url = path(kube.POOLS, self.namespace, "workerpools", name)
+        url = path(rest_client.POOLS, self.namespace, "workerpools", name)
         await self.admin.patch(url, {"spec": spec})
 
     async def pause_at(self, replicas: int) -> None:
@@ -84,7 +84,7 @@ class Scene:
 
     async def apply_again(self, name: str = "asr-worker") -> None:
         """What an installer's next apply of the same manifest changes."""
-        url = path(kube.APPS, self.namespace, "deployments", name)
+        url = path(rest_client.APPS, self.namespace, "deployments", name)
         meta = {"annotations": WAITS["annotations"]}
         await self.admin.patch(url, {"metadata": meta, "spec": {"paused": True}})
 
@@ -122,11 +122,11 @@ class Scene:
         return self._connections[0]
 
     async def replicas(self, name: str = "asr-worker") -> int:
-        url = path(kube.APPS, self.namespace, "deployments", name)
+        url = path(rest_client.APPS, self.namespace, "deployments", name)
         return int((await self.admin.get(url))["spec"]["replicas"])
 
     async def status(self, name: str = "gpu") -> Json:
-        url = path(kube.POOLS, self.namespace, "workerpools", name)
+        url = path(rest_client.POOLS, self.namespace, "workerpools", name)
         status: Json = (await self.admin.get(url)).get("status") or {}
         return status
 
@@ -138,7 +138,7 @@ class Scene:
         return "", ""
 
     async def events(self, name: str = "gpu") -> list[Json]:
-        found = await self.admin.items(path(kube.EVENTS, self.namespace, "events"))
+        found = await self.admin.items(path(rest_client.EVENTS, self.namespace, "events"))
         # A Deployment may have the same name, and events of its own.
         own = [
             e

@@ -5,7 +5,7 @@ from __future__ import annotations
 import kmock
 import yaml
 
-from asr_operator.resources import crd_text
+from asr_operator.cluster.manifests import crd_text
 from cluster_lab.objects import Json
 
 RESOURCES = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 from cluster_lab.workers import Worker
 
 

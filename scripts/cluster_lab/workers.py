@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Claim, Consumer, Finish, RedisConnection, WorkerRecord
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 
 _boots = itertools.count(1)
 

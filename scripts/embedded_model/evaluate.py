@@ -19,7 +19,7 @@ import numpy as np
 import speak
 from prepare import test_sentences
 
-from asr_core.settings import Precision
+from asr_core.settings.programs import Precision
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.funasr_models import find_model
 from asr_worker.engines.sensevoice import SenseVoiceEngine

@@ -12,30 +12,30 @@ from typing import Any
 
 from starlette.datastructures import MutableHeaders
 
-from asr_api.behind_proxy import _without_own_host, forwarded_prefix
-from asr_api.connection import authority_of
-from asr_api.cors import CorsPolicy
-from asr_api.courier.target import Target
-from asr_api.disposition import parse_disposition
-from asr_api.filenames import attachment_disposition, clean_filename
-from asr_api.languages import language_code
-from asr_api.multipart import FormReader
+from asr_api.egress.target import Target
+from asr_api.http.behind_proxy import _without_own_host, forwarded_prefix
+from asr_api.http.connection import authority_of
+from asr_api.http.cors import CorsPolicy
+from asr_api.http.filenames import attachment_disposition, clean_filename
+from asr_api.http.ranges import parse_range
+from asr_api.http.request_context import request_id_of
+from asr_api.http.upgrade import head_without_offer
 from asr_api.openai_contract.parameters import read_parameters
-from asr_api.options import check_idempotency_key, parse_options
 from asr_api.probe.sniff import other_format
-from asr_api.ranges import parse_range
-from asr_api.request_context import request_id_of
 from asr_api.routes.usage import _only_iso
-from asr_api.upgrade import head_without_offer
-from asr_api.url_intake import read_submit
+from asr_api.settings.web import is_root_path
+from asr_api.submission.accept_url import read_submit
+from asr_api.submission.languages import language_code
+from asr_api.submission.options import check_idempotency_key, parse_options
+from asr_api.uploads.disposition import parse_disposition
+from asr_api.uploads.multipart import FormReader
 from asr_core.access.api_key import is_secret
-from asr_core.hosts import split_authority
-from asr_core.logs import mask_credentials
+from asr_core.access.hosts import split_authority
+from asr_core.process.logs import mask_credentials
 from asr_core.render import ResultFormat, render
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
 from asr_core.store.backend import check_path
 from asr_core.store.bucket import _reason
-from asr_core.web_settings import is_root_path
 
 LARGEST = 64_000  # a head, and a field of a form, may have 64 KiB
 
@@ -150,7 +150,7 @@ PARSERS = (
         "language",
         language_code,
         (("en", "-a"), ("en", "-abcdefgh"), ("", "a"), ("", " "), ("zh", "_")),
-        ("asr_api.languages:_TAG",),
+        ("asr_api.submission.languages:_TAG",),
     ),
     Parser(
         "disposition",
@@ -163,14 +163,14 @@ PARSERS = (
             ('form-data; name="', "%0D"), ('form-data; name="', "\\\""), ("", '"'), ("", ';"'),
             ("form-data; a=", "="),
         ),
-        ("asr_api.disposition:_EXTENDED", "asr_api.disposition:_ESCAPES"),
+        ("asr_api.uploads.disposition:_EXTENDED", "asr_api.uploads.disposition:_ESCAPES"),
     ),
     Parser(
         "file name",
         lambda text: attachment_disposition(clean_filename(text), fallback="x"),
         (("", "/"), ("", "\u200b"), ("", "\\"), ("", " "), ("", "é"), ("", "a")),
     ),
-    Parser("form", form, (*_FORM, *_HEADERS), ("asr_api.multipart:_PLACE_IN_LIST",)),
+    Parser("form", form, (*_FORM, *_HEADERS), ("asr_api.uploads.multipart:_PLACE_IN_LIST",)),
     Parser("form in pieces", partial(form, piece=1), _FORM, largest=LARGEST // 2),
     Parser(
         "content type",
@@ -225,18 +225,18 @@ PARSERS = (
         (("", "/"), ("", "/a"), ("", ","), ("", "/a,"), ("", " "), ("/", "a.")),
     ),
     Parser("path under which it is shown", is_root_path, (("", "/a"), ("", "/"), ("/", "a.")),
-           ("asr_core.web_settings:_ROOT_PATH",)),
+           ("asr_api.settings.web:_ROOT_PATH",)),
     Parser(
         "Host",
         split_authority,
         (("", "a"), ("", "."), ("[", ":"), ("[::%", "a"), ("a:", "0"), ("", "["), ("a", ":")),
-        ("asr_core.hosts:_AUTHORITY",),
+        ("asr_core.access.hosts:_AUTHORITY",),
     ),
     Parser(
         "target of a request",
         lambda text: authority_of(text.encode()),
         (("http://", "a"), ("http://", "/"), ("", "http://"), ("http", "://"), ("", "a")),
-        ("asr_api.connection:authority_of",),
+        ("asr_api.http.connection:authority_of",),
     ),
     Parser("location", location, (("http://host", "/"), ("", "/"), ("http://", "["), ("", "?"))),
     Parser("day", _only_iso, (("", "1"), ("2024-", "-"))),
@@ -248,7 +248,7 @@ PARSERS = (
             ("http://h/", "%"), ("http://", "@"), ("http://h:", "0"), ("http://h/?", "é"),
             ("", "http://"), ("http://", "1"), ("http://0x", "f"), ("http://1.", "0x1."),
         ),
-        ("asr_api.courier.target:_NUMBER",),
+        ("asr_api.egress.target:_NUMBER",),
     ),
     Parser(
         "redirect",
@@ -273,7 +273,7 @@ PARSERS = (
             ("Bearer", " "), ("?", "a"), ("?", "sig"), ("", "?token"), ("", "&key="), ("", "asr_"),
             ("", "a://@"), ("", "_token"),
         ),
-        ("asr_core.logs:_SECRET_KEY", "asr_core.logs:_SECRET_TEXT"),
+        ("asr_core.process.logs:_SECRET_KEY", "asr_core.process.logs:_SECRET_TEXT"),
     ),
     Parser("path in the store", check_path, (("", "a/"), ("", "a"), ("", "/"))),
     Parser(
@@ -303,6 +303,6 @@ PARSERS = (
 OF_OUR_OWN = {
     "asr_api.pages.files:_LINKS": "the pages that come with the package",
     "asr_api.routes.docs:_INLINE_SCRIPT": "the page that comes with the package",
-    "asr_core.hosts:_LISTED": "ASR_ALLOWED_HOSTS",
-    "asr_core.web_settings:_ORIGIN": "ASR_CORS_ORIGINS",
+    "asr_core.access.hosts:_LISTED": "ASR_ALLOWED_HOSTS",
+    "asr_api.settings.web:_ORIGIN": "ASR_CORS_ORIGINS",
 }

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from asr_api.courier.metrics import CourierMetrics
 from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
-from asr_operator.metrics import OperatorMetrics
+from asr_operator.reconcile.metrics import OperatorMetrics
 
 ROOT = Path(__file__).parents[2]
 TESTS = Path(__file__).with_name("alerts.yaml")

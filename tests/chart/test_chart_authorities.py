@@ -34,9 +34,9 @@ CLIENTS = {
     # The courier.
     "courier": """
 import asyncio
-from asr_api.courier import egress
+from asr_api.egress import http_client
 import socket
-context = egress._ssl_context()
+context = http_client._ssl_context()
 host, port = URL.split('/')[2].split(':')
 context.wrap_socket(socket.create_connection((host, int(port)), 10), server_hostname=host)
 """,
@@ -55,7 +55,7 @@ except StoreUnavailable as error:
     "redis": """
 import redis
 from asr_core.queue.connection import sync_client
-from asr_core.settings import RedisSettings
+from asr_core.settings.programs import RedisSettings
 client = sync_client(RedisSettings(_env_file=None, url=URL.replace('https', 'rediss')))
 try:
     client.ping()

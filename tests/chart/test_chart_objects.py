@@ -11,7 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from asr_operator.resources import crd_text
+from asr_operator.cluster.manifests import crd_text
 from chart.tools import Helm
 
 Json = dict[str, Any]

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from asr_operator.cluster import STARTED_BY
-from asr_operator.lease import LEASE_NAME, lease_name
+from asr_operator.cluster.leader_election import LEASE_NAME, lease_name
+from asr_operator.cluster.manifests import role_rules_text
+from asr_operator.cluster.objects import STARTED_BY
 from asr_operator.program import RELEASE_LABEL
-from asr_operator.resources import role_rules_text
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]

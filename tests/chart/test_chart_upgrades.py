@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from asr_operator.cluster import STARTED_BY
+from asr_operator.cluster.objects import STARTED_BY
 from chart.live_objects import REPLICAS, Conflict, LiveDeployment, looked_up
 from chart.tools import Helm
 

@@ -14,16 +14,16 @@ from asr_api.app import create_app
 from asr_api.courier.metrics import CourierMetrics
 from asr_cli.main import app
 from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
-from asr_core.settings import (
+from asr_core.settings.programs import (
     ApiSettings,
     CourierSettings,
     OperatorSettings,
     RetentionSettings,
     WorkerSettings,
 )
-from asr_operator.decision import Reason
-from asr_operator.metrics import OperatorMetrics
-from asr_operator.report import CONDITIONS
+from asr_operator.planning.conditions import Reason
+from asr_operator.reconcile.metrics import OperatorMetrics
+from asr_operator.reconcile.status_patch import CONDITIONS
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")

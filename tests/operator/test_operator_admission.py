@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from asr_core.errors import ClusterUnavailable
-from asr_operator import kube
-from asr_operator.kube import Json, path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import Json, path
 from cluster_lab import Scene
 
 FIXTURES = Path(__file__).parents[1] / "fixtures/worker_pools.yaml"
@@ -19,7 +19,7 @@ CASES: list[dict[str, Any]] = yaml.safe_load(FIXTURES.read_text())
 
 async def refusal(scene: Scene, case: dict[str, Any]) -> str:
     """The server's words; empty where it takes the object."""
-    url = path(kube.POOLS, scene.namespace, "workerpools")
+    url = path(rest_client.POOLS, scene.namespace, "workerpools")
     body: Json = {
         "apiVersion": "asr-platform.dev/v1alpha1",
         "kind": "WorkerPool",

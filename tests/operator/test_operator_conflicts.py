@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from asr_operator import kube
-from asr_operator.kube import path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import path
 from cluster_lab import Scene
 
 pytestmark = pytest.mark.asyncio
@@ -32,7 +32,7 @@ async def test_of_two_pools_on_one_deployment_the_older_acts(scene: Scene) -> No
     assert (await scene.condition("Conflict", older))[0] == "False"
     assert (await scene.condition("Ready", younger))[0] == "False"
 
-    await scene.admin.delete(path(kube.POOLS, scene.namespace, "workerpools", older))
+    await scene.admin.delete(path(rest_client.POOLS, scene.namespace, "workerpools", older))
 
     async def is_free() -> bool:
         return (await scene.condition("Conflict", younger))[0] == "False"
@@ -143,7 +143,7 @@ async def test_a_deleted_pool_lets_its_deployment_go(
         return await scene.replicas() == left
 
     await scene.until(has_two, what="two replicas")
-    url = path(kube.POOLS, scene.namespace, "workerpools", "gpu")
+    url = path(rest_client.POOLS, scene.namespace, "workerpools", "gpu")
     pool = await scene.admin.get(url)
     assert "finalizers" not in pool["metadata"]
     assert not pool["metadata"].get("annotations")
@@ -153,5 +153,5 @@ async def test_a_deleted_pool_lets_its_deployment_go(
     await scene.stays(is_left, seconds=2)
 
 
-def _age(pool: kube.Json) -> tuple[str, str]:
+def _age(pool: rest_client.Json) -> tuple[str, str]:
     return pool["metadata"]["creationTimestamp"], pool["metadata"]["uid"]

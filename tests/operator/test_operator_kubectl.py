@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from asr_operator.pool_loop import PoolLoop
+from asr_operator.reconcile.reconciler import PoolLoop
 from cluster_lab import Scene
 
 pytestmark = pytest.mark.asyncio

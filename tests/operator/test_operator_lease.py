@@ -8,10 +8,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from asr_core.errors import ClusterUnavailable
-from asr_operator import kube
-from asr_operator.kube import Kube, path
-from asr_operator.lease import LEASE_NAME, Lease
-from asr_operator.pool_loop import PoolLoop
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.leader_election import LEASE_NAME, Lease
+from asr_operator.cluster.rest_client import Kube, path
+from asr_operator.reconcile.reconciler import PoolLoop
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
 
@@ -43,9 +43,9 @@ class Two:
         self.clock.now += seconds
         self.other_clock.now += seconds
 
-    async def spec(self) -> kube.Json:
-        url = path(kube.COORDINATION, self.namespace, "leases", LEASE_NAME)
-        spec: kube.Json = (await self.api.get(url))["spec"]
+    async def spec(self) -> rest_client.Json:
+        url = path(rest_client.COORDINATION, self.namespace, "leases", LEASE_NAME)
+        spec: rest_client.Json = (await self.api.get(url))["spec"]
         return spec
 
 
@@ -95,7 +95,7 @@ async def test_a_holder_that_comes_back_late_does_not_act(two: Two) -> None:
 async def test_of_two_who_try_at_once_one_gets_it(two: Two) -> None:
     """Both have read the same record; the version decides."""
     await two.first.attempt()
-    stale = await two.api.find(path(kube.COORDINATION, two.namespace, "leases", LEASE_NAME))
+    stale = await two.api.find(path(rest_client.COORDINATION, two.namespace, "leases", LEASE_NAME))
     two.wait(3)
     await two.first.attempt()
     assert stale is not None
@@ -117,8 +117,10 @@ async def test_a_renewal_under_way_does_not_keep_it_from_being_released(two: Two
     """The program was told to end while the reply of the renewal was on its way."""
     await two.first.attempt()
     await two.second.attempt()
-    renewed = {"spec": {"renewTime": kube.micro_time()}}
-    await two.api.patch(path(kube.COORDINATION, two.namespace, "leases", LEASE_NAME), renewed)
+    renewed = {"spec": {"renewTime": rest_client.micro_time()}}
+    await two.api.patch(
+        path(rest_client.COORDINATION, two.namespace, "leases", LEASE_NAME), renewed
+    )
     await two.first.release()
     await two.second.attempt()
     assert two.second.held
@@ -127,7 +129,7 @@ async def test_a_renewal_under_way_does_not_keep_it_from_being_released(two: Two
 async def test_what_another_one_has_taken_is_not_released(two: Two) -> None:
     await two.first.attempt()
     taken = {"spec": {"holderIdentity": "second"}}
-    await two.api.patch(path(kube.COORDINATION, two.namespace, "leases", LEASE_NAME), taken)
+    await two.api.patch(path(rest_client.COORDINATION, two.namespace, "leases", LEASE_NAME), taken)
     await two.first.release()
     assert (await two.spec())["holderIdentity"] == "second"
 
@@ -151,7 +153,7 @@ async def test_without_an_api_server_the_right_to_act_runs_out(two: Two, scene: 
 
 async def test_a_lease_that_was_deleted_is_made_again(two: Two, scene: Scene) -> None:
     await two.first.attempt()
-    await scene.admin.delete(path(kube.COORDINATION, scene.namespace, "leases", LEASE_NAME))
+    await scene.admin.delete(path(rest_client.COORDINATION, scene.namespace, "leases", LEASE_NAME))
     await two.first.attempt()
     assert two.first.held
 

@@ -10,11 +10,11 @@ import psutil
 import pytest
 import yaml
 
-from asr_cli.ports import free_port, port_is_free
-from asr_operator import kube
-from asr_operator.kube import path
+from asr_cli.local.ports import free_port, port_is_free
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.manifests import role_rules_text
+from asr_operator.cluster.rest_client import path
 from asr_operator.program import Operator
-from asr_operator.resources import role_rules_text
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
 from cluster_lab.server import Asked
@@ -72,7 +72,7 @@ async def test_its_role_is_what_it_uses_no_less_and_no_more(scene: Scene) -> Non
     await scene.until(has_started, what="the other Deployment started")
     await scene.pause_at(1)
     await scene.until(has_one, what="one replica")
-    await scene.admin.delete(path(kube.POOLS, scene.namespace, "workerpools", "gpu"))
+    await scene.admin.delete(path(rest_client.POOLS, scene.namespace, "workerpools", "gpu"))
     await scene.until(is_restored, what="three replicas again")
     await asyncio.to_thread(program.stop)
     assert used == allowed()
@@ -107,7 +107,7 @@ async def test_the_probe_fails_when_pools_are_no_longer_looked_at(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as when every thread hangs. It is answered on addresses of both families."""
-    from asr_core.settings import OperatorSettings
+    from asr_core.settings.programs import OperatorSettings
     from asr_operator import program
 
     monkeypatch.setattr(program, "STALE_SECONDS", 0.2)

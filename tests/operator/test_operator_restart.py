@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from asr_operator import kube
-from asr_operator.kube import path
-from asr_operator.lease import LEASE_NAME, lease_name
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.leader_election import LEASE_NAME, lease_name
+from asr_operator.cluster.rest_client import path
 from asr_operator.program import RELEASE_LABEL
 from cluster_lab import Scene
 from cluster_lab.programs import LEASE_SECONDS
@@ -25,7 +25,7 @@ async def loaded(scene: Scene, replicas: int = 3) -> None:
 
 
 async def holder(scene: Scene, release: str = "") -> str:
-    url = path(kube.COORDINATION, scene.namespace, "leases", lease_name(release))
+    url = path(rest_client.COORDINATION, scene.namespace, "leases", lease_name(release))
     lease = await scene.admin.find(url)
     return str(lease["spec"]["holderIdentity"]) if lease else ""
 
@@ -112,7 +112,7 @@ async def test_an_operator_without_its_lease_changes_nothing(scene: Scene) -> No
         return (await holder(scene)).startswith("operator")
 
     await scene.until(leads, what="the operator leads")
-    lease = path(kube.COORDINATION, scene.namespace, "leases", LEASE_NAME)
+    lease = path(rest_client.COORDINATION, scene.namespace, "leases", LEASE_NAME)
     await scene.admin.patch(lease, {"spec": {"holderIdentity": "x", "leaseDurationSeconds": 600}})
     await asyncio.sleep(LEASE_SECONDS)  # the longest for which the old right may be trusted
     replicas = await scene.replicas()
@@ -163,7 +163,7 @@ async def test_a_pool_that_is_given_to_another_release_changes_hands(scene: Scen
 
     await scene.until(is_awake, what="one replica")
     scene.operator("second", release="two")
-    url = path(kube.POOLS, scene.namespace, "workerpools", "gpu")
+    url = path(rest_client.POOLS, scene.namespace, "workerpools", "gpu")
     await scene.admin.patch(url, {"metadata": {"labels": {RELEASE_LABEL: "two"}}})
 
     async def second_leads() -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from asr_operator import kube
-from asr_operator.kube import path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import path
 from chart.generated import CHART
 from chart.tools import ToolMissing, find_any_helm
 from cluster_lab import Scene
@@ -83,7 +83,9 @@ async def test_a_release_is_served_with_its_role_and_a_neighbours_deployment_is_
     program = scene.operator(release="asr", declared=declared)
 
     async def are_scaled() -> bool:
-        urls = [path(kube.APPS, scene.namespace, "deployments", name) for name in (OWN, LARGE)]
+        urls = [
+            path(rest_client.APPS, scene.namespace, "deployments", name) for name in (OWN, LARGE)
+        ]
         found = [(await scene.admin.get(url))["spec"].get("replicas") for url in urls]
         return found == [2, 2]
 

@@ -14,9 +14,9 @@ import pytest_asyncio
 
 from asr_core.errors import ClusterUnavailable
 from asr_core.queue import BacklogReader, RedisConnection
-from asr_operator import kube
-from asr_operator.kube import path
-from asr_operator.pool_loop import PoolLoop
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import path
+from asr_operator.reconcile.reconciler import PoolLoop
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
 from cluster_lab.server import Asked
@@ -53,7 +53,7 @@ class Stage:
 
     async def pods(self) -> tuple[set[str], set[str]]:
         """Names: ready and staying, ending."""
-        pods = await self.scene.admin.items(path(kube.CORE, self.scene.namespace, "pods"))
+        pods = await self.scene.admin.items(path(rest_client.CORE, self.scene.namespace, "pods"))
         ending = {p["metadata"]["name"] for p in pods if p["metadata"].get("deletionTimestamp")}
         return {p["metadata"]["name"] for p in pods if _is_ready(p)} - ending, ending
 
@@ -232,6 +232,6 @@ async def test_a_worker_that_claims_in_the_last_moment_is_not_taken(stage: Stage
     assert not any(each.cordoned for each in await stage.reader.workers())
 
 
-def _is_ready(pod: kube.Json) -> bool:
+def _is_ready(pod: rest_client.Json) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

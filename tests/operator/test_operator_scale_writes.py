@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from asr_core.errors import ClusterUnavailable
-from asr_operator import kube
-from asr_operator.cluster import Cluster, Target
-from asr_operator.kube import path
-from asr_operator.pool_loop import PoolLoop
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.objects import Cluster, Target
+from asr_operator.cluster.rest_client import path
+from asr_operator.reconcile.reconciler import PoolLoop
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
 from cluster_lab.server import Asked
@@ -47,7 +47,7 @@ async def busy_controller(scene: Scene) -> AsyncIterator[list[int]]:
 
 
 async def _write_status_on_and_on(scene: Scene, writes: list[int]) -> None:
-    url = path(kube.APPS, scene.namespace, "deployments", "asr-worker", "status")
+    url = path(rest_client.APPS, scene.namespace, "deployments", "asr-worker", "status")
     for number in itertools.count(1):
         await scene.admin.patch(url, {"status": {"collisionCount": number}})
         writes[0] = number
@@ -93,7 +93,7 @@ async def test_another_writer_of_the_replicas_is_not_overwritten(
 async def test_a_deployment_that_was_made_anew_is_another_one(scene: Scene) -> None:
     await scene.deployment(2)
     before = await target_of(scene)
-    url = path(kube.APPS, scene.namespace, "deployments", "asr-worker")
+    url = path(rest_client.APPS, scene.namespace, "deployments", "asr-worker")
     await scene.admin.delete(url)
 
     async def is_gone() -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from asr_core.errors import InvalidOption
-from asr_operator import kube
-from asr_operator.cluster import STARTED_BY
-from asr_operator.declared_pools import read_declared
-from asr_operator.kube import path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.objects import STARTED_BY
+from asr_operator.cluster.rest_client import path
+from asr_operator.reconcile.declared_pools import read_declared
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
 from cluster_lab.server import Asked
@@ -34,7 +34,9 @@ def declared(name: str = "asr-worker", **scaling: Any) -> Json:
 
 
 async def deployment(scene: Scene) -> Json:
-    return await scene.admin.get(path(kube.APPS, scene.namespace, "deployments", "asr-worker"))
+    return await scene.admin.get(
+        path(rest_client.APPS, scene.namespace, "deployments", "asr-worker")
+    )
 
 
 async def waits(scene: Scene) -> bool:
@@ -44,11 +46,13 @@ async def waits(scene: Scene) -> bool:
 
 
 async def replica_sets(scene: Scene) -> list[Json]:
-    return await scene.admin.items(path(kube.APPS, scene.namespace, "replicasets"))
+    return await scene.admin.items(path(rest_client.APPS, scene.namespace, "replicasets"))
 
 
 async def pool(scene: Scene) -> Json | None:
-    return await scene.admin.find(path(kube.POOLS, scene.namespace, "workerpools", "asr-worker"))
+    return await scene.admin.find(
+        path(rest_client.POOLS, scene.namespace, "workerpools", "asr-worker")
+    )
 
 
 @pytest.mark.asyncio
@@ -117,7 +121,7 @@ async def test_the_same_manifest_applied_again_takes_no_busy_worker(scene: Scene
 @pytest.mark.asyncio
 async def test_a_pause_of_a_person_is_left_alone(scene: Scene) -> None:
     await scene.deployment(0)
-    url = path(kube.APPS, scene.namespace, "deployments", "asr-worker")
+    url = path(rest_client.APPS, scene.namespace, "deployments", "asr-worker")
     await scene.admin.patch(url, {"spec": {"paused": True}})
     scene.operator(declared=[declared(minReplicas=1)])
 
@@ -171,7 +175,7 @@ async def test_a_declared_pool_goes_with_its_deployment_and_comes_back_when_it_i
         found = await pool(scene)
         return found is not None and found["metadata"]["uid"] != made["metadata"]["uid"]
 
-    await scene.admin.delete(path(kube.POOLS, scene.namespace, "workerpools", "asr-worker"))
+    await scene.admin.delete(path(rest_client.POOLS, scene.namespace, "workerpools", "asr-worker"))
     await scene.until(is_new, what="the pool again")
 
 
@@ -217,7 +221,7 @@ async def test_a_declared_pool_that_the_server_refuses_is_told_at_its_deployment
     scene.operator(declared=[declared(minReplicas=9, maxReplicas=2)])
 
     async def is_told() -> bool:
-        events = await scene.admin.items(path(kube.EVENTS, scene.namespace, "events"))
+        events = await scene.admin.items(path(rest_client.EVENTS, scene.namespace, "events"))
         return any(
             each["reason"] == "PoolRefused"
             and each["regarding"]["kind"] == "Deployment"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from asr_operator import kube
-from asr_operator.kube import path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import path
 from cluster_lab import Scene
 
 pytestmark = pytest.mark.asyncio
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.asyncio
 
 async def change_template(scene: Scene, number: str) -> None:
     """As `kubectl set env` or `kubectl rollout restart` do."""
-    url = path(kube.APPS, scene.namespace, "deployments", "asr-worker")
+    url = path(rest_client.APPS, scene.namespace, "deployments", "asr-worker")
     annotations = {"kubectl.kubernetes.io/restartedAt": number}
     await scene.admin.patch(url, {"spec": {"template": {"metadata": {"annotations": annotations}}}})
 

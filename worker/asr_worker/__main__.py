@@ -2,6 +2,6 @@
 
 if __name__ == "__main__":
     # Here and not above: the decoder processes import this module too and need nothing of it.
-    from asr_worker.main import leave, main
+    from asr_worker.process.main import leave, main
 
     leave(main())

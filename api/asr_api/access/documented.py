@@ -9,8 +9,8 @@ from typing import Any
 
 from asr_api.access.keyless import OPEN_PATHS, SAFE_METHODS
 from asr_api.access.rules import OPERATORS_SEE_MORE, scope_for
-from asr_api.error_reply import error_body
 from asr_api.errors import CrossSiteRequest, HostNotAllowed, MalformedHost
+from asr_api.http.error_reply import error_body
 from asr_core.access import Scope
 from asr_core.errors import (
     AsrError,

@@ -19,7 +19,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asr_api.error_reply import reply_to
+from asr_api.http.error_reply import reply_to
 from asr_core.errors import DependencyError, Forbidden, Unauthenticated
 
 CHECK_SECONDS = 2.0

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from asr_api.cors import CorsPolicy
-from asr_api.error_reply import reply_to
 from asr_api.errors import CrossSiteRequest, HostNotAllowed, MalformedHost
+from asr_api.http.cors import CorsPolicy
+from asr_api.http.error_reply import reply_to
+from asr_core.access.hosts import host_of, is_address, split_authority
 from asr_core.errors import RequestError
-from asr_core.hosts import host_of, is_address, split_authority
 
 # Probes and scrapes, which may come by any name; they hold nothing of a recording.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})

@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 import httpcore
 
 from asr_api.courier import message
-from asr_api.courier.egress import Egress, header
-from asr_api.courier.errands import reserved_slots
+from asr_api.courier.job_runner import reserved_slots
 from asr_api.courier.metrics import CourierMetrics
-from asr_api.courier.target import Target
-from asr_api.courier.verdict import Verdict, again, on_reply, retry_after_seconds
+from asr_api.courier.retry_policy import Verdict, again, on_reply, retry_after_seconds
+from asr_api.egress.http_client import Egress, header
+from asr_api.egress.target import Target
 from asr_api.errors import UrlRefused
-from asr_core.logs import get_logger
+from asr_core.process.logs import get_logger
 from asr_core.queue import Outbox, TryOutcome, Webhook
-from asr_core.settings import CourierSettings
+from asr_core.settings.programs import CourierSettings
 
 REPLY_MAX_BYTES = 4096
 _log = get_logger("asr_api.courier.webhooks")

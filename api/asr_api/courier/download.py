@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import httpcore
 
-from asr_api.courier.egress import Egress, header
 from asr_api.courier.errors import (
     FetchRejected,
     FetchSilent,
@@ -18,9 +17,10 @@ from asr_api.courier.errors import (
     FetchUnavailable,
     UrlNotFound,
 )
-from asr_api.courier.target import Target
-from asr_api.courier.verdict import retry_after_seconds
-from asr_api.spool import SpoolFile
+from asr_api.courier.retry_policy import retry_after_seconds
+from asr_api.egress.http_client import Egress, header
+from asr_api.egress.target import Target
+from asr_api.uploads.spool import SpoolFile
 
 MAX_REDIRECTS = 5
 RETRY_AFTER_MAX_SECONDS = 3600  # a task that waits for longer is better submitted again

@@ -10,21 +10,21 @@ from typing import Any
 from structlog.contextvars import bound_contextvars
 
 from asr_api.courier.download import DownloadLimits, download
-from asr_api.courier.egress import Egress
-from asr_api.courier.errands import reserved_slots
 from asr_api.courier.errors import FetchBroken
+from asr_api.courier.job_runner import reserved_slots
 from asr_api.courier.metrics import CourierMetrics
+from asr_api.egress.http_client import Egress
 from asr_api.probe.pool import ProbePool
-from asr_api.spool import Spool
+from asr_api.uploads.spool import Spool
 from asr_core.errors import (
     AsrError,
     DependencyError,
     QueueUnavailable,
     TransientTaskError,
 )
-from asr_core.logs import business_event, get_logger
+from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import Fetch, Fetching, FetchTrouble, Outcome
-from asr_core.settings import CourierSettings
+from asr_core.settings.programs import CourierSettings
 from asr_core.store import Store
 from asr_core.task import State, audio_path
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from standardwebhooks import Webhook as Signer
 
-from asr_api.bodies import Links, utc
+from asr_api.schemas.tasks import Links, utc
 from asr_core.queue import Webhook
 
 

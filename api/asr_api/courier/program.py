@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, make_wsgi_app
 
 from asr_api.courier.deliveries import Deliveries
-from asr_api.courier.egress import Egress
-from asr_api.courier.errands import Errands
 from asr_api.courier.fetches import Fetches
+from asr_api.courier.job_runner import Errands
 from asr_api.courier.metrics import CourierMetrics
-from asr_api.courier.reach import Reach
-from asr_api.descriptors import raise_file_limit
+from asr_api.egress.http_client import Egress
+from asr_api.egress.ssrf_policy import Reach
+from asr_api.http.file_limits import raise_file_limit
 from asr_api.probe.pool import ProbePool
 from asr_api.services import probe_limits
-from asr_api.spool import Spool
+from asr_api.uploads.spool import Spool
 from asr_core.errors import DependencyError, PermissionMissing, SchemaMismatch
-from asr_core.listening import WsgiServer
-from asr_core.logs import configure_logging, get_logger
+from asr_core.process.listening import WsgiServer
+from asr_core.process.logs import configure_logging, get_logger
 from asr_core.queue import Fetch, Fetching, Outbox, RedisConnection, Webhook
-from asr_core.settings import CourierSettings
+from asr_core.settings.programs import CourierSettings
 from asr_core.store import Store
 
 GAUGES_SECONDS = 5.0

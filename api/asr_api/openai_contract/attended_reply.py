@@ -9,7 +9,7 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from asr_api.attendance import Seat
+from asr_api.background.waiter_leases import Seat
 
 PIECE_BYTES = 32 * 1024
 

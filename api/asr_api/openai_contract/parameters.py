@@ -23,7 +23,7 @@ from asr_api.openai_contract.fields import (
     refuse_unheeded,
     switch,
 )
-from asr_api.options import read_language, read_track
+from asr_api.submission.options import read_language, read_track
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
 from asr_core.task import TaskOptions

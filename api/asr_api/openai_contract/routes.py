@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from asr_api.attendance import Seat
-from asr_api.documented import SUBMIT_ERRORS, documented_errors
-from asr_api.error_reply import reply_to
+from asr_api.background.waiter_leases import Seat
 from asr_api.errors import (
     ModelNotFound,
     TranscriptionFailed,
@@ -18,7 +16,8 @@ from asr_api.errors import (
     UnsupportedMediaType,
     UnsupportedParameter,
 )
-from asr_api.intake import Caller, Form, accept
+from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
+from asr_api.http.error_reply import reply_to
 from asr_api.openai_contract.attended_reply import AttendedReply, pieces_of
 from asr_api.openai_contract.models import (
     ModelBody,
@@ -39,9 +38,10 @@ from asr_api.openai_contract.parameters import (
 from asr_api.openai_contract.replies import reply_body
 from asr_api.openai_contract.schema import EXAMPLES, REQUEST_BODY
 from asr_api.openai_contract.stream import EVENT_STREAM, HEADERS, events
-from asr_api.options import SubmitOptions
 from asr_api.routes.result import task_after
 from asr_api.services import Services, ServicesOf, TenantOf
+from asr_api.submission.accept_audio import Caller, Form, accept
+from asr_api.submission.options import SubmitOptions
 from asr_core.errors import (
     IdempotencyConflict,
     InvalidOption,

@@ -13,8 +13,8 @@ from typing import Any
 
 from fastapi.sse import format_sse_event
 
-from asr_api.error_reply import error_body
 from asr_api.errors import TranscriptionRestarted, TranscriptionTimeout
+from asr_api.http.error_reply import error_body
 from asr_api.openai_contract.outcome import transcript_after
 from asr_api.openai_contract.parameters import Asked, heeded
 from asr_api.openai_contract.replies import usage

@@ -36,7 +36,7 @@ def content_security_policy(*, script: str = "", image: str = "") -> str:
     )
 
 
-# Beside those of every reply, `asr_api.reply_headers`.
+# Beside those of every reply, `asr_api.http.reply_headers`.
 HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": content_security_policy(),

@@ -12,9 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from asr_api.fair_slots import FairSlots
+from asr_api.probe.fair_slots import FairSlots
 from asr_api.probe.report import ProbeLimits, ProbeReport
-from asr_core.child_environment import child_environment
 from asr_core.errors import (
     AsrError,
     AudioTooLong,
@@ -25,6 +24,7 @@ from asr_core.errors import (
     UnreadableAudio,
     UnsupportedAudio,
 )
+from asr_core.process.child_environment import child_environment
 
 PROBES_PER_PROCESS = 500
 START_SECONDS = 60.0

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.responses import StreamingResponse
 
-from asr_api.documented import documented_errors
-from asr_api.error_reply import reply_to
-from asr_api.filenames import attachment_disposition
-from asr_api.head import is_head
-from asr_api.ranges import ByteRange, parse_range
+from asr_api.http.error_examples import documented_errors
+from asr_api.http.error_reply import reply_to
+from asr_api.http.filenames import attachment_disposition
+from asr_api.http.head import is_head
+from asr_api.http.ranges import ByteRange, parse_range
+from asr_api.routes.task_ids import TaskId
 from asr_api.services import ServicesOf, TenantOf
-from asr_api.task_ids import TaskId
 from asr_core.errors import (
     AudioGone,
     QueueUnavailable,

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Header, Response
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 
-from asr_api.documented import documented_errors
+from asr_api.http.error_examples import documented_errors
+from asr_api.routes.task_ids import TaskId
 from asr_api.services import Services, ServicesOf, TenantOf
-from asr_api.task_ids import TaskId
 from asr_core.errors import DependencyError, QueueUnavailable, TaskNotFound
 from asr_core.queue import TaskChange
 from asr_core.task import State, Task

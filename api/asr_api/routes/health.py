@@ -10,9 +10,9 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from asr_api.bodies import utc
-from asr_api.checks import CheckResult
-from asr_api.documented import documented_errors
+from asr_api.http.error_examples import documented_errors
+from asr_api.monitoring.health_checks import CheckResult
+from asr_api.schemas.tasks import utc
 from asr_api.services import PrincipalOf, Services, ServicesOf
 from asr_core.queue import Eviction, Strays, WorkerRecord
 

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from asr_api.bodies import HistoryBody, RetentionBody, TaskBody
-from asr_api.documented import documented_errors
-from asr_api.head import is_head
-from asr_api.history_page import FIRST_GROUP, PAGE_MAX_BYTES, plan_page, written
+from asr_api.http.error_examples import documented_errors
+from asr_api.http.head import is_head
+from asr_api.schemas.tasks import HistoryBody, RetentionBody, TaskBody
 from asr_api.services import RootOf, ServicesOf, TenantOf
+from asr_api.tasks.history_page import FIRST_GROUP, PAGE_MAX_BYTES, plan_page, written
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import State
 from asr_core.text_limits import TASK_ID

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, PlainTextResponse
 
-from asr_api.exposition import exposition
+from asr_api.routes.metrics_text import exposition
 from asr_api.services import Services, ServicesOf
 
 router = APIRouter(include_in_schema=True, tags=["operations"])

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from asr_api.documented import documented_errors
-from asr_api.queue_bodies import QueueStatusBody
+from asr_api.http.error_examples import documented_errors
+from asr_api.routes.tenant_view import ViewOf
+from asr_api.schemas.queue import QueueStatusBody
 from asr_api.services import PrincipalOf, ServicesOf
-from asr_api.tenant_view import ViewOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import DEFAULT_POOL
 from asr_core.text_limits import shortened

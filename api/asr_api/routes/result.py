@@ -9,12 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 
-from asr_api.bodies import ResultBody
-from asr_api.disconnect import disconnected
-from asr_api.documented import documented_errors
 from asr_api.errors import ResultGone
+from asr_api.http.disconnect import disconnected
+from asr_api.http.error_examples import documented_errors
+from asr_api.routes.task_ids import TaskId
+from asr_api.schemas.tasks import ResultBody
 from asr_api.services import RootOf, Services, ServicesOf, TenantOf
-from asr_api.task_ids import TaskId
 from asr_core.errors import (
     InvalidOption,
     QueueUnavailable,

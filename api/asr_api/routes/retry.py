@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from asr_api.bodies import Accepted, Links
-from asr_api.documented import documented_errors
+from asr_api.http.error_examples import documented_errors
 from asr_api.routes.audio import recording_size
+from asr_api.routes.task_ids import TaskId
+from asr_api.schemas.tasks import Accepted, Links
 from asr_api.services import RootOf, ServicesOf, TenantOf
-from asr_api.task_ids import TaskId
 from asr_core.errors import (
     AudioGone,
     QueueFull,
@@ -17,7 +17,7 @@ from asr_core.errors import (
     StoreUnavailable,
     TaskNotFound,
 )
-from asr_core.logs import business_event
+from asr_core.process.logs import business_event
 from asr_core.task import State
 
 RETRIED_STATES = frozenset({State.FAILED, State.CANCELLED})

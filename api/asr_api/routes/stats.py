@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from asr_api.documented import documented_errors
-from asr_api.queue_bodies import StatsBody, TotalsBody
+from asr_api.http.error_examples import documented_errors
+from asr_api.monitoring.stats import pool_stats, step_seconds
+from asr_api.routes.tenant_view import ViewOf
+from asr_api.schemas.queue import StatsBody, TotalsBody
 from asr_api.services import ServicesOf
-from asr_api.stats_plan import pool_stats, step_seconds
-from asr_api.tenant_view import ViewOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.queue import bucket_seconds
 from asr_core.text_limits import shortened

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
-from asr_api.bodies import Accepted
-from asr_api.documented import SUBMIT_ERRORS, documented_errors
-from asr_api.intake import Caller, accept, submit_form
-from asr_api.options import check_idempotency_key
+from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
+from asr_api.schemas.tasks import Accepted
 from asr_api.services import RootOf, ServicesOf, TenantOf
-from asr_api.url_intake import UrlSubmit, accept_url, is_json
+from asr_api.submission.accept_audio import Caller, accept, submit_form
+from asr_api.submission.accept_url import UrlSubmit, accept_url, is_json
+from asr_api.submission.options import check_idempotency_key
 from asr_core.task import TRACK_MAX
 from asr_core.text_limits import (
     HOTWORD,

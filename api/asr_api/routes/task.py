@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from asr_api.bodies import DeletedBody
-from asr_api.documented import documented_errors
+from asr_api.http.error_examples import documented_errors
+from asr_api.routes.task_ids import TaskId
+from asr_api.schemas.tasks import DeletedBody
 from asr_api.services import ServicesOf, TenantOf
-from asr_api.task_ids import TaskId
 from asr_core.errors import DependencyError, QueueUnavailable, StoreUnavailable, TaskNotFound
-from asr_core.logs import business_event, get_logger
+from asr_core.process.logs import business_event, get_logger
 from asr_core.task import audio_path, results_prefix
 
 router = APIRouter(tags=["tasks"])

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, Field
 
-from asr_api.documented import documented_errors
+from asr_api.http.error_examples import documented_errors
+from asr_api.routes.tenant_view import ViewOf
 from asr_api.services import ServicesOf
-from asr_api.tenant_view import ViewOf
 from asr_core.access import Usage
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.queue.tenants import today

@@ -59,8 +59,8 @@ def engine(
 ) -> None:
     """The engine beside AutoModel, in a loop and with its own batches; and where its time goes."""
     from asr_cli.bench.engine import EngineOrder, measure
-    from asr_worker.capacity import batch_seconds_on
     from asr_worker.engines.funasr_models import pick_device
+    from asr_worker.in_flight.capacity import batch_seconds_on
 
     _check(lengths)
     budget = batch_seconds_on(pick_device(gpu), batch_seconds or None)
@@ -161,8 +161,8 @@ def soak(
     """Whether the engine's thousandth batch is as fast as its tenth, and memory stays flat."""
     from asr_cli.bench.engine import EngineOrder
     from asr_cli.bench.soak import measure
-    from asr_worker.capacity import batch_seconds_on
     from asr_worker.engines.funasr_models import pick_device
+    from asr_worker.in_flight.capacity import batch_seconds_on
 
     budget = batch_seconds_on(pick_device(gpu), None)
     order = EngineOrder(model, batches, "messages", 1, _of(threads), budget, gpu, 1)
@@ -173,8 +173,8 @@ def soak(
 def everything(json_path: _Json = None) -> None:
     """All of them with their defaults: some twenty minutes on two cores."""
     from asr_cli.bench import decoding, engine, queue, service, worker
-    from asr_worker.capacity import batch_seconds_on
     from asr_worker.engines.funasr_models import pick_device
+    from asr_worker.in_flight.capacity import batch_seconds_on
 
     threads, budget = _of(0), batch_seconds_on(pick_device(None), None)
     found = [asyncio.run(queue.measure(2000, 3)), decoding.measure(120.0, 5)]

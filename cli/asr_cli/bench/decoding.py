@@ -24,7 +24,7 @@ FORMATS: Final = (
 
 def measure(seconds: float, rounds: int) -> Finding:
     """Audio-seconds per second of one process, by format."""
-    from asr_worker.audio import decode
+    from asr_worker.audio.decoder import decode
 
     (samples,) = recordings([seconds], 1)
     series = []

@@ -18,7 +18,7 @@ from asr_cli.bench.audio import SAMPLE_RATE, as_floats, recordings
 from asr_cli.bench.lengths import drawn
 from asr_cli.bench.random_models import Architecture, write_model
 from asr_cli.bench.report import Finding, Series
-from asr_core.settings import Precision, WorkerSettings
+from asr_core.settings.programs import Precision, WorkerSettings
 
 # Full size, random weights; and the embedded model with its real ones.
 MODELS: Final[dict[str, Architecture]] = {
@@ -139,8 +139,8 @@ def _ours(engine: Any, arrays: list[Any], batch_seconds: float) -> Run:
 
 
 def _batches(arrays: list[Any], batch_seconds: float) -> Iterator[list[Any]]:
-    from asr_worker.batching import BatchRules, PendingSegment, plan_batches
     from asr_worker.engines.base import SegmentAudio
+    from asr_worker.inference.batch_plan import BatchRules, PendingSegment, plan_batches
 
     most = 30 * SAMPLE_RATE
     segments = [

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import httpx
 
-from asr_cli.ports import free_port
-from asr_cli.redis_server import find_server, server_arguments
-from asr_cli.redis_socket import listens, private_settings, socket_path, socket_url
+from asr_cli.local.ports import free_port
+from asr_cli.local.redis_server import find_server, server_arguments
+from asr_cli.local.redis_socket import listens, private_settings, socket_path, socket_url
 from asr_core.errors import AsrError
-from asr_core.settings import QueueSettings
+from asr_core.settings.programs import QueueSettings
 from asr_core.store import Store
 
 HOST = "127.0.0.1"

@@ -21,7 +21,7 @@ from asr_cli.bench.audio import embedded_folder, recordings, wav
 from asr_cli.bench.lengths import drawn
 from asr_cli.bench.platform import HOST, BenchPlatform
 from asr_cli.bench.report import Finding, Series
-from asr_cli.ports import free_port
+from asr_cli.local.ports import free_port
 
 OPENAI, SUBMIT = "/v1/audio/transcriptions", "/api/v1/asr/submit"
 _MODEL = "whisper-1"  # both take it for the model that they serve

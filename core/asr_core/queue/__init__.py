@@ -12,7 +12,6 @@ from asr_core.queue.backlog import (
     Totals,
     bucket_seconds,
 )
-from asr_core.queue.callers import Callers, Partials, Waiter
 from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
 from asr_core.queue.eviction import Eviction, EvictionWatch, read_eviction
@@ -20,6 +19,7 @@ from asr_core.queue.fetching import Fetch, Fetching, FetchTrouble
 from asr_core.queue.key_ring import KeyRing
 from asr_core.queue.lease import LeaseKeeper
 from asr_core.queue.models import ServedModel, list_models
+from asr_core.queue.orphan_index import Loss, Strays, Sweeping
 from asr_core.queue.outbox import (
     DeadWebhook,
     DeadWebhookPage,
@@ -30,10 +30,10 @@ from asr_core.queue.outbox import (
 )
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.producer import DeadLetter, DeadLetterPage, HistoryPage, Producer, Submission
+from asr_core.queue.reconciler import Reconciled, Upkeep
 from asr_core.queue.starting import require_permissions
-from asr_core.queue.sweeping import Loss, Strays, Sweeping
 from asr_core.queue.tenants import Tenants, TenantStanding, Ticket
-from asr_core.queue.upkeep import Reconciled, Upkeep
+from asr_core.queue.waiters import Callers, Partials, Waiter
 from asr_core.queue.watch import TaskChange, TaskWatcher
 from asr_core.queue.workers import WorkerRecord
 

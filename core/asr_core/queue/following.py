@@ -20,7 +20,7 @@ from redis.connection import UnixDomainSocketConnection as SyncUnixDomainSocketC
 from redis.exceptions import BusyLoadingError, MovedError, ResponseError
 
 from asr_core.queue.masters import Master, SyncMaster
-from asr_core.redis_address import Node
+from asr_core.settings.redis_address import Node
 
 IDLE_SECONDS = 30.0
 # NOREPLICAS: with min-replicas-to-write, a master that was cut off from the others.

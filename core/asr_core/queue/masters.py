@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
 
-from asr_core.redis_address import Node, RedisAddress, Topology
+from asr_core.settings.redis_address import Node, RedisAddress, Topology
 
 _KNOWN_SECONDS = 1.0
 _FAILURES = (redis.exceptions.RedisError, OSError)

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import redis
 
 from asr_core.keys import Keys
-from asr_core.redis_address import Topology, redis_address
-from asr_core.settings import RedisSettings
+from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis_address import Topology, redis_address
 
 KEY, CHANNEL = "<key>", "<channel>"
 COMMANDS: Mapping[str, tuple[str, ...]] = {

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from asr_operator.planning.spec import PoolSpec
 from asr_operator.simulate.cluster import Policy
 from asr_operator.simulate.keda import Keda
 from asr_operator.simulate.knative import Kpa
 from asr_operator.simulate.ours import Ours
 from asr_operator.simulate.outcome import Outcome, Scenario, run
 from asr_operator.simulate.static import Static
-from asr_operator.spec import PoolSpec
 
 # Thresholds, as the share of the target that the tasks of one worker take.
 _SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from asr_operator.observation import (
+from asr_operator.planning.observation import (
     Arrivals,
     History,
     Measurement,
@@ -18,10 +18,10 @@ from asr_operator.observation import (
     QueueSeen,
     WorkerSeen,
 )
-from asr_operator.plan import plan
+from asr_operator.planning.plan import plan
+from asr_operator.planning.spec import PoolSpec
 from asr_operator.simulate.cluster import Cluster
 from asr_operator.simulate.model import LEASE_SECONDS, Decision, Pod
-from asr_operator.spec import PoolSpec
 
 _BEAT_SECONDS, _BATCH_SECONDS, _BUCKET_SECONDS, _KEPT_SECONDS = 10.0, 5.0, 10.0, 300.0
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 import yaml
 
-from asr_operator.kube import load_configuration
+from asr_operator.cluster.rest_client import load_configuration
 from chart.generated import CHART
 from chart.tools import Helm, ToolMissing, find_helm, find_kubectl
 from cluster_lab import Admin, Kubelet, OperatorProgram, RedisProgram

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from asr_operator import kube
-from asr_operator.kube import path
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import path
 from chart.container_root import ContainerRoot
 from chart.local_node import LocalNode
 from cluster_lab import RedisProgram, Scene, on_kmock
@@ -177,4 +177,4 @@ async def _apply(scene: Scene, rendered: Any) -> None:
         for each in rendered.of_kind("Deployment")
         if each["metadata"]["name"] == "asr-worker-default"
     ]
-    await scene.admin.create(path(kube.APPS, NAMESPACE, "deployments"), deployment)
+    await scene.admin.create(path(rest_client.APPS, NAMESPACE, "deployments"), deployment)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from asr_cli.demo import find_demo
+from asr_cli.local.demo import find_demo
 from chart.panels import GPU_EXPORTER
 from cluster_lab.programs import free_port
 

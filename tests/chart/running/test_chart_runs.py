@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from asr_cli.demo import find_demo, transcript_is_right
-from asr_cli.ports import port_is_free
-from asr_operator import kube
-from asr_operator.kube import path
+from asr_cli.local.demo import find_demo, transcript_is_right
+from asr_cli.local.ports import port_is_free
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.rest_client import path
 
 
 def test_every_part_becomes_ready_and_the_chart_s_own_test_transcribes(platform: Any) -> None:
@@ -47,7 +47,7 @@ def test_the_pool_is_as_the_values_say_and_goes_with_its_deployment(
     scene = platform.cluster.scene
     name = "asr-worker-default"
     pool = platform.cluster.call(
-        scene.admin.get(path(kube.POOLS, scene.namespace, "workerpools", name))
+        scene.admin.get(path(rest_client.POOLS, scene.namespace, "workerpools", name))
     )
     assert pool["spec"]["scaling"]["maxReplicas"] == 3
     (owner,) = pool["metadata"]["ownerReferences"]

@@ -29,7 +29,7 @@ for folder in {folders}:
 """
 # Each of these asks for a home, a user or a cache when it is imported or first used.
 CACHES = """
-from asr_core.home import ensure_home
+from asr_core.process.home import ensure_home
 ensure_home()
 import getpass, funasr, huggingface_hub.constants, librosa, matplotlib.pyplot, modelscope, numpy
 import torch

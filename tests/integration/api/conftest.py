@@ -35,7 +35,7 @@ from asr_core.queue import (
     WorkerRecord,
 )
 from asr_core.result import Transcript, TranscriptSegment
-from asr_core.settings import ApiSettings
+from asr_core.settings.programs import ApiSettings
 from asr_core.store import Store
 from asr_core.task import result_path
 

@@ -12,7 +12,7 @@ from fastapi.routing import iter_route_contexts
 from asr_api.app import create_app
 from asr_core.access import Scope
 from asr_core.queue import KeyRing
-from asr_core.settings import ApiSettings
+from asr_core.settings.programs import ApiSettings
 
 # `public`: everybody. The others need a key with the scope after the colon. `task` is about one
 # task, `own` about what the key's tenant has, `platform` about what all tenants share.

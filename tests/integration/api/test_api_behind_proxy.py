@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from asr_api.behind_proxy import forwarded_prefix, under
-from asr_core.settings import ApiSettings
+from asr_api.http.behind_proxy import forwarded_prefix, under
+from asr_core.settings.programs import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from asr_core.settings import ApiSettings
+from asr_core.settings.programs import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

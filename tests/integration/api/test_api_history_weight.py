@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from asr_api.app import create_app
-from asr_api.history_page import GROUP_BYTES, PAGE_MAX_BYTES
+from asr_api.tasks.history_page import GROUP_BYTES, PAGE_MAX_BYTES
 from asr_core.queue import Producer
 from asr_core.task import NewTask, TaskOptions
 from asr_core.text_limits import fitting_hotwords

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from asr_api.reply_headers import SAFE
+from asr_api.http.reply_headers import SAFE
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,10 +8,10 @@ import random
 import pytest
 
 from asr_core.errors import StoreUnavailable
+from asr_core.lifecycle.retention import Retention
 from asr_core.queue import Failure, Producer, Sweeping
-from asr_core.queue.keeping import Keeping
-from asr_core.retention import Retention
-from asr_core.retention_plan import RetentionPolicy
+from asr_core.queue.retention_index import Keeping
+from asr_core.retention_policy import RetentionPolicy
 
 pytestmark = pytest.mark.asyncio
 

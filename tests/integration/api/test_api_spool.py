@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from asr_api.errors import SpoolFull
-from asr_api.spool import Spool
+from asr_api.uploads.spool import Spool
 
 pytestmark = pytest.mark.asyncio
 
@@ -78,7 +78,7 @@ async def test_an_upload_of_next_to_nothing_has_no_file_until_it_ends(spool, tmp
 
 
 async def test_what_many_small_uploads_hold_in_memory_has_one_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr("asr_api.spool._UNWRITTEN_BYTES", 10_000)
+    monkeypatch.setattr("asr_api.uploads.spool._UNWRITTEN_BYTES", 10_000)
     spool = Spool(tmp_path / "spool", max_bytes=3_000_000)
     spool.open()
     async with spool.file() as one, spool.file() as two:
@@ -92,7 +92,7 @@ async def test_what_many_small_uploads_hold_in_memory_has_one_limit(tmp_path, mo
 async def test_more_uploads_than_descriptors_allow_are_refused_until_one_has_ended(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("asr_api.spool.files_allowed", lambda: 8)
+    monkeypatch.setattr("asr_api.uploads.spool.files_allowed", lambda: 8)
     spool = Spool(tmp_path / "spool", max_bytes=1000)
     spool.open()
     async with spool.file():
@@ -132,7 +132,7 @@ async def test_a_failing_upload_leaves_nothing(spool, tmp_path):
 async def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
     root = tmp_path / "shared"
     script = (
-        "import asyncio, sys; from pathlib import Path; from asr_api.spool import Spool\n"
+        "import asyncio, sys; from pathlib import Path; from asr_api.uploads.spool import Spool\n"
         "s = Spool(Path(sys.argv[1]), 1000); s.open(); f = s.file(); asyncio.run(f.flush())\n"
         "print('open', flush=True)\n"
         "sys.stdin.read()"

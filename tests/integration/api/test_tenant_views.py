@@ -17,7 +17,7 @@ from fastapi.routing import iter_route_contexts
 from asr_api.app import create_app
 from asr_core.access import Scope
 from asr_core.queue import Claim, Consumer, Failure, KeyRing
-from asr_core.settings import ApiSettings
+from asr_core.settings.programs import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

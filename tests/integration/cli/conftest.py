@@ -19,11 +19,11 @@ from typing import IO, Any
 
 import pytest
 
-from asr_cli.ports import free_port
+from asr_cli.local.ports import free_port
 from asr_core.errors import PermanentTaskError
 from asr_core.queue import Claim, Consumer, Failure, Finish, RedisConnection
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.store import Store
 from asr_core.task import result_path
 

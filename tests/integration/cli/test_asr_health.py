@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from asr_cli.ports import free_port
+from asr_cli.local.ports import free_port
 
 MIB = 2**20
 

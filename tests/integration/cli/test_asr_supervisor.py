@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from asr_cli import supervisor
-from asr_cli.process import Program
+from asr_cli.local import supervisor
+from asr_cli.local.process import Program
 
 pytestmark = pytest.mark.asyncio
 # Each life leaves a line; the lives before the last end as they are told.

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from asr_cli.data_folder import DataFolder
-from asr_cli.demo import find_demo, transcript_is_right
-from asr_cli.ports import free_port
+from asr_cli.local.data_folder import DataFolder
+from asr_cli.local.demo import find_demo, transcript_is_right
+from asr_cli.local.ports import free_port
 
 LAST_LINE = "Ctrl-C stops everything"
 

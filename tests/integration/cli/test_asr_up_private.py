@@ -21,9 +21,9 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from asr_cli.demo import find_demo, transcript_is_right
+from asr_cli.local.demo import find_demo, transcript_is_right
+from asr_cli.local.ports import free_port
 from asr_cli.main import app
-from asr_cli.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 KEY = "asr_" + "k" * 43
@@ -31,7 +31,7 @@ KEY = "asr_" + "k" * 43
 SPY = """
 import json, os, socket, sys
 from typer.testing import CliRunner
-from asr_cli import running_platform
+from asr_cli.local import running_platform
 from asr_cli.main import app
 import asr_core.queue
 told = json.load(sys.stdin)

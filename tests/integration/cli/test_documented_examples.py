@@ -17,8 +17,8 @@ from typing import Any
 import av
 import pytest
 
-from asr_cli.demo import find_demo
-from asr_cli.ports import free_port
+from asr_cli.local.demo import find_demo
+from asr_cli.local.ports import free_port
 from asr_platform import Client
 
 ROOT = Path(__file__).parents[3]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from asr_core.logs import business_event, configure_logging, get_logger
-from asr_core.settings import LogSettings
+from asr_core.process.logs import business_event, configure_logging, get_logger
+from asr_core.settings.programs import LogSettings
 
 
 class Terminal(io.StringIO):

@@ -32,8 +32,8 @@ from asr_core.queue.permissions import least_user_options
 LEASE_SECONDS = 2.0
 # Upkeep each half second instead of each minute.
 API = """
-import asr_api.housekeeping as housekeeping
-import asr_core.queue.upkeep as upkeep
+import asr_api.background.housekeeping as housekeeping
+import asr_core.queue.reconciler as upkeep
 housekeeping.RECONCILE_SECONDS, upkeep._LOCK_SECONDS = 0.5, 0.4
 from asr_cli.main import app
 app()
@@ -47,7 +47,7 @@ def at_its_pace(self, batch):
     time.sleep(float(pace.read_text()))
     return begin(self, batch)
 SenseVoiceEngine.begin = at_its_pace
-from asr_worker.main import leave, main
+from asr_worker.process.main import leave, main
 leave(main())
 """
 

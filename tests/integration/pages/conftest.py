@@ -18,9 +18,9 @@ import pytest
 import redis
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from asr_cli.demo import find_demo
-from asr_cli.ports import free_port
-from asr_cli.redis_server import find_server
+from asr_cli.local.demo import find_demo
+from asr_cli.local.ports import free_port
+from asr_cli.local.redis_server import find_server
 from asr_core.queue.permissions import least_user_options
 
 Program = subprocess.Popen[bytes]

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from asr_core.queue import Consumer, RedisConnection, WorkerRecord
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 
 HOUR, DAY = 3600, 86_400
 KEPT = "Sound is kept for an hour, and of the 10 newest recordings for longer."

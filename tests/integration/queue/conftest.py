@@ -13,6 +13,7 @@ import pytest_asyncio
 import redis
 import uuid_utils
 
+from asr_core.lifecycle.retention import Retained, Retention
 from asr_core.queue import (
     Backlog,
     BacklogReader,
@@ -29,10 +30,9 @@ from asr_core.queue import (
     Upkeep,
     WorkerRecord,
 )
-from asr_core.queue.keeping import Keeping
-from asr_core.retention import Retained, Retention
-from asr_core.retention_plan import RetentionPolicy
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.queue.retention_index import Keeping
+from asr_core.retention_policy import RetentionPolicy
+from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, State, audio_path, result_path
 from chaos.proxy import FaultProxy

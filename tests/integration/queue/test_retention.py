@@ -7,10 +7,10 @@ import pytest
 import uuid_utils
 
 from asr_core.errors import AudioGone, StateConflict, TaskNotFound
+from asr_core.lifecycle.orphan_sweep import Sweep
+from asr_core.lifecycle.retention import RetentionRefused
 from asr_core.queue import Consumer, Failure
-from asr_core.queue.keeping import Keeping
-from asr_core.retention import RetentionRefused
-from asr_core.sweep import Sweep
+from asr_core.queue.retention_index import Keeping
 from asr_core.task import State, audio_path, result_path
 
 pytestmark = pytest.mark.asyncio

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from asr_core.errors import AudioGone, StoreUnavailable, TaskNotFound
+from asr_core.lifecycle.retention import Retention
 from asr_core.queue import Sweeping
-from asr_core.queue.keeping import Keeping
-from asr_core.retention import Retention
-from asr_core.retention_plan import RetentionPolicy, Standing
+from asr_core.queue.retention_index import Keeping
+from asr_core.retention_policy import RetentionPolicy, Standing
 from asr_core.store import Store
 from asr_core.task import State, audio_path
 

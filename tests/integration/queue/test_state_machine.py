@@ -35,8 +35,8 @@ from asr_core.queue import (
     Upkeep,
     WorkerRecord,
 )
-from asr_core.queue.keeping import Keeping
-from asr_core.settings import QueueSettings
+from asr_core.queue.retention_index import Keeping
+from asr_core.settings.programs import QueueSettings
 from asr_core.task import Lane, NewTask, State
 
 T = TypeVar("T")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
 from asr_core.queue import Loss, Sweeping
 from asr_core.store import Store
-from asr_core.sweep import Sweep, SweepRefused
 from asr_core.task import audio_path, result_path
 
 pytestmark = pytest.mark.asyncio

@@ -109,7 +109,7 @@ async def test_held_tasks_are_topped_up_where_the_count_had_drifted(queue: Any) 
 async def test_idle_consumers_without_pending_entries_are_removed(
     queue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asr_core.queue.upkeep._CONSUMER_IDLE_MS", 0)
+    monkeypatch.setattr("asr_core.queue.reconciler._CONSUMER_IDLE_MS", 0)
     for name in ("idle", "busy"):
         queue.raw.xgroup_createconsumer("asr_tasks", "asr_workers", name)
     await queue.submit()

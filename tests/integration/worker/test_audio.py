@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
-from asr_worker.audio import AudioDecoder, DecodeLimits, decode, spool
+from asr_worker.audio.decoder import AudioDecoder, DecodeLimits, decode, spool
+from asr_worker.audio.pcm import FloatArray
+from asr_worker.audio.segments import frame_energy
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.funasr_models import find_model
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-from asr_worker.pcm import FloatArray
-from asr_worker.segments import frame_energy
 
 Encode = Callable[..., bytes]
 Resample = Callable[[FloatArray, int, int], FloatArray]

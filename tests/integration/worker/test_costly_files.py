@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from asr_core.errors import AsrError, TooExpensive
-from asr_worker import audio
-from asr_worker.audio import DecodeLimits
-from asr_worker.decoding.cost import OPENING_CPU_SECONDS, Cost, CostLimits
+from asr_worker.audio import decoder
+from asr_worker.audio.decoder import DecodeLimits
+from asr_worker.audio.decoding.cost import OPENING_CPU_SECONDS, Cost, CostLimits
 from fuzz.costly import OPUS_SHORTEST, costly_files
 from fuzz.hostile import flac_of_constants, ogg_opus_of_tiny_packets, webm_of_tiny_blocks
 
@@ -24,7 +24,7 @@ def test_what_a_file_costs_is_in_proportion_to_what_comes_of_it(name: str, tmp_p
     source.write_bytes(FILES[name])
     codes = set()
     try:
-        audio.spool(source, tmp_path / "pcm", limits=limits).delete()
+        decoder.spool(source, tmp_path / "pcm", limits=limits).delete()
     except AsrError as error:
         codes.add(error.code)
     assert codes <= {"unreadable_audio", "empty_audio", "audio_too_long"}
@@ -54,8 +54,8 @@ def test_processor_time_is_looked_at_between_packets_whatever_they_bring(
     data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = _StandingClock()
-    monkeypatch.setattr(audio, "Cost", lambda limits, **told: Cost(limits, clock=clock, **told))
+    monkeypatch.setattr(decoder, "Cost", lambda limits, **told: Cost(limits, clock=clock, **told))
     limits = DecodeLimits(cost=CostLimits(ratio=0.001))
     with pytest.raises(TooExpensive):
-        audio.decode(data, limits=limits)
+        decoder.decode(data, limits=limits)
     assert clock.looks <= OPENING_CPU_SECONDS + 3

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from asr_core.errors import UnreadableAudio
-from asr_worker.audio import AudioDecoder, decode, spool
-from asr_worker.pcm import FloatArray
+from asr_worker.audio.decoder import AudioDecoder, decode, spool
+from asr_worker.audio.pcm import FloatArray
 
 Encode = Callable[..., bytes]
 Babble = Callable[[float, int], FloatArray]

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from asr_core.errors import AudioTooLong, DecoderCrashed, TransientTaskError, UnreadableAudio
-from asr_worker.audio import DecodeLimits
-from asr_worker.decode_pool import DecodePool
-from asr_worker.decoder_process import DecodeJob, JobWatch
+from asr_worker.audio.decode_pool import DecodePool
+from asr_worker.audio.decoder import DecodeLimits
+from asr_worker.audio.decoder_process import DecodeJob, JobWatch
 
 
 @pytest.fixture

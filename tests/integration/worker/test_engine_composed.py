@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from asr_core.settings import WorkerSettings
+from asr_core.settings.programs import WorkerSettings
 from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.tags import parse_tags

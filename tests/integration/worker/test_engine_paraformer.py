@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from asr_core.settings import Precision, WorkerSettings
+from asr_core.settings.programs import Precision, WorkerSettings
+from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.cif import CifPredictor
@@ -21,7 +22,6 @@ from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sanm import EndToEnd, SanmEncoder, SideBySide
 from asr_worker.engines.sanm_decoder import SanmDecoder
 from asr_worker.engines.words import timed_words
-from asr_worker.pcm import FloatArray
 
 Babble = Callable[[float, int], FloatArray]
 ARCHITECTURES = ["Paraformer", "BiCifParaformer", "SeacoParaformer"]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines.base import SegmentAudio, SegmentText
 from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import find_model
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.engines.tags import TaggedText, parse_tags
-from asr_worker.pcm import FloatArray
 
 Babble = Callable[[float, int], FloatArray]
 
@@ -59,7 +59,7 @@ def recordings(folder: Path, babble: Babble) -> list[FloatArray]:
     demo = folder / "demo.wav"
     if not demo.is_file():
         return [babble(float(seconds), index) for index, seconds in enumerate(lengths)]
-    from asr_worker.audio import decode
+    from asr_worker.audio.decoder import decode
 
     speech = np.tile(decode(demo)[0], 4)
     starts = np.random.default_rng(4).integers(0, len(speech) - 8 * 16000, 64)
@@ -119,7 +119,7 @@ def test_words_are_where_the_forced_alignment_of_funasr_puts_them(
     engine.load()
     from funasr import AutoModel
 
-    from asr_worker.audio import decode
+    from asr_worker.audio.decoder import decode
 
     auto = AutoModel(
         model=str(embedded_folder), device="cpu", disable_update=True, disable_pbar=True,

@@ -15,10 +15,10 @@ from av.packet import Packet
 
 from asr_core.containers import DECODERS, DEMUXERS, SERVED_DECODERS
 from asr_core.errors import UnreadableAudio
-from asr_worker import audio
-from asr_worker.audio import AudioDecoder, decode
-from asr_worker.decoding.packets import packets
-from asr_worker.pcm import FloatArray
+from asr_worker.audio import decoder
+from asr_worker.audio.decoder import AudioDecoder, decode
+from asr_worker.audio.decoding.packets import packets
+from asr_worker.audio.pcm import FloatArray
 
 Encode = Callable[..., bytes]
 
@@ -206,6 +206,6 @@ def test_a_track_that_appears_later_changes_nothing(
     news = encode(tone[None], 16_000, "mpegts", "mp2")
     whole = decode(news).shape[1]
     monkeypatch.setattr(
-        audio, "packets", lambda container, stream: packets(Unlucky(container), stream)
+        decoder, "packets", lambda container, stream: packets(Unlucky(container), stream)
     )
     assert decode(news).shape[1] == whole

@@ -16,7 +16,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from asr_core.settings import WorkerSettings
+from asr_core.settings.programs import WorkerSettings
 from asr_worker.engines.automodel import _safe_hotword
 from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.choose import load_engine

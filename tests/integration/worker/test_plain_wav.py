@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from asr_core.errors import AsrError
-from asr_worker import plain_wav
-from asr_worker.audio import AudioDecoder, DecodeLimits, decode
-from asr_worker.pcm import FloatArray
+from asr_worker.audio import plain_wav
+from asr_worker.audio.decoder import AudioDecoder, DecodeLimits, decode
+from asr_worker.audio.pcm import FloatArray
 
 Babble = Callable[[float, int], FloatArray]
 

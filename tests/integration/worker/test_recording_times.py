@@ -14,8 +14,8 @@ import pytest
 from av.audio.stream import AudioStream
 
 from asr_core.errors import AudioTooLong
-from asr_worker.audio import AudioDecoder, DecodeLimits, decode, spool
-from asr_worker.pcm import FloatArray
+from asr_worker.audio.decoder import AudioDecoder, DecodeLimits, decode, spool
+from asr_worker.audio.pcm import FloatArray
 
 Encode = Callable[..., bytes]
 Resample = Callable[[FloatArray, int, int], FloatArray]

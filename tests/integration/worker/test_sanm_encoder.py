@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from asr_core.settings import Precision, WorkerSettings
-from asr_worker.audio import decode
+from asr_core.settings.programs import Precision, WorkerSettings
+from asr_worker.audio.decoder import decode
 from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model

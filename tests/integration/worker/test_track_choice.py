@@ -13,8 +13,8 @@ from av.audio.stream import AudioStream
 from av.stream import Disposition
 
 from asr_core.errors import UnreadableAudio
-from asr_worker.audio import AudioDecoder, decode
-from asr_worker.pcm import FloatArray
+from asr_worker.audio.decoder import AudioDecoder, decode
+from asr_worker.audio.pcm import FloatArray
 
 RATE_HZ = 48_000
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_api.courier.egress import Egress
-from asr_api.courier.reach import Reach, is_public
-from asr_api.courier.target import Target, one_spelling, respelled
+from asr_api.egress.http_client import Egress
+from asr_api.egress.ssrf_policy import Reach, is_public
+from asr_api.egress.target import Target, one_spelling, respelled
 from asr_api.errors import UrlRefused
 
 INWARD = (

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from asr_api.early_reply import EarlyReply
+from asr_api.http.early_reply import EarlyReply
 
 pytestmark = pytest.mark.asyncio
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from asr_api import errors as _http_errors  # noqa: F401  they hang themselves into the tree
-from asr_api.error_reply import reply_to, validation_reply
+from asr_api.http.error_reply import reply_to, validation_reply
 from asr_core.errors import AsrError, DependencyError, PermanentTaskError, QueueFull, RequestError
 
 

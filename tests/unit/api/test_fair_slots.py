@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from asr_api.fair_slots import FairSlots
+from asr_api.probe.fair_slots import FairSlots
 
 
 async def served(size: int, tenants: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_api.filenames import attachment_disposition, clean_filename
+from asr_api.http.filenames import attachment_disposition, clean_filename
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from asr_api.errors import MalformedUpload, UnsupportedMediaType
-from asr_api.multipart import FormReader
+from asr_api.uploads.multipart import FormReader
 from asr_core.errors import InvalidOption
 
 CONTENT_TYPE = 'multipart/form-data; boundary="b0"'

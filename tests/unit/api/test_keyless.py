@@ -8,8 +8,8 @@ import pytest
 from starlette.datastructures import Headers
 
 from asr_api.access.keyless import KeylessGuard, KnownHosts, is_cross_site
-from asr_api.connection import authority_of
-from asr_api.cors import CorsPolicy
+from asr_api.http.connection import authority_of
+from asr_api.http.cors import CorsPolicy
 
 LISTED = KnownHosts(("box.lan", "*.example.org"))
 OWN = ["box.lan:8000"]

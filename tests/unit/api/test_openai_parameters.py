@@ -20,7 +20,7 @@ from asr_api.openai_contract.stream import ReadText
 from asr_core.errors import InvalidOption
 from asr_core.queue import ServedModel
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning, TranscriptWord
-from asr_core.settings import ApiSettings
+from asr_core.settings.programs import ApiSettings
 from asr_core.task import TaskOptions
 
 MODEL = ("model", "whisper-1")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_api.ranges import ByteRange, parse_range
+from asr_api.http.ranges import ByteRange, parse_range
 from asr_core.errors import RangeNotSatisfiable
 
 

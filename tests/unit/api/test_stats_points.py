@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_api.stats_plan import POINTS_MAX, percentiles, pool_stats, step_seconds
+from asr_api.monitoring.stats import POINTS_MAX, percentiles, pool_stats, step_seconds
 from asr_core.queue import StatsBucket
 
 

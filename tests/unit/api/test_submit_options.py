@@ -2,7 +2,7 @@
 
 import pytest
 
-from asr_api.options import check_idempotency_key, parse_options
+from asr_api.submission.options import check_idempotency_key, parse_options
 from asr_core.errors import InvalidOption
 from asr_core.task import Lane
 

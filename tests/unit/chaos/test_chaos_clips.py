@@ -6,7 +6,7 @@ import wave
 
 import pytest
 
-from asr_cli.demo import find_demo
+from asr_cli.local.demo import find_demo
 from chaos.clients import draw_order
 from chaos.clips import WORKER_MAX_SECONDS, Clip, make_clips
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from asr_cli import data_folder
-from asr_cli.data_folder import PARTS, DataFolder, FolderOfOthers
-from asr_cli.redis_socket import listens, socket_path, socket_url
-from asr_cli.running_platform import RunningPlatform, find_place, find_running
+from asr_cli.local import data_folder
+from asr_cli.local.data_folder import PARTS, DataFolder, FolderOfOthers
+from asr_cli.local.redis_socket import listens, socket_path, socket_url
+from asr_cli.local.running_platform import RunningPlatform, find_place, find_running
 from asr_core.errors import QueueUnavailable
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_cli.demo import spoken_words, transcript_is_right
+from asr_cli.local.demo import spoken_words, transcript_is_right
 
 
 def test_case_and_punctuation_do_not_count() -> None:

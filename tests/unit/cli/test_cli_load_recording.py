@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_api.multipart import FormReader
+from asr_api.uploads.multipart import FormReader
 from asr_cli.load.recording import Recording
 
 pytestmark = pytest.mark.asyncio

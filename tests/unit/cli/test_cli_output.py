@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from asr_cli.output import for_stdout, output_paths
+from asr_cli.commands.output import for_stdout, output_paths
 from asr_core.render import ResultFormat
 
 

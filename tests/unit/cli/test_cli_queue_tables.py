@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from asr_cli.main import app
-from asr_cli.queue_tables import (
+from asr_cli.commands.queue_tables import (
     backlog_json,
     backlog_tables,
     dead_letters_json,
@@ -17,6 +16,7 @@ from asr_cli.queue_tables import (
     duration,
     workers_table,
 )
+from asr_cli.main import app
 from asr_core.queue import Backlog, DeadLetter, DeadLetterPage, LaneBacklog, WorkerRecord
 from asr_core.task import Lane, State, Task, TaskOptions
 

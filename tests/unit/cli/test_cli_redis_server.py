@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_cli.redis_server import (
+from asr_cli.local.redis_server import (
     RedisMissing,
     ServerProgram,
     find_server,

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
+from asr_cli.commands.retention import in_words
 from asr_cli.main import app
-from asr_cli.retention import in_words
-from asr_core.retention import Retained
+from asr_core.lifecycle.retention import Retained
 
 
 def test_a_pass_is_told_in_one_line() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from asr_cli.redis_server import ServerProgram
-from asr_cli.stack import StackPlan, names_of_machine, threads_per_worker
-from asr_core.redis_address import redis_address
+from asr_cli.local.redis_server import ServerProgram
+from asr_cli.local.stack import StackPlan, names_of_machine, threads_per_worker
+from asr_core.settings.redis_address import redis_address
 
 PLAN = StackPlan(
     data=Path("/somewhere/my data"),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from asr_cli.supervisor import (
+from asr_cli.local.supervisor import (
     BACKOFF_SECONDS,
     DEATHS_WINDOW_SECONDS,
     PLANNED_LEAST_SECONDS,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from asr_core.home import ensure_home
-from asr_core.private_folder import temporary_folder
+from asr_core.process.home import ensure_home
+from asr_core.process.private_folder import temporary_folder
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_core.hosts import host_of, is_loopback, listed_host, split_authority
+from asr_core.access.hosts import host_of, is_loopback, listed_host, split_authority
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,15 @@ import pytest
 from prometheus_client import make_wsgi_app
 from pydantic import ValidationError
 
-from asr_cli.ports import free_port, port_is_free
-from asr_core import listening
-from asr_core.listening import WsgiServer, bound_sockets, url_host
-from asr_core.settings import ApiSettings, CourierSettings, OperatorSettings, WorkerSettings
+from asr_cli.local.ports import free_port, port_is_free
+from asr_core.process import listening
+from asr_core.process.listening import WsgiServer, bound_sockets, url_host
+from asr_core.settings.programs import (
+    ApiSettings,
+    CourierSettings,
+    OperatorSettings,
+    WorkerSettings,
+)
 from asr_operator.health import HealthServer
 
 pytestmark = pytest.mark.skipif(not port_is_free("::1", 0), reason="no IPv6 here")

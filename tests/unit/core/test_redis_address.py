@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from asr_core.redis_address import RedisAddress, Topology, redis_address
-from asr_core.settings import RedisSettings
+from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis_address import RedisAddress, Topology, redis_address
 
 SECRET = "geheim"
 

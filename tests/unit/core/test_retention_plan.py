@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from asr_core.retention_plan import RecordingPlan, RetentionPolicy, Standing, last_id_before
-from asr_core.settings import RetentionSettings
+from asr_core.retention_policy import RecordingPlan, RetentionPolicy, Standing, last_id_before
+from asr_core.settings.programs import RetentionSettings
 from asr_core.task import State
 
 NOW = 1_000_000_000

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from asr_operator.observation import (
+from asr_operator.planning.observation import (
     Measurement,
     Observation,
     PodSeen,
@@ -15,7 +15,7 @@ from asr_operator.observation import (
     QueueSeen,
     WorkerSeen,
 )
-from asr_operator.spec import PoolSpec
+from asr_operator.planning.spec import PoolSpec
 
 PoolOf = Callable[..., PoolSpec]
 See = Callable[..., Observation]

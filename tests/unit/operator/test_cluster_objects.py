@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from asr_operator.cluster import DELETION_COST, Pods, deletion_cost, pod_seen, selector_text
-from asr_operator.kube import path
-from asr_operator.look import Claimant, pod_of
-from asr_operator.observation import PodState
+from asr_operator.cluster.objects import DELETION_COST, Pods, deletion_cost, pod_seen, selector_text
+from asr_operator.cluster.rest_client import path
+from asr_operator.planning.observation import PodState
+from asr_operator.reconcile.observer import Claimant, pod_of
 
 CREATED = "2026-01-01T00:00:00Z"
 CREATED_AT = 1767225600.0

@@ -13,10 +13,8 @@ import yaml
 
 from asr_core.errors import InvalidOption
 from asr_core.task import POOL_PATTERN
-from asr_operator.pool_status import parse_spec
-from asr_operator.report import CONDITIONS
-from asr_operator.resources import crd_text, role_rules_text
-from asr_operator.spec import (
+from asr_operator.cluster.manifests import crd_text, role_rules_text
+from asr_operator.planning.spec import (
     Fallback,
     PoolSpec,
     RedisRef,
@@ -25,6 +23,8 @@ from asr_operator.spec import (
     Steps,
     ignored_fields,
 )
+from asr_operator.reconcile.status import parse_spec
+from asr_operator.reconcile.status_patch import CONDITIONS
 from cluster_lab.custom_resource import CustomResource
 from cluster_lab.objects import Refused
 

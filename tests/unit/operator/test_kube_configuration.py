@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kubernetes.config import incluster_config
 
-from asr_operator.kube import load_configuration
+from asr_operator.cluster.rest_client import load_configuration
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_operator.observation import History, Measurement, Observation, PodState
-from asr_operator.pace import ASSUMED_STARTUP_SECONDS, REMEMBERED_TEMPLATES, pace_of
-from asr_operator.plan import plan
-from asr_operator.prior import prior_throughput
-from asr_operator.spec import PoolSpec
+from asr_operator.planning.observation import History, Measurement, Observation, PodState
+from asr_operator.planning.plan import plan
+from asr_operator.planning.prior import prior_throughput
+from asr_operator.planning.spec import PoolSpec
+from asr_operator.planning.throughput import ASSUMED_STARTUP_SECONDS, REMEMBERED_TEMPLATES, pace_of
 
 PoolOf = Callable[..., PoolSpec]
 See = Callable[..., Observation]
@@ -173,7 +173,7 @@ def test_no_old_figure_reaches_a_new_template(
 
 
 def look(waiting: int, oldest: float) -> Observation:
-    from asr_operator.observation import PodSeen, QueueSeen, WorkerSeen
+    from asr_operator.planning.observation import PodSeen, QueueSeen, WorkerSeen
 
     queue = QueueSeen(
         waiting=waiting, in_flight=1, audio_seconds=60.0 * (waiting + 1), oldest_wait_seconds=oldest

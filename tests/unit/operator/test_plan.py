@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from asr_operator.observation import History, Hold, Measurement, Observation, QueueSeen
-from asr_operator.plan import Plan, Reason, plan
-from asr_operator.spec import PoolSpec
+from asr_operator.planning.observation import History, Hold, Measurement, Observation, QueueSeen
+from asr_operator.planning.plan import Plan, Reason, plan
+from asr_operator.planning.spec import PoolSpec
 
 PoolOf = Callable[..., PoolSpec]
 See = Callable[..., Observation]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_operator.observation import (
+from asr_operator.planning.observation import (
     Arrivals,
     Desire,
     History,
@@ -22,8 +22,8 @@ from asr_operator.observation import (
     Signal,
     WorkerSeen,
 )
-from asr_operator.plan import Reason, plan
-from asr_operator.spec import PoolSpec
+from asr_operator.planning.plan import Reason, plan
+from asr_operator.planning.spec import PoolSpec
 
 NOW = 1_000_000.0
 counts = st.integers(0, 40)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from asr_core.errors import InvalidOption
-from asr_operator.spec import PausedAt, PoolSpec
+from asr_operator.planning.spec import PausedAt, PoolSpec
 
 
 def test_little_is_needed_and_the_rest_has_defaults() -> None:

@@ -8,13 +8,13 @@ from math import inf
 
 import pytest
 
+from asr_operator.planning.spec import PoolSpec
 from asr_operator.simulate.cluster import Cluster
 from asr_operator.simulate.model import ClusterModel, Decision, Faults
 from asr_operator.simulate.ours import Ours
 from asr_operator.simulate.outcome import Scenario, reversals, run, waits
 from asr_operator.simulate.static import Static
 from asr_operator.simulate.trace import Trace
-from asr_operator.spec import PoolSpec
 
 PoolOf = Callable[..., PoolSpec]
 STEADY = ClusterModel(throughput=10.0, startup_seconds=20.0, startup_jitter=0.0)

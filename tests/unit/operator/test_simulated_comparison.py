@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from asr_operator.planning.spec import PoolSpec
 from asr_operator.simulate.cluster import Cluster
 from asr_operator.simulate.comparison import (
     OURS,
@@ -31,7 +32,6 @@ from asr_operator.simulate.report import (
 )
 from asr_operator.simulate.shapes import Workload, generate, model_of
 from asr_operator.simulate.trace import Trace
-from asr_operator.spec import PoolSpec
 
 PoolOf = Callable[..., PoolSpec]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from asr_operator.observation import PodSeen, PodState, WorkerSeen
-from asr_operator.victims import candidates, deletion_costs
+from asr_operator.planning.observation import PodSeen, PodState, WorkerSeen
+from asr_operator.planning.scale_down_order import candidates, deletion_costs
 
 
 def worker(pod: str, busy: int = 0, seconds: float = 0.0, **more: object) -> WorkerSeen:

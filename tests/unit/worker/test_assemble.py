@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asr_core.task import TaskOptions
-from asr_worker.assemble import assemble, join_texts
+from asr_worker.audio.segments import Span
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts, Word
-from asr_worker.placed_text import PlacedText
-from asr_worker.segments import Span
+from asr_worker.transcript.assemble import assemble, join_texts
+from asr_worker.transcript.segment_result import PlacedText
 
 
 class NamedEngine:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.task import Lane
-from asr_worker.batching import (
+from asr_worker.inference.batch_plan import (
     BatchRules,
     PendingSegment,
     padding_share,

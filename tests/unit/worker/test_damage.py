@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asr_core.result import TranscriptWarning
-from asr_worker.decoding.damage import MOST_SPANS, Damage
+from asr_worker.audio.decoding.damage import MOST_SPANS, Damage
 
 
 def spans(damage: Damage) -> list[tuple[str, float, float | None]]:

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from asr_core.task import Lane
-from asr_worker.decoder_queue import DecoderQueue, DecoderTurn
-from asr_worker.fair_order import UseClock
+from asr_worker.attempts.decoder_queue import DecoderQueue, DecoderTurn
+from asr_worker.inference.fair_queueing import UseClock
 
 pytestmark = pytest.mark.asyncio
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from asr_core.errors import TooExpensive
-from asr_worker.decoding.cost import OPENING_CPU_SECONDS, Cost, CostLimits
-from asr_worker.verdict import Fate, verdict_of
+from asr_worker.attempts.failure_policy import Fate, verdict_of
+from asr_worker.audio.decoding.cost import OPENING_CPU_SECONDS, Cost, CostLimits
 
 
 class Clock:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from asr_worker.disk_room import DiskRoom, DiskShare
+from asr_worker.in_flight.disk_quota import DiskRoom, DiskShare
 
 pytestmark = pytest.mark.asyncio
 

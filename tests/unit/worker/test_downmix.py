@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_worker.decoding.downmix import Downmix
-from asr_worker.pcm import FloatArray
+from asr_worker.audio.decoding.downmix import Downmix
+from asr_worker.audio.pcm import FloatArray
 
 BLOCK = 16_000
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from asr_worker.assemble import join_texts
-from asr_worker.partials import Telling
-from asr_worker.recording import RecordedSegment
-from asr_worker.segments import Span
+from asr_worker.audio.segments import Span
+from asr_worker.inference.partial_results import Telling
+from asr_worker.transcript.assemble import join_texts
+from asr_worker.transcript.recording import RecordedSegment
 
 TEXTS = ("good morning", "", "语音", "识别", "again")
 SEGMENTS = tuple(RecordedSegment(0, Span(place * 10, place * 10 + 10)) for place in range(5))

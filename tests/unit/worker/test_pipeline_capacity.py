@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asr_core.task import Lane
-from asr_worker.capacity import (
+from asr_worker.in_flight.capacity import (
     KEPT_TASKS,
     Throughput,
     Unfinished,

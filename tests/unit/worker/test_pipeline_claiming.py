@@ -13,9 +13,9 @@ import pytest
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Claim, Consumer
 from asr_core.task import Lane, State, Task, TaskOptions
-from asr_worker.capacity import Room
-from asr_worker.claiming import Claiming
-from asr_worker.hand import Hand, TaskInHand
+from asr_worker.attempts.claiming import Claiming
+from asr_worker.in_flight.capacity import Room
+from asr_worker.in_flight.tasks import Hand, TaskInHand
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,15 +16,15 @@ from prometheus_client import CollectorRegistry
 from asr_core.errors import TransientTaskError
 from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Claim, LeaseKeeper
-from asr_core.settings import WorkerSettings
+from asr_core.settings.programs import WorkerSettings
 from asr_core.task import Lane, State, Task, TaskOptions
-from asr_worker.decode_pool import DecodePool
-from asr_worker.decoder_process import DecodeJob, JobWatch
-from asr_worker.hand import TaskInHand
-from asr_worker.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
-from asr_worker.preparation import LONG_CPU_SECONDS, Preparation
-from asr_worker.stages import Stages
-from asr_worker.store_access import StoreAccess
+from asr_worker.attempts.preparation import LONG_CPU_SECONDS, Preparation
+from asr_worker.attempts.store_access import StoreAccess
+from asr_worker.audio.decode_pool import DecodePool
+from asr_worker.audio.decoder_process import DecodeJob, JobWatch
+from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
+from asr_worker.in_flight.stages import Stages
+from asr_worker.in_flight.tasks import TaskInHand
 
 pytestmark = pytest.mark.asyncio
 HOUR_BYTES = 3600 * BYTES_PER_SECOND

@@ -12,8 +12,8 @@ import pytest
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Claim, Consumer, Failure, Finish, Outcome
 from asr_core.task import Lane, State, Task, TaskOptions
-from asr_worker.hand import TaskInHand
-from asr_worker.reports import HandBack, Report, Reports
+from asr_worker.attempts.reports import HandBack, Report, Reports
+from asr_worker.in_flight.tasks import TaskInHand
 
 pytestmark = pytest.mark.asyncio
 

@@ -16,7 +16,7 @@ from asr_core.errors import (
     UnreadableAudio,
 )
 from asr_core.store import StoreObjectMissing
-from asr_worker.verdict import Fate, verdict_of
+from asr_worker.attempts.failure_policy import Fate, verdict_of
 
 
 @pytest.mark.parametrize(

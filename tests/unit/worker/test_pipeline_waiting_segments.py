@@ -7,12 +7,12 @@ from pathlib import Path
 
 from asr_core.queue import Claim, Outcome
 from asr_core.task import Lane, State, Task, TaskOptions
-from asr_worker.batching import BatchRules
-from asr_worker.hand import TaskInHand
-from asr_worker.pcm import SAMPLE_RATE, PcmFile
-from asr_worker.recording import RecordedSegment, Recording
-from asr_worker.segments import Span
-from asr_worker.waiting_segments import WaitingSegments
+from asr_worker.audio.pcm import SAMPLE_RATE, PcmFile
+from asr_worker.audio.segments import Span
+from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.inference.batch_plan import BatchRules
+from asr_worker.inference.segment_queue import WaitingSegments
+from asr_worker.transcript.recording import RecordedSegment, Recording
 
 RULES = BatchRules(seconds=100)
 

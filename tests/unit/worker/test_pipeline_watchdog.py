@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from asr_worker.watchdog import EXIT_CODE, Watchdog
+from asr_worker.process.watchdog import EXIT_CODE, Watchdog
 
 
 @pytest.mark.parametrize(("busy", "ticks"), [(True, True), (False, False)])

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from asr_core.errors import DependencyError
-from asr_worker.work_folder import LEAST_FREE_BYTES, WorkFolder
+from asr_worker.attempts.scratch_dir import LEAST_FREE_BYTES, WorkFolder
 
 
 def test_the_folder_of_a_dead_process_is_removed_and_that_of_a_live_one_is_not(

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from asr_core.metrics import WorkerMetrics
-from asr_worker.pod_server import PodServer
+from asr_worker.process.pod_server import PodServer
 
 
 @pytest.fixture

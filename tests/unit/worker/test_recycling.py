@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from asr_core.settings import WorkerSettings
-from asr_worker.capacity import Throughput
-from asr_worker.hand import Hand, TaskInHand
-from asr_worker.recycling import (
+from asr_core.settings.programs import WorkerSettings
+from asr_worker.in_flight.capacity import Throughput
+from asr_worker.in_flight.tasks import Hand, TaskInHand
+from asr_worker.process.recycling import (
     LEAST_AGE_SECONDS,
     PATIENCE_SECONDS,
     Bounds,

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_worker.pcm import FloatArray
-from asr_worker.segments import Span, frame_energy, plan_segments
+from asr_worker.audio.pcm import FloatArray
+from asr_worker.audio.segments import Span, frame_energy, plan_segments
 
 LOUD, ROOM = 1e-2, 1e-5
 

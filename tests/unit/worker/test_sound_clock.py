@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_worker.decoding.sound_clock import JITTER_SECONDS, SoundClock
+from asr_worker.audio.decoding.sound_clock import JITTER_SECONDS, SoundClock
 
 FRAME = 0.02
 

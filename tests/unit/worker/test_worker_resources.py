@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from asr_worker.engines.gpu import GpuUse, gpu_use
-from asr_worker.resources import ResourceMeter
+from asr_worker.process.resource_usage import ResourceMeter
 
 MB = 1_000_000
 

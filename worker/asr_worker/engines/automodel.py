@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
+from asr_worker.audio.pcm import SAMPLE_RATE
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts
 from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
@@ -30,7 +31,6 @@ from asr_worker.engines.model_code import no_model_code
 from asr_worker.engines.registry import import_for
 from asr_worker.engines.tags import parse_tags
 from asr_worker.engines.words import timed_words
-from asr_worker.pcm import SAMPLE_RATE
 
 _RICH: Final[frozenset[Feature]] = frozenset({"language", "itn", "timestamps", "emotion", "events"})
 # What the architectures of FunASR's registry heed and return; others transcribe and no more.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from asr_core.errors import AsrError
-from asr_worker.pcm import SAMPLE_RATE, FloatArray
+from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 
 Feature = Literal[
     "language", "itn", "hotwords", "timestamps", "emotion", "events", "speakers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from asr_core.settings import WorkerSettings
+from asr_core.settings.programs import WorkerSettings
 from asr_worker.engines import paraformer, sensevoice
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import Engine, ModelNotLoaded

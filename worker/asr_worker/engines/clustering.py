@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from asr_worker.pcm import FloatArray
+from asr_worker.audio.pcm import FloatArray
 
 # The cost of clustering grows with the cube: in a longer recording so many windows, evenly spread,
 # make the speakers, and every window belongs to the nearest. From 2048 on, FunASR takes UMAP, which

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
+from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.transfer import to_device
-from asr_worker.pcm import SAMPLE_RATE, FloatArray
 
 # Fewer samples than this give no frame at all; they are padded with silence.
 SHORTEST_SAMPLES = SAMPLE_RATE // 40

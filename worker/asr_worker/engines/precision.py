@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from asr_core.settings import Precision
+from asr_core.settings.programs import Precision
 from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.linear import can_pack, packed
 

@@ -2,7 +2,7 @@
 
 The model is FunASR's CAM++ (`iic/speech_campplus_sv_zh-cn_16k-common` on its hub); as `AutoModel`
 does it, each segment is heard in windows of 1.5 s, one every 0.75 s. Which voices are one speaker
-can only be said once the whole recording has been heard: `asr_worker.speakers`.
+can only be said once the whole recording has been heard: `asr_worker.transcript.diarization`.
 
 Source: Wang et al., "CAM++: A Fast and Efficient Network for Speaker Verification Using
 Context-Aware Masking", https://arxiv.org/abs/2303.00332; `funasr.models.campplus`.
@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.base import (
     Engine,
     Feature,
@@ -28,7 +29,6 @@ from asr_worker.engines.base import (
 )
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.transfer import HostCopy
-from asr_worker.pcm import SAMPLE_RATE, FloatArray
 
 ARCHITECTURE: Final = "CAMPPlus"
 WINDOWS_AT_ONCE: Final = 256

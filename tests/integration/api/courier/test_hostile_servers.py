@@ -13,7 +13,6 @@ import pytest
 import pytest_asyncio
 
 from asr_api.courier.download import DownloadLimits, download
-from asr_api.courier.egress import Egress
 from asr_api.courier.errors import (
     FetchRejected,
     FetchSilent,
@@ -22,8 +21,9 @@ from asr_api.courier.errors import (
     FetchTrickles,
     FetchUnavailable,
 )
-from asr_api.courier.reach import Reach
-from asr_api.spool import Spool
+from asr_api.egress.http_client import Egress
+from asr_api.egress.ssrf_policy import Reach
+from asr_api.uploads.spool import Spool
 from asr_core.errors import AsrError
 
 pytestmark = pytest.mark.asyncio

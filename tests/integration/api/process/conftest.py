@@ -20,19 +20,19 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from asr_core.lifecycle.orphan_sweep import Sweep, Swept
 from asr_core.queue import Consumer, Finish, Outcome, Producer, RedisConnection
-from asr_core.queue.sweeping import Sweeping
+from asr_core.queue.orphan_index import Sweeping
 from asr_core.result import Transcript
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.store import Store
-from asr_core.sweep import Sweep, Swept
 from asr_core.task import result_path
 
 ROOT = Path(__file__).parents[4]
 SLOW_WORKER = """
 import time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-from asr_worker.main import leave, main
+from asr_worker.process.main import leave, main
 
 begin = SenseVoiceEngine.begin
 def slowly(self, batch):

@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 
-from asr_api.descriptors import raise_file_limit
+from asr_api.http.file_limits import raise_file_limit
 
 pytestmark = pytest.mark.asyncio
 

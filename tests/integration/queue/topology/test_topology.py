@@ -25,7 +25,7 @@ from asr_core.queue import (
     Upkeep,
 )
 from asr_core.queue.scripts import script_text
-from asr_core.settings import QueueSettings, RedisSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.task import NewTask, State
 
 pytestmark = pytest.mark.asyncio

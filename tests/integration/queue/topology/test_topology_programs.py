@@ -16,12 +16,17 @@ import uuid_utils
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Consumer, Finish, KeyRing, Outbox, Producer, RedisConnection, Tenants
 from asr_core.queue.fetching import Fetching
-from asr_core.settings import OperatorSettings, QueueSettings, RedisSettings, TenantSettings
+from asr_core.settings.programs import (
+    OperatorSettings,
+    QueueSettings,
+    RedisSettings,
+    TenantSettings,
+)
 from asr_core.store import Store
 from asr_core.task import NewTask, result_path
-from asr_operator.observation import Signal
-from asr_operator.pool_queue import PoolQueue
-from asr_operator.spec import PoolSpec
+from asr_operator.planning.observation import Signal
+from asr_operator.planning.spec import PoolSpec
+from asr_operator.reconcile.queue_client import PoolQueue
 
 SENTINEL_PASSWORD = "look"
 

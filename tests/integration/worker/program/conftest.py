@@ -24,16 +24,16 @@ import redis
 import uuid_utils
 from pydantic import AliasChoices
 
+from asr_core.lifecycle.orphan_sweep import Sweep
 from asr_core.queue import BacklogReader, Producer, RedisConnection, TaskWatcher
-from asr_core.queue.sweeping import Sweeping
+from asr_core.queue.orphan_index import Sweeping
 from asr_core.result import Transcript
-from asr_core.settings import QueueSettings, RedisSettings, WorkerSettings
+from asr_core.settings.programs import QueueSettings, RedisSettings, WorkerSettings
 from asr_core.store import Store
-from asr_core.sweep import Sweep
 from asr_core.task import NewTask, State, Task, TaskOptions, audio_path, results_prefix
 from asr_worker.engines.base import SegmentAudio, Texts
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-from asr_worker.runtime import run_worker
+from asr_worker.process.runtime import run_worker
 
 FloatArray = npt.NDArray[np.float32]
 ROOT = Path(__file__).parents[4]
@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[4]
 SLOW_WORKER = """
 import time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-from asr_worker.main import leave, main
+from asr_worker.process.main import leave, main
 
 begin = SenseVoiceEngine.begin
 def slowly(self, batch):

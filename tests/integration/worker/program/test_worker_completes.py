@@ -15,7 +15,7 @@ import pytest
 
 from asr_core.keys import Keys
 from asr_core.task import Lane, State
-from asr_worker.hand import Stage
+from asr_worker.in_flight.tasks import Stage
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from asr_core.queue.sweeping import Sweeping
-from asr_core.sweep import Sweep
+from asr_core.lifecycle.orphan_sweep import Sweep
+from asr_core.queue.orphan_index import Sweeping
 from asr_core.task import State
 from chaos.proxy import FaultProxy
 

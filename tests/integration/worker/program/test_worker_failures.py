@@ -11,7 +11,7 @@ import pytest
 from asr_core.errors import StoreUnavailable
 from asr_core.store import Store
 from asr_core.task import State, audio_path
-from asr_worker.runtime import run_worker
+from asr_worker.process.runtime import run_worker
 
 pytestmark = pytest.mark.asyncio
 
@@ -96,7 +96,7 @@ async def test_a_store_that_is_away_for_a_moment_costs_no_attempt(
 async def test_a_full_disk_is_tried_again(
     platform: Any, demo: Any, wav: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from asr_worker.store_access import StoreAccess
+    from asr_worker.attempts.store_access import StoreAccess
 
     download, refusals = StoreAccess.download, iter([OSError(28, "No space left on device")])
 

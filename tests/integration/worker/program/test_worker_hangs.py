@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from asr_core.task import State
-from asr_worker.watchdog import EXIT_CODE
+from asr_worker.process.watchdog import EXIT_CODE
 
 pytestmark = pytest.mark.asyncio
 QUICK = {"lease_seconds": 1.0, "progress_deadline_seconds": 2.0}

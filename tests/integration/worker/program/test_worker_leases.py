@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from asr_core.task import State
-from asr_worker.runtime import run_worker
+from asr_worker.process.runtime import run_worker
 
 pytestmark = pytest.mark.asyncio
 

@@ -11,7 +11,7 @@ import pytest
 from asr_core.task import State
 from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-from asr_worker.feed import MOST_RUNS
+from asr_worker.inference.batch_runner import MOST_RUNS
 
 pytestmark = pytest.mark.asyncio
 

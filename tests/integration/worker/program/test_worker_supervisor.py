@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[4]
 PROGRAM = """
 import signal, sys, threading
 from pathlib import Path
-from asr_core.settings import WorkerSettings
-from asr_worker.supervisor import Supervisor, child_settings
+from asr_core.settings.programs import WorkerSettings
+from asr_worker.process.supervisor import Supervisor, child_settings
 
 def work(settings):
     ended = threading.Event()

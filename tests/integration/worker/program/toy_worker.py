@@ -25,9 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from asr_worker import audio, decoder_child, decoder_process, recycling, supervisor
+from asr_worker.audio import decoder, decoder_child, decoder_process
 from asr_worker.engines.base import SegmentText, Texts
-from asr_worker.feed import Feed
+from asr_worker.inference.batch_runner import Feed
+from asr_worker.process import recycling, supervisor
 
 DECODER = "decoder"
 AS_DECODER = sys.argv[2:4] if sys.argv[1:2] == [DECODER] else []
@@ -87,7 +88,7 @@ def commit(fault: str) -> None:
         _leaked.append(bytes(limit if limit > 0 else 0))
 
 
-spool, deliver, now = audio.spool, Feed._deliver, time.time
+spool, deliver, now = decoder.spool, Feed._deliver, time.time
 
 
 def faulty_spool(source: Path, target: Path, **options: Any) -> Any:
@@ -113,7 +114,7 @@ torch.cuda = SimpleNamespace(  # type: ignore[attr-defined]
     is_available=lambda: False, OutOfMemoryError=MemoryError
 )
 sys.modules["torch"] = torch
-audio.spool = faulty_spool
+decoder.spool = faulty_spool
 Feed._deliver = faulty_deliver  # type: ignore[method-assign]
 time.time = lambda: now() + CLOCK_OFF_SECONDS
 supervisor._FIRST_PAUSE_SECONDS = 0.05
@@ -123,6 +124,6 @@ decoder_process.COMMAND = (sys.executable, "-B", __file__, DECODER, *TOLD)  # ty
 if __name__ == "__main__" and AS_DECODER:
     decoder_child.main(int(sys.argv[-1]))
 elif __name__ == "__main__":
-    from asr_worker.main import leave, main
+    from asr_worker.process.main import leave, main
 
     leave(main())

@@ -1,0 +1,188 @@
+"""What an API pod does beside answering: prepare the queue, listen for changes, move what is due,
+reconcile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import asdict
+
+from asr_api.background.waiter_leases import Attendance
+from asr_core.errors import AsrError, DependencyError, SchemaMismatch
+from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
+from asr_core.metrics import ApiMetrics
+from asr_core.process.logs import business_event, get_logger
+from asr_core.queue import EvictionWatch, Producer, Sweeping, TaskWatcher, Upkeep
+from asr_core.queue.eviction import LOOK_SECONDS
+
+MOVE_DUE_SECONDS = 1.0
+RECONCILE_SECONDS = 60.0
+SWEEP_TURN_SECONDS = 300.0
+PREPARE_FIRST_SECONDS = 0.5
+PREPARE_MAX_SECONDS = 15.0
+
+
+class Housekeeping:
+    """Background loops, started and ended by the app's lifespan. Redis may be away at any time,
+    also at first.
+    """
+
+    def __init__(
+        self,
+        producer: Producer,
+        watcher: TaskWatcher,
+        upkeep: Upkeep,
+        sweeping: Sweeping,
+        sweep: Sweep,
+        attendance: Attendance,
+        eviction: EvictionWatch,
+        metrics: ApiMetrics,
+    ) -> None:
+        self._producer = producer
+        self._watcher = watcher
+        self._upkeep = upkeep
+        self._sweeping = sweeping
+        self._sweep = sweep
+        self._attendance = attendance
+        self._eviction = eviction
+        self._metrics = metrics
+        self._preparing = asyncio.Lock()
+        self._loops: list[asyncio.Task[None]] = []
+        self._log = get_logger("asr_api.housekeeping")
+        self.prepared = False
+        self.schema_mismatch = ""
+
+    def start(self) -> None:
+        """Start all loops. What cannot be reached yet is tried again in the background."""
+        self._loops = [asyncio.create_task(self._run(), name="housekeeping")]
+
+    async def stop(self) -> None:
+        """End all loops and wait for them."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        self._loops = []
+        with suppress(AsrError):
+            await self._watcher.stop()
+
+    async def _run(self) -> None:
+        await self._watcher.start()
+        await self._prepare()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._repeat("move_due", self._upkeep.move_due, MOVE_DUE_SECONDS))
+            group.create_task(
+                self._repeat("attend", self._attendance.renew, self._attendance.renew_seconds)
+            )
+            group.create_task(
+                self._repeat("cancel_deserted", self._cancel_deserted, MOVE_DUE_SECONDS)
+            )
+            group.create_task(self._repeat("reconcile", self._reconcile, RECONCILE_SECONDS))
+            group.create_task(self._repeat("eviction", self._eviction.look, LOOK_SECONDS))
+            group.create_task(self._repeat("sweep", self._sweep_in_turn, SWEEP_TURN_SECONDS))
+
+    async def ensure_prepared(self) -> None:
+        """Once: check the schema, make the groups, mark Redis and store as belonging together.
+
+        The first submission may come before the loop's next try, and must not come before the mark:
+        a store that holds audio and no mark is one that nothing may be swept from. Raises
+        DependencyError.
+        """
+        async with self._preparing:
+            if self.prepared:
+                return
+            await self._producer.prepare()
+            try:
+                await self._sweep.mark()
+            except SweepRefused as error:
+                self._log.warning("store_not_marked", reason=error.message)
+            self.prepared, self.schema_mismatch = True, ""
+
+    async def _prepare(self) -> None:
+        """Until it works, with pauses that grow."""
+        pause_seconds = PREPARE_FIRST_SECONDS
+        while not self.prepared:
+            try:
+                await self.ensure_prepared()
+            except SchemaMismatch as error:
+                self.schema_mismatch = error.message
+                self._log.error("queue_schema_mismatch", reason=error.message)
+            except DependencyError as error:
+                self._log.warning(
+                    "queue_not_ready", reason=error.message, retry_seconds=pause_seconds
+                )
+            except Exception:
+                self._log.exception("queue_prepare_failed", retry_seconds=pause_seconds)
+            if not self.prepared:
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, PREPARE_MAX_SECONDS)
+        self._log.info("queue_ready")
+
+    async def _cancel_deserted(self) -> None:
+        for task_id in await self._attendance.callers.cancel_deserted():
+            business_event("task_deserted", task_id=task_id)
+
+    async def _reconcile(self) -> None:
+        """Mend what can be mended, and tell what is lost: one pod a minute does."""
+        try:
+            reconciled = await self._upkeep.reconcile()
+        except SchemaMismatch as error:
+            self.schema_mismatch = error.message
+            raise
+        self.schema_mismatch = ""
+        if reconciled is None:
+            return
+        if reconciled.mended:
+            self._log.warning("queue_mended", **asdict(reconciled))
+            for what, count in reconciled.mended.items():
+                self._metrics.queue_mended.labels(what=what).inc(count)
+        try:
+            await self._sweep.mark()
+        except SweepRefused as refused:
+            await self._tell_loss(refused)
+
+    async def _tell_loss(self, refused: SweepRefused) -> None:
+        """Once, whichever pod notices it first."""
+        strays = await self._sweep.record_loss(refused.loss)
+        if strays is None:
+            return
+        self._metrics.queue_losses.labels(reason=refused.loss.value).inc()
+        self._log.error(
+            "queue_data_lost",
+            reason=refused.message,
+            recordings_without_task=strays.recordings,
+            results_without_task=strays.results,
+        )
+
+    async def _sweep_in_turn(self) -> None:
+        """About once an hour, on one pod."""
+        if not await self._sweeping.turn():
+            return
+        try:
+            swept = await self._sweep.run(by_itself=True)
+        except SweepRefused as refused:
+            self._log.error("sweep_refused", reason=refused.message)
+            await self._tell_loss(refused)
+        else:
+            self._log.info("store_swept", **asdict(swept))
+
+    async def _repeat(
+        self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float
+    ) -> None:
+        """Run `step` for ever; a failure is told once, and so is its end."""
+        failing = False
+        while True:
+            try:
+                await step()
+                if failing:
+                    self._log.info("housekeeping_recovered", step=name)
+                failing = False
+            except Exception as error:
+                if not failing:
+                    known = isinstance(error, DependencyError)
+                    self._log.warning(
+                        "housekeeping_failed", step=name, reason=str(error), exc_info=not known
+                    )
+                failing = True
+            await asyncio.sleep(every_seconds)

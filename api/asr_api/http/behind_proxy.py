@@ -1,0 +1,82 @@
+"""Behind a proxy: whom it serves, and the path under which it shows this API. `asr.proxied` in the
+scope says whether the peer's `X-Forwarded-*` headers are believed.
+
+A prefix comes from `ASR_ROOT_PATH`, or from `X-Forwarded-Prefix` of a proxy that is trusted.
+Proxies that cut it off (Traefik's StripPrefix, nginx with a path in `proxy_pass`) and those that
+leave it on are both served.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHosts
+
+from asr_api.settings.web import is_root_path
+
+_PREFIX_MAX_CHARACTERS = 256
+# Paths of this API begin so: one of them that stands first has not been left on by a proxy.
+_OWN = frozenset({"api", "v1", "docs", "assets"})
+
+
+class BehindProxy:
+    """ASGI middleware, the outermost: it must see the address of the peer itself."""
+
+    def __init__(self, app: ASGIApp, *, root_path: str, trusted: tuple[str, ...]) -> None:
+        self._app: ASGIApp = ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[assignment, arg-type]
+        self._root_path = root_path
+        self._trusted = _TrustedHosts(list(trusted))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        client = scope.get("client")
+        is_trusted = (client[0] if client else "") in self._trusted
+        scope = {**scope, "asr.proxied": is_trusted}
+        root = self._root_of(scope)
+        if root:
+            scope = under(root, scope)
+        host = Headers(scope=scope).get("host", "")
+
+        async def send_to_here(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _without_own_host(MutableHeaders(scope=message), host)
+            await send(message)
+
+        await self._app(scope, receive, send_to_here)
+
+    def _root_of(self, scope: Scope) -> str:
+        if scope["asr.proxied"]:
+            told = forwarded_prefix(Headers(scope=scope).get("x-forwarded-prefix", ""))
+            return told or self._root_path
+        return self._root_path
+
+
+def forwarded_prefix(value: str) -> str:
+    """`/asr`, also from `/asr/`; of several proxies the outer one's first. '' for what is no path
+    that can stand in a link. Pure.
+    """
+    prefix = "".join(part.strip().rstrip("/") for part in value.split(","))
+    fits = len(prefix) <= _PREFIX_MAX_CHARACTERS and is_root_path(prefix)
+    return prefix if fits else ""
+
+
+def under(root: str, scope: Scope) -> Scope:
+    """The scope of a request to an app that is mounted at `root`: its `path` has that too. Pure."""
+    path: str = scope["path"]
+    left_on = path == root or path.startswith(f"{root}/")
+    if left_on and root.split("/")[1] not in _OWN:
+        return {**scope, "root_path": root}
+    raw_path = root.encode() + scope.get("raw_path", path.encode())
+    return {**scope, "root_path": root, "path": root + path, "raw_path": raw_path}
+
+
+def _without_own_host(headers: MutableHeaders, host: str) -> None:
+    """A redirect within this server as a path: the proxy's own host and scheme may be others."""
+    location = urlsplit(headers.get("location", ""))
+    if location.netloc and location.netloc == host and not location.path.startswith("//"):
+        query = f"?{location.query}" if location.query else ""
+        headers["location"] = location.path + query

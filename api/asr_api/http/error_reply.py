@@ -1,0 +1,162 @@
+"""The one place where an error becomes an HTTP reply: `{"error": {"message", "type", "param",
+"code"}}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+
+from asr_api.errors import EncodedBody
+from asr_api.http.head import is_head
+from asr_core.errors import (
+    AsrError,
+    DependencyError,
+    QueueFull,
+    QuotaExceeded,
+    Unauthenticated,
+)
+from asr_core.process.logs import get_logger
+from asr_core.text_limits import shortened
+
+QUEUE_FULL_RETRY_AFTER_SECONDS = 10
+PATH_SHOWN_CHARACTERS = 256
+
+_TYPES: Mapping[int, str] = {
+    429: "rate_limit_error",
+    503: "dependency_error",
+    507: "dependency_error",
+}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_HTTP_CODES: Mapping[int, str] = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "upload_too_large",
+    422: "invalid_option",
+}
+
+
+def error_type(status: int) -> str:
+    """The coarse class of an error: whose turn it is to act."""
+    return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
+def error_body(
+    status: int, message: str, *, code: str, param: str | None = None
+) -> dict[str, dict[str, str | None]]:
+    """The body of every error this API sends."""
+    return {"error": {"message": message, "type": error_type(status), "param": param, "code": code}}
+
+
+def reply_to(
+    error: AsrError, *, status: int | None = None, param: str | None = None
+) -> JSONResponse:
+    """An `AsrError` on the wire: its code, its status and parameter unless others are named, and
+    `Retry-After` where trying again helps.
+    """
+    status = status or error.status
+    headers: dict[str, str] = {}
+    retry_after_seconds = error.retry_after_seconds
+    if retry_after_seconds is None and isinstance(error, QueueFull):
+        retry_after_seconds = QUEUE_FULL_RETRY_AFTER_SECONDS
+    if retry_after_seconds is None and isinstance(error, DependencyError):
+        retry_after_seconds = 5
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="asr"'
+    if isinstance(error, EncodedBody):
+        headers["Accept-Encoding"] = "identity"  # RFC 7694
+    if isinstance(error, QuotaExceeded):
+        headers["x-should-retry"] = "false"  # OpenAI's clients and `asr` then give up at once
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, retry_after_seconds))
+    elif status == 409 or status >= 500:
+        headers["x-should-retry"] = "false"  # OpenAI's clients would, by themselves
+    body = error_body(status, error.message, code=error.code, param=param or error.param)
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def internal_error_reply() -> JSONResponse:
+    """What a client sees of an error nobody foresaw: nothing but that it happened."""
+    message = (
+        "An internal error occurred; the request id in x-request-id finds it in the server's log."
+    )
+    return JSONResponse(error_body(500, message, code="internal_error"), status_code=500)
+
+
+def validation_reply(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    """A parameter that does not fit its type; `param` names the first of them."""
+    told = [f"{_param(p) or 'request'}: {_in_words(p)}" for p in problems]
+    message = "; ".join(told) or "The request is not valid."
+    param = _param(problems[0]) if problems else None
+    return JSONResponse(
+        error_body(422, message, code="invalid_option", param=param), status_code=422
+    )
+
+
+def _in_words(problem: Mapping[str, Any]) -> str:
+    """Pydantic's message, but for a pattern: a regular expression tells nobody what to write."""
+    if problem.get("type") == "string_pattern_mismatch":
+        return f"{shortened(str(problem.get('input')))} is not of the form that this takes"
+    return str(problem.get("msg", "is not valid"))
+
+
+def _param(problem: Mapping[str, Any]) -> str | None:
+    place = [str(part) for part in problem.get("loc", ())[1:]]
+    return ".".join(place) or None
+
+
+async def _on_asr_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AsrError)
+    if isinstance(error, DependencyError):
+        get_logger("asr_api.request").warning(
+            "dependency_unavailable", code=error.code, reason=error.message
+        )
+    return reply_to(error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.status_code
+    code = _HTTP_CODES.get(status) or HTTPStatus(status).name.lower()
+    method = "HEAD" if is_head(request) else request.method
+    path = request.url.path
+    path = path if len(path) <= PATH_SHOWN_CHARACTERS else f"{path[:PATH_SHOWN_CHARACTERS]}…"
+    messages = {
+        404: f"There is nothing at {path}.",
+        405: f"{method} is not allowed on {path}.",
+    }
+    message = messages.get(status, str(error.detail))
+    headers = {"Allow": _allowed(request)} if status == 405 else error.headers
+    return JSONResponse(error_body(status, message, code=code), status_code=status, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes that are at a path; a router knows only those of the first."""
+    routes = request.app.router.routes
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    allowed = [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join("GET, HEAD" if method == "GET" else method for method in allowed)
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return validation_reply(error.errors())
+
+
+def register_error_replies(app: FastAPI) -> None:
+    """Give `app` the mapping. What none of these knows is answered by the outermost middleware."""
+    app.add_exception_handler(AsrError, _on_asr_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)

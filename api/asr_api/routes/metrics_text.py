@@ -1,0 +1,70 @@
+"""Metrics as Prometheus reads them, with the queue's gauges as of now."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+from asr_api.monitoring.health_checks import CheckResult
+from asr_api.services import Services
+from asr_core.metrics import ApiMetrics, QueueCollector
+from asr_core.queue import Eviction, Strays
+
+
+def build_metrics() -> tuple[ApiMetrics, QueueCollector]:
+    """Metrics and the queue's gauges on a registry of their own, beside those of the process."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    queue = QueueCollector()
+    registry.register(queue)
+    return ApiMetrics(registry), queue
+
+
+async def exposition(services: Services) -> bytes:
+    """The text format. A pool whose backlog cannot be read in time shows `asr_queue_up 0` and no
+    gauges.
+    """
+    timeout_seconds = services.settings.health_timeout_seconds
+    pools = services.backlog_checks
+    strays, eviction, results = await asyncio.gather(
+        services.strays_check.result(timeout_seconds),
+        services.eviction_check.result(timeout_seconds),
+        asyncio.gather(*(check.result(timeout_seconds) for check in pools.values())),
+    )
+    _show_strays(services.metrics, strays)
+    _show_eviction(services.metrics, eviction.value)
+    for pool, result in zip(pools, results, strict=True):
+        if result.value is None:
+            services.queue_gauges.signal_lost(pool)
+        else:
+            services.queue_gauges.show(result.value)
+    return generate_latest(services.metrics.registry)
+
+
+def _show_strays(metrics: ApiMetrics, checked: CheckResult[Strays]) -> None:
+    """The last count of any pod; what is not known is left out, or NaN."""
+    metrics.blobs_without_task.clear()
+    if checked.value is None:
+        metrics.queue_data_lost.set(float("nan"))
+        return
+    metrics.queue_data_lost.set(checked.value.loss is not None)
+    counts = {"recording": checked.value.recordings, "result": checked.value.results}
+    for kind, count in counts.items():
+        if count is not None:
+            metrics.blobs_without_task.labels(kind=kind).set(count)
+
+
+def _show_eviction(metrics: ApiMetrics, seen: Eviction | None) -> None:
+    for keys in ("expiring", "all"):
+        told = float("nan") if seen is None else float(seen.evicts == keys)
+        metrics.redis_may_evict.labels(keys=keys).set(told)
+    metrics.redis_evicted_keys.set(float("nan") if seen is None else seen.evicted_keys)

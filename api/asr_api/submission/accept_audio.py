@@ -1,0 +1,199 @@
+"""Accepts audio: spool, probe, store, queue, in this order; 202 is only said when all four are
+done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import uuid_utils
+from starlette.requests import Request
+
+from asr_api.services import Services
+from asr_api.submission.options import FILE_FIELDS, TEXT_FIELDS, SubmitOptions
+from asr_api.submission.validate import submit_options, with_unheeded
+from asr_api.uploads.multipart import FormReader
+from asr_api.uploads.spool import SpoolFile
+from asr_api.uploads.upload import Upload, UploadLimits, receive_upload
+from asr_core.errors import AsrError, DependencyError, IdempotencyConflict, TaskNotFound
+from asr_core.process.logs import business_event, get_logger
+from asr_core.queue import Submission, Waiter
+from asr_core.task import NewTask, audio_path
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who submits, and under which idempotency key ('' for none). As a `waiter` it stays for the
+    result, and joins an equal run that is under way.
+    """
+
+    tenant: str
+    idempotency_key: str = ""
+    waiter: Waiter | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a route's form may hold, and how its text fields are read: the one thing in which the
+    routes that take audio differ. With `any_field`, fields of other names are read as well.
+    """
+
+    file_fields: tuple[str, ...]
+    text_fields: tuple[str, ...]
+    read: Callable[[Sequence[tuple[str, str]]], Awaitable[SubmitOptions]]
+    any_field: bool = False
+
+
+def submit_form(services: Services) -> Form:
+    """The form of `/api/v1/asr/submit`."""
+
+    async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
+        return await with_unheeded(services, submit_options(fields, services.settings))
+
+    return Form(FILE_FIELDS, TEXT_FIELDS, read)
+
+
+async def accept(request: Request, services: Services, caller: Caller, form: Form) -> Submission:
+    """Take in one form with audio. Raises the errors of upload, options, probe, store and queue.
+
+    Redis is asked before the body is read and again before the store is written, so that an outage,
+    or a Redis that is full, costs neither the client its upload nor the store room.
+    """
+    settings = services.settings
+    reader = FormReader(
+        request.headers.get("content-type", ""),
+        file_fields=form.file_fields,
+        text_fields=form.text_fields,
+        any_field=form.any_field,
+    )
+    await services.housekeeping.ensure_prepared()
+    await require_room(services, caller)
+    limits = UploadLimits(settings.max_upload_bytes, settings.upload_idle_seconds)
+    async with services.spool.file(caller.tenant) as file:
+        upload = await receive_upload(request, reader, file, limits)
+        services.metrics.upload_bytes.inc(upload.bytes)
+        options = await form.read(upload.fields)
+        if caller.waiter is not None:
+            caller = replace(caller, waiter=replace(caller.waiter, partials=options.partials))
+        submission = await find_known(services, caller, options.fingerprint(upload.sha256))
+        if submission is None:
+            submission = await _accept_new(services, caller, file, upload, options)
+        return replace(submission, options_ignored=options.ignored)
+
+
+async def require_room(services: Services, caller: Caller) -> None:
+    """A key that is known is answered also by a Redis that takes no new work."""
+    key = caller.idempotency_key
+    if not key or await services.producer.find_idempotent(caller.tenant, key) is None:
+        await services.takes_work()
+        if caller.waiter is None:  # it may join a run: only then no new task is refused
+            await services.producer.require_room(caller.tenant)
+
+
+async def find_known(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
+    """What this key brought before, or the run that this caller joins; it is not stored again. The
+    submit script has the last word.
+    """
+    if caller.waiter is not None:
+        joined = await services.callers.join(caller.tenant, fingerprint, caller.waiter)
+        if joined is not None:
+            return await _known(services, caller, joined)
+    if caller.idempotency_key:
+        return await _find_replay(services, caller, fingerprint)
+    await services.takes_work()
+    return None
+
+
+async def _find_replay(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
+    found = await services.producer.find_idempotent(caller.tenant, caller.idempotency_key)
+    if found is None:
+        return None
+    task_id, known_fingerprint = found
+    if known_fingerprint != fingerprint:
+        raise IdempotencyConflict(
+            f"Idempotency key {caller.idempotency_key!r} was used with another body: {task_id}.",
+            param="Idempotency-Key",
+        )
+    return await _known(services, caller, task_id)
+
+
+async def _known(services: Services, caller: Caller, task_id: str) -> Submission | None:
+    try:
+        task = await services.producer.get(task_id, caller.tenant)
+    except TaskNotFound:
+        return None
+    position = await services.producer.position(task)
+    return Submission(task_id=task_id, created=False, state=task.state, position=position or 0)
+
+
+async def _accept_new(
+    services: Services, caller: Caller, file: SpoolFile, upload: Upload, options: SubmitOptions
+) -> Submission:
+    report = await services.probes.probe(file.path, options.task.track, tenant=caller.tenant)
+    task = NewTask(
+        task_id=str(uuid_utils.uuid7()),
+        pool=options.pool,
+        lane=options.lane,
+        tenant=caller.tenant,
+        filename=upload.filename,
+        content_type=report.content_type,
+        bytes=upload.bytes,
+        duration_seconds=report.duration_seconds,
+        options=options.task,
+        webhook=options.webhook,
+        fingerprint=options.fingerprint(upload.sha256),
+        idempotency_key=caller.idempotency_key,
+        partials=options.partials,
+        options_ignored=options.ignored,
+    )
+    await services.store.put_file(audio_path(task.task_id), file.path)
+    submission = await _queue(services, task, caller.waiter)
+    if submission.task_id != task.task_id:
+        await _discard_audio(services, task.task_id)
+        return submission
+    services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
+    tell_submitted(task)
+    return replace(submission, created=True)  # a lost reply makes our own task look known
+
+
+def tell_submitted(task: NewTask) -> None:
+    business_event(
+        "task_submitted",
+        task_id=task.task_id,
+        tenant=task.tenant,
+        pool=task.pool,
+        lane=task.lane.value,
+        bytes=task.bytes,
+        duration_seconds=task.duration_seconds,
+    )
+
+
+async def _queue(services: Services, task: NewTask, waiter: Waiter | None) -> Submission:
+    """Submit; whatever is certainly not queued leaves no audio behind.
+
+    When Redis goes away in the middle nobody knows whether the task is queued: then it is looked
+    up. If that fails too, the audio stays, for a queued task without audio would be a loss, and the
+    sweep finds an orphan.
+    """
+    try:
+        return await services.producer.submit(task, waiter)
+    except DependencyError:
+        try:
+            known = await services.producer.get(task.task_id)
+        except TaskNotFound:
+            await _discard_audio(services, task.task_id)
+        except AsrError:
+            get_logger("asr_api.intake").warning("audio_left_to_sweep", task_id=task.task_id)
+        else:
+            return Submission(task_id=known.task_id, created=True, state=known.state, position=0)
+        raise
+    except Exception:
+        await _discard_audio(services, task.task_id)
+        raise
+
+
+async def _discard_audio(services: Services, task_id: str) -> None:
+    with suppress(AsrError):
+        await services.store.delete(audio_path(task_id))

@@ -1,0 +1,153 @@
+"""Accepts a URL in the place of audio: 202 at once, the courier fetches it off the request path."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import uuid_utils
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+
+from asr_api.egress.target import Target
+from asr_api.services import Services
+from asr_api.submission.accept_audio import Caller, find_known, require_room, tell_submitted
+from asr_api.submission.options import SubmitOptions
+from asr_api.submission.validate import check_url, submit_options, with_unheeded
+from asr_api.uploads.upload import body_chunks
+from asr_core.errors import InvalidOption, UploadTooLarge
+from asr_core.queue import Submission
+from asr_core.task import Hotword, NewTask
+from asr_core.text_limits import (
+    HOTWORDS_MAX,
+    HOTWORDS_MAX_BYTES,
+    LANGUAGE,
+    POOL,
+    URL,
+    WORD,
+)
+
+BODY_MAX_BYTES = 64 * 1024
+
+
+class UrlSubmit(BaseModel):
+    """Where a recording is, and what to do with it: the form's fields, as JSON."""
+
+    model_config = ConfigDict(extra="forbid", title="UrlSubmit")
+
+    url: str = Field(
+        max_length=URL.characters,
+        description=f"http or https, on the public internet; {URL.words}",
+        examples=["https://example.com/talks/monday.mp3"],
+    )
+    pool: str = Field(
+        "default", max_length=POOL.characters, description="which workers: one pool per model"
+    )
+    lane: str = Field(
+        "normal",
+        max_length=WORD.characters,
+        json_schema_extra={"enum": ["interactive", "normal", "batch"]},
+    )
+    language: str = Field(
+        "auto",
+        max_length=LANGUAGE.characters,
+        description="`auto`, a code or a name: `en`, `english`",
+    )
+    itn: bool = Field(False, strict=True, description="digits and punctuation in the text")
+    hotwords: list[Hotword] = Field(
+        [],
+        description=f"words to favour; at most {HOTWORDS_MAX_BYTES} bytes together",
+        json_schema_extra={"maxItems": HOTWORDS_MAX},
+    )
+    speakers: bool = Field(False, strict=True, description="tell apart who speaks")
+    channels: str = Field(
+        "mix", max_length=WORD.characters, json_schema_extra={"enum": ["mix", "split"]}
+    )
+    track: int | None = Field(
+        None, strict=True, description="which of several audio tracks, from 1"
+    )
+    webhook: str = Field(
+        "",
+        max_length=URL.characters,
+        description=f"a URL that is told when the task has ended; {URL.words}",
+    )
+
+    def fields(self) -> list[tuple[str, str]]:
+        """As the form would have brought them."""
+        values = {name: getattr(self, name) for name in _TEXTS}
+        told = [(name, str(value)) for name, value in values.items() if value is not None]
+        return [*told, *(("hotwords", word) for word in self.hotwords)]
+
+
+_TEXTS = ("pool", "lane", "language", "itn", "speakers", "channels", "track", "webhook")
+
+
+def is_json(request: Request) -> bool:
+    """Whether the body is JSON, and so names a URL."""
+    content_type = request.headers.get("content-type", "").partition(";")[0]
+    return content_type.strip().lower() == "application/json"
+
+
+async def accept_url(request: Request, services: Services, caller: Caller) -> Submission:
+    """Take in a URL. Raises the errors of options and queue, and UrlRefused for what is certain
+    without looking the name up; the courier looks again.
+    """
+    body = await _read(request, services.settings.upload_idle_seconds)
+    options = await with_unheeded(services, submit_options(body.fields(), services.settings))
+    url = check_url(body.url, services.settings, param="url")
+    await services.housekeeping.ensure_prepared()
+    await require_room(services, caller)
+    fingerprint = options.fingerprint(hashlib.sha256(f"url:{url}".encode()).hexdigest())
+    submission = await find_known(services, caller, fingerprint)
+    if submission is None:
+        submission = await _accept_new(services, caller, url, options, fingerprint)
+    return replace(submission, options_ignored=options.ignored)
+
+
+async def _accept_new(
+    services: Services,
+    caller: Caller,
+    url: str,
+    options: SubmitOptions,
+    fingerprint: str,
+) -> Submission:
+    task = NewTask(
+        task_id=str(uuid_utils.uuid7()),
+        pool=options.pool,
+        lane=options.lane,
+        tenant=caller.tenant,
+        filename=Target.parse(url).filename,
+        bytes=0,
+        duration_seconds=0,
+        options=options.task,
+        webhook=options.webhook,
+        source_url=url,
+        fingerprint=fingerprint,
+        idempotency_key=caller.idempotency_key,
+        options_ignored=options.ignored,
+    )
+    submission = await services.producer.submit(task)
+    if submission.task_id == task.task_id:
+        services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
+        tell_submitted(task)
+    return submission
+
+
+async def _read(request: Request, idle_seconds: float) -> UrlSubmit:
+    content = bytearray()
+    async for chunk in body_chunks(request, idle_seconds):
+        content += chunk
+        if len(content) > BODY_MAX_BYTES:
+            raise UploadTooLarge(f"A JSON body may have {BODY_MAX_BYTES} bytes.")
+    return read_submit(bytes(content))
+
+
+def read_submit(content: bytes) -> UrlSubmit:
+    """The body of a submit in JSON. Raises InvalidOption."""
+    try:
+        return UrlSubmit.model_validate_json(content)
+    except ValidationError as error:
+        problem: Any = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])[: WORD.characters] or None
+        raise InvalidOption(f"{name or 'The body'}: {problem['msg']}.", param=name) from None

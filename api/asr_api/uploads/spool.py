@@ -1,0 +1,214 @@
+"""Uploads on their way in: a local folder of bounded total size, emptied of what a crash left
+behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+from uuid import uuid4
+
+from asr_api.errors import SpoolFull
+from asr_api.http.file_limits import UPLOADS_SHARE, files_allowed
+from asr_core.process.private_folder import temporary_folder
+
+_FLUSH_BYTES = 256 * 1024
+_UNWRITTEN_BYTES = 16 * 1024 * 1024  # of all uploads together: beyond, every chunk goes to the disk
+_RESERVED_SHARE = 4  # one part in so many
+_FOLDER_PREFIX = "uploads-"
+_LOCK_NAME = "in-use"
+_STARTING_NAME = "starting"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
+
+
+class Spool:
+    """This process's own folder under `root`; all its files together never pass `max_bytes`, nor
+    their number a share of the descriptors there are. Of both a quarter is kept from a tenant that
+    has files already: one that fills the rest and trickles holds up no other.
+    """
+
+    def __init__(self, root: Path | None, max_bytes: int) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+        self._max_files = 0
+        self._files: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+        self._unwritten_bytes = 0
+        self._folder: Path | None = None
+        self._lock: BinaryIO | None = None
+
+    @property
+    def used_bytes(self) -> int:
+        return self._bytes.total()
+
+    @property
+    def writable(self) -> bool:
+        return self._folder is not None and os.access(self._folder, os.W_OK | os.X_OK)
+
+    def open(self) -> None:
+        """Make the folder, and remove those whose process is dead: their lock is free."""
+        root = self._root or temporary_folder("asr-spool")
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (root / _STARTING_NAME).open("wb") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            for folder in root.glob(f"{_FOLDER_PREFIX}*"):
+                _remove_if_abandoned(folder)
+            folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=root))
+            lock = (folder / _LOCK_NAME).open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._folder, self._lock = folder, lock
+        self._max_files = max(1, files_allowed() // UPLOADS_SHARE)
+
+    def close(self) -> None:
+        """Remove the folder and all in it."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            self._lock.close()
+        self._folder = self._lock = None
+
+    def file(self, tenant: str = "") -> SpoolFile:
+        """A new empty file; use it as an async context manager, which removes it. Without a tenant
+        nothing is kept from it. Raises SpoolFull.
+        """
+        if self._folder is None:
+            raise SpoolFull("The upload folder is not open.")
+        if self._files.total() >= _open_to(
+            self._max_files, others=self._files[tenant] if tenant else 0
+        ):
+            raise SpoolFull("As many uploads are under way as this server takes at once.")
+        self._files[tenant] += 1
+        return SpoolFile(self, self._folder / f"upload-{uuid4().hex}", tenant)
+
+    def _reserve(self, file: SpoolFile, count: int) -> None:
+        others = self._bytes[file.tenant] - file.size if file.tenant else 0
+        if self.used_bytes + count > _open_to(self._max_bytes, others=others):
+            raise SpoolFull(
+                f"The uploads in flight fill the upload folder ({self._max_bytes} bytes)."
+            )
+        self._bytes[file.tenant] += count
+        self._unwritten_bytes += count
+
+    @property
+    def _holds_much(self) -> bool:
+        return self._unwritten_bytes > _UNWRITTEN_BYTES
+
+    def _written(self, count: int) -> None:
+        self._unwritten_bytes -= count
+
+    def _free(self, file: SpoolFile) -> None:
+        self._files[file.tenant] -= 1
+        self._bytes[file.tenant] -= file.size
+        self._files, self._bytes = +self._files, +self._bytes
+
+
+class SpoolFile:
+    """One upload: bytes are counted and hashed (SHA-256) while they are written.
+
+    Its file, and the descriptor, come with the first bytes that go to the disk: a client that sends
+    next to nothing has none.
+    """
+
+    def __init__(self, spool: Spool, path: Path, tenant: str) -> None:
+        self.path = path
+        self.tenant = tenant
+        self.size = 0
+        self._spool = spool
+        self._file: BinaryIO | None = None
+        self._in_use = threading.Lock()
+        self._removed = False
+        self._pending = bytearray()
+        self._sha256 = hashlib.sha256()
+
+    async def __aenter__(self) -> SpoolFile:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await asyncio.to_thread(self._remove)  # a large file takes its time to go
+        finally:
+            self._spool._written(len(self._pending))
+            self._spool._free(self)
+
+    async def write(self, data: bytes) -> None:
+        """Take `data`; the disk gets larger pieces, off the event loop. Raises SpoolFull."""
+        self._spool._reserve(self, len(data))
+        self.size += len(data)
+        self._pending += data
+        if len(self._pending) >= _FLUSH_BYTES or self._spool._holds_much:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Bring everything to the disk; from now on there is a file at `path`."""
+        with _what_is_short_is_spool_full():
+            await asyncio.to_thread(self._write_and_hash)
+        self._spool._written(len(self._pending))
+        self._pending.clear()
+
+    def sha256(self) -> str:
+        """Hex digest of what was flushed."""
+        return self._sha256.hexdigest()
+
+    def _remove(self) -> None:
+        with self._in_use:  # a write that was cancelled goes on in its thread
+            self._removed = True
+            if self._file is not None:
+                self._file.close()
+                self.path.unlink(missing_ok=True)
+
+    def _write_and_hash(self) -> None:
+        with self._in_use, memoryview(self._pending) as data:
+            if self._removed:
+                return
+            if self._file is None:
+                self._file = self.path.open("xb", buffering=0)
+            self._sha256.update(data)
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+
+
+def _open_to(most: int, *, others: int) -> int:
+    """How much of `most` is for a tenant that has `others` beside what it asks for."""
+    return most - most // _RESERVED_SHARE if others else most
+
+
+@contextmanager
+def _what_is_short_is_spool_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise SpoolFull(
+                "The disk under the upload folder is full.", retry_after_seconds=30
+            ) from error
+        if error.errno in _NO_DESCRIPTOR:
+            raise SpoolFull("This server has no file descriptor left for an upload.") from error
+        raise
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    try:
+        with (folder / _LOCK_NAME).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError:
+        return

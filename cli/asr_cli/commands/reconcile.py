@@ -1,0 +1,114 @@
+"""`asr reconcile`: the upkeep of queue and store by hand, as the API does it by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asr_cli.console import fail
+from asr_cli.redis_session import DataOption, at_place
+
+if TYPE_CHECKING:
+    from asr_core.queue import RedisConnection
+
+EXAMPLES = """
+Examples:
+
+- `asr reconcile`
+- `asr reconcile --sweep --dry-run --json` counts blobs that no task points to
+- `asr reconcile --adopt-store` after Redis or the store was restored from a backup
+"""
+
+
+def reconcile(
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Also delete blobs of the store that no task points to.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --sweep: only count them.")
+    ] = False,
+    older_than: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="With --sweep: age in seconds from which a blob may go. Only lower it while no "
+            "upload, submission or task under way is older: its blob has no task yet, and would "
+            "be lost.  [default: a day]",
+        ),
+    ] = None,
+    adopt_store: Annotated[
+        bool,
+        typer.Option(
+            "--adopt-store",
+            help="Say that this Redis and this store belong together, whatever marker they carry. "
+            "What has no task by then is swept a day later, or at once with --sweep.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    data: DataOption = None,
+) -> None:
+    """Queue again what fell out of the queue, count the backlog anew, remove dead consumers.
+
+    The API does this every minute, and sweeps about once an hour; by hand it is for a queue without
+    an API, and for what the API refuses to decide.
+    """
+    import json
+
+    if (dry_run or older_than is not None) and not sweep:
+        fail("--dry-run and --older-than go with --sweep", status=2)
+    from asr_cli.local.running_platform import find_place
+
+    place = find_place(data, store=True)
+
+    async def run(connection: RedisConnection) -> dict[str, Any]:
+        told = await _mend(connection)
+        if adopt_store or sweep:
+            told |= await _look_after_store(
+                connection, place.store_url, adopt_store, sweep, dry_run, older_than
+            )
+        return told
+
+    told = at_place(place, run)
+    if as_json:
+        typer.echo(json.dumps(told))
+    else:
+        typer.echo(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in told.items()))
+
+
+async def _mend(connection: RedisConnection) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from asr_core.queue import Upkeep
+    from asr_core.settings.programs import QueueSettings
+
+    upkeep = Upkeep(connection, QueueSettings())
+    moved = await upkeep.move_due()
+    counts = await upkeep.reconcile(force=True)
+    return {"retries_moved": moved, **(asdict(counts) if counts else {})}
+
+
+async def _look_after_store(
+    connection: RedisConnection,
+    store_url: str,
+    adopt: bool,
+    sweep: bool,
+    dry_run: bool,
+    older_than: float | None,
+) -> dict[str, Any]:
+    from asr_core.lifecycle.orphan_sweep import MIN_AGE_SECONDS, Sweep
+    from asr_core.queue.orphan_index import Sweeping
+    from asr_core.store import Store
+
+    store = Store.open(store_url)
+    await store.ready()
+    sweeper = Sweep(Sweeping(connection), store)
+    told: dict[str, Any] = {}
+    if adopt:
+        await sweeper.mark(adopt=True)
+        told["adopted"] = store.url
+    if sweep:
+        age_seconds = MIN_AGE_SECONDS if older_than is None else older_than
+        swept = await sweeper.run(min_age_seconds=age_seconds, dry_run=dry_run)
+        told |= {"blobs": swept.seen, "orphans": swept.orphans, "deleted": swept.deleted}
+    return told

@@ -1,0 +1,88 @@
+"""`asr up`: the whole platform on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from asr_cli.console import fail
+
+EXAMPLES = """
+Examples:
+
+- `asr up`
+- `asr up --once` transcribes the bundled recording, checks the transcript and ends
+- `asr up --workers 2 --port 8080 --data /var/lib/asr`
+- `asr up --model iic/SenseVoiceSmall`
+"""
+
+
+def up(
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="End after the bundled recording; status 0 only if it was right."
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Worker processes.  [default: WORKER_COUNT or 1]"),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Port of the API; 0: a free one.  [default: ASR_API_PORT or 8000]",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.  [default: ASR_API_HOST or 127.0.0.1]")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            readable=False,
+            show_default=False,
+            help="Folder for everything it writes: queue, audio, results, logs; closed to other "
+            "users.  [default: ASR_DATA or data]",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="`embedded`, a FunASR hub id or a folder.  [default: ASR_MODEL or embedded]"
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the programs' logs here too.")
+    ] = False,
+) -> None:
+    """Run everything on this machine: a private Redis, the API, the courier and workers.
+
+    It transcribes a bundled recording to show that all is well, prints the addresses, and serves
+    until Ctrl-C. Redis and store settings (`REDIS_*`, `ASR_STORE_URL`) do not apply here: both are
+    private to `--data`.
+    """
+    import asyncio
+    import os
+
+    from asr_cli.local.data_folder import FolderInUse, FolderOfOthers
+    from asr_cli.local.local_platform import LocalPlatform, PortBusy, prepare
+    from asr_cli.local.redis_server import RedisMissing
+    from asr_cli.local.running_platform import data_folder
+    from asr_cli.local.up_console import UpConsole
+
+    os.umask(0o077)  # for all programs: nothing they write is for other users
+    try:
+        prepared = prepare(data_folder(data), host=host, port=port, workers=workers, model=model)
+    except (RedisMissing, PortBusy, FolderInUse, FolderOfOthers, OSError) as error:
+        fail(str(error))
+    try:
+        status = asyncio.run(LocalPlatform(prepared, UpConsole(), verbose=verbose).run(once=once))
+    finally:
+        prepared.folder.close()
+    raise typer.Exit(status)

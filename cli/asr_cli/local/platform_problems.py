@@ -1,0 +1,59 @@
+"""What `asr up` says while it serves: what the platform's own health reports as wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from asr_cli.local.up_console import UpConsole
+from asr_platform.address import authorization
+
+LOOK_SECONDS = 5.0
+
+
+def problems_of(health: Mapping[str, Any]) -> list[str]:
+    """Of a reply of `/api/v1/health`: each thing that keeps recordings from being taken or
+    transcribed.
+    """
+    found = [
+        f"{name}: {health[name]['message'] or 'unavailable'}"
+        for name in ("redis", "store")
+        if health[name]["status"] != "ok"
+    ]
+    problems = health["workers"]["problems"]
+    if health["workers"]["status"] == "blocked" and not problems:  # told with an admin's key only
+        found.append("workers: some take no work; ASR_API_KEY with the scope admin is told why")
+    return found + [f"{problem}; it takes no work" for problem in problems]
+
+
+async def tell_problems(api_url: str, console: UpConsole) -> None:
+    """Says each problem once, and once when it has passed, until cancelled."""
+    told: list[str] = []
+    headers = authorization(None)
+    async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30.0) as http:
+        while True:
+            found = await _look(http)
+            if found is not None:
+                for problem in found:
+                    if _subject(problem) not in map(_subject, told):
+                        console.problem(problem)
+                for problem in told:
+                    if _subject(problem) not in map(_subject, found):
+                        console.note(f"{_subject(problem)} is well again")
+                told = found
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _look(http: httpx.AsyncClient) -> list[str] | None:
+    """None where the API does not say: an API that ends is the supervisor's to tell."""
+    try:
+        return problems_of((await http.get("/api/v1/health")).json())
+    except (httpx.HTTPError, ValueError, LookupError):
+        return None
+
+
+def _subject(problem: str) -> str:
+    return problem.partition(":")[0]

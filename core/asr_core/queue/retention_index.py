@@ -1,0 +1,105 @@
+"""What retention asks of Redis: which tasks are finished, and letting go of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from asr_core.queue.connection import RedisConnection, redis_errors
+from asr_core.retention_policy import Standing, last_id_before
+from asr_core.task import TERMINAL, State
+
+_FIELDS = ("tenant", "state", "finished_at", "bytes", "audio_deleted_at")
+
+
+class Keeping:
+    """Reads in chunks of the caller's; changes tasks only as they were seen."""
+
+    def __init__(self, connection: RedisConnection) -> None:
+        self._redis = connection
+        self._keys = connection.keys
+
+    async def ready(self) -> None:
+        """Raises `QueueUnavailable` or `SchemaMismatch`."""
+        await self._redis.ready()
+
+    async def turn(self, seconds: float) -> bool:
+        """Whether nobody else has taken the turn for so long; true once."""
+        taken = await self._redis.call(
+            "take_turn", lock=self._keys.retention_lock, lock_ms=max(1, round(seconds * 1000))
+        )
+        return bool(taken)
+
+    async def now_ms(self) -> int:
+        """Redis's clock."""
+        with redis_errors():
+            return _milliseconds(await self._redis.client.time())
+
+    async def finished(
+        self, until_ms: int, chunk: int
+    ) -> AsyncIterator[tuple[str, State, list[str]]]:
+        """Ids of finished tasks submitted up to then, by tenant and state, oldest first.
+
+        A task is submitted before it ends, so what ended by then is among them.
+        """
+        with redis_errors():
+            tenants = await self._redis.client.smembers(self._keys.tenants)
+        last = f"[{last_id_before(until_ms)}"
+        for tenant in sorted(tenants):
+            for state in sorted(TERMINAL):
+                key, after = self._keys.history(tenant, state), "-"
+                while True:
+                    with redis_errors():
+                        ids = await self._redis.client.zrangebylex(
+                            key, after, last, start=0, num=chunk
+                        )
+                    if not ids:
+                        break
+                    yield tenant, state, ids
+                    after = f"({ids[-1]}"
+
+    async def look(self, task_ids: Sequence[str]) -> tuple[int, dict[str, Standing]]:
+        """Redis's time in milliseconds, and those of the tasks that it knows."""
+        with redis_errors():
+            async with self._redis.client.pipeline(transaction=False) as pipe:
+                pipe.time()
+                for task_id in task_ids:
+                    pipe.hmget(self._keys.task(task_id), _FIELDS)
+                time, *replies = await pipe.execute()
+        found = zip(task_ids, replies, strict=True)
+        return _milliseconds(time), {i: _standing(i, values) for i, values in found if values[1]}
+
+    async def discard(self, tasks: Sequence[Standing]) -> list[Standing]:
+        """Marks finished tasks whose recording is to be deleted; returns those of which it may be.
+
+        One that is not as it was seen, retried for example, is left alone; a marked one can never
+        be retried. Marking twice is fine.
+        """
+        unmarked = [task for task in tasks if not task.audio_deleted]
+        if not unmarked:
+            return list(tasks)
+        seen = [{"task_id": t.task_id, "finished_at": str(t.finished_ms)} for t in unmarked]
+        replies = await self._redis.call("discard", tasks=seen)
+        refused = {t.task_id for t, done in zip(unmarked, replies, strict=True) if not done}
+        return [task for task in tasks if task.task_id not in refused]
+
+    async def forget(self, tenant: str, state: State, task_ids: Sequence[str]) -> int:
+        """Removes the records of marked tasks and all that leads to them; returns how many."""
+        if not task_ids:
+            return 0
+        return int(await self._redis.call("forget", tenant=tenant, state=state, ids=task_ids))
+
+
+def _standing(task_id: str, values: Sequence[str | None]) -> Standing:
+    tenant, state, finished_at, size, audio_deleted_at = values
+    return Standing(
+        task_id=task_id,
+        tenant=tenant or "",
+        state=State(state or ""),
+        finished_ms=int(finished_at or 0),
+        bytes=int(size or 0),
+        audio_deleted=audio_deleted_at is not None,
+    )
+
+
+def _milliseconds(time: tuple[int, int]) -> int:
+    return time[0] * 1000 + time[1] // 1000

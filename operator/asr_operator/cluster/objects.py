@@ -1,0 +1,307 @@
+"""What the operator sees and changes in the cluster: pools, their Deployment, its pods.
+
+Translates the API's objects into the plan's plain data; decides nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asr_core.errors import ClusterUnavailable
+from asr_operator.cluster import rest_client
+from asr_operator.cluster.event import Event
+from asr_operator.cluster.rest_client import Json, Kube, path
+from asr_operator.planning.observation import PodSeen, PodState
+from asr_operator.planning.spec import SecretKey
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+REVISION = "deployment.kubernetes.io/revision"  # of a Deployment, from its first ReplicaSet on
+TEMPLATE_HASH = "pod-template-hash"
+# Says of a paused Deployment that this operator is to start it; a person's pause has no such mark.
+STARTED_BY = "asr-platform.dev/started-by"
+REPORTER = "asr-platform.dev/operator"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Deployment at one moment.
+
+    `model` is the ASR_MODEL of its pods, `gpu` whether they ask for a GPU; neither where another
+    program than the chart's runs there.
+
+    `waits_for_start`: an installer has applied it paused, for this operator to start. `has_run` is
+    False until it has had a first pod template rolled out: its replicas are then nobody's decision.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    replicas: int
+    selector: str
+    model: str = ""
+    gpu: bool = False
+    waits_for_start: bool = False
+    has_run: bool = True
+
+
+@dataclass(frozen=True)
+class Pods:
+    """The Deployment's pods, and the deletion cost that each carries now.
+
+    `template` is the hash of the template that new pods are made from.
+    """
+
+    seen: tuple[PodSeen, ...]
+    costs: Mapping[str, int]
+    template: str = ""
+
+
+class Cluster:
+    """Reads and writes of one API server. Every method raises `ClusterUnavailable`."""
+
+    def __init__(self, api: Kube, identity: str) -> None:
+        self._api = api
+        self._identity = identity
+
+    async def pool(self, namespace: str, name: str) -> Json | None:
+        """The WorkerPool; None once it is deleted."""
+        return await self._api.find(path(rest_client.POOLS, namespace, "workerpools", name))
+
+    async def report(self, namespace: str, name: str, changes: Json) -> None:
+        """Merges `changes` into the WorkerPool's status; a list replaces a list."""
+        url = path(rest_client.POOLS, namespace, "workerpools", name, "status")
+        await self._api.patch(url, {"status": changes})
+
+    async def target(self, namespace: str, name: str) -> Target | None:
+        """The Deployment; None if there is none."""
+        found = await self._api.find(path(rest_client.APPS, namespace, "deployments", name))
+        if found is None:
+            return None
+        meta, spec = found["metadata"], found["spec"]
+        annotations = meta.get("annotations") or {}
+        return Target(
+            namespace=namespace,
+            name=name,
+            uid=meta["uid"],
+            replicas=spec.get("replicas", 1),
+            selector=selector_text(spec.get("selector") or {}),
+            model=environment(spec, "ASR_MODEL"),
+            gpu=asks_for_gpu(spec),
+            waits_for_start=bool(spec.get("paused")) and annotations.get(STARTED_BY) == "operator",
+            has_run=REVISION in annotations,
+        )
+
+    async def pods(self, target: Target, now: float) -> Pods:
+        """The pods of every ReplicaSet that the Deployment controls; finished ones are left out."""
+        query = {"labelSelector": target.selector}
+        sets = await self._api.items(path(rest_client.APPS, target.namespace, "replicasets"), query)
+        sets = [each for each in sets if controller(each) == target.uid]
+        owners = {each["metadata"]["uid"] for each in sets}
+        found = await self._api.items(path(rest_client.CORE, target.namespace, "pods"), query)
+        own = [pod for pod in found if controller(pod) in owners]
+        return Pods(
+            seen=tuple(seen for pod in own if (seen := pod_seen(pod, now))),
+            costs={pod["metadata"]["name"]: deletion_cost(pod) for pod in own},
+            template=current_template(sets),
+        )
+
+    async def scale(self, target: Target, replicas: int) -> None:
+        """Sets the replicas, unless another writer has changed them since `target` was read: 422.
+
+        The version of a Deployment changes with its status, which is written many times while pods
+        come and go. So the patch tests what it replaces, and nothing else. It goes to the scale
+        subresource: the right to patch Deployments is the right to run any image.
+        """
+        # A Scale leaves out `spec.replicas` where it is 0 (omitempty); null tests for that.
+        seen = target.replicas or None
+        await self._api.json_patch(
+            path(rest_client.APPS, target.namespace, "deployments", target.name, "scale"),
+            [
+                {"op": "test", "path": "/metadata/uid", "value": target.uid},
+                {"op": "test", "path": "/spec/replicas", "value": seen},
+                {"op": "add", "path": "/spec/replicas", "value": replicas},
+            ],
+        )
+
+    async def start(self, target: Target, replicas: int) -> None:
+        """Ends the pause in which an installer has applied the Deployment.
+
+        Of one that has never run the replicas are set as well, in the same write, so that no pod of
+        the server's default of 1 is made. The fields are removed, not set to false: then no field
+        has this operator as its owner, and a later apply conflicts with nothing.
+        """
+        spec: Json = {"paused": None}
+        if not target.has_run:
+            spec["replicas"] = replicas
+        await self._api.patch(
+            path(rest_client.APPS, target.namespace, "deployments", target.name),
+            {"metadata": {"uid": target.uid, "annotations": {STARTED_BY: None}}, "spec": spec},
+        )
+
+    async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
+        """Pods with a lower cost are deleted first. A pod that is gone needs none."""
+        body = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
+        try:
+            await self._api.patch(path(rest_client.CORE, namespace, "pods", pod), body)
+        except ClusterUnavailable as error:
+            if error.reply_status != 404:
+                raise
+
+    async def secret_text(self, namespace: str, ref: SecretKey) -> str:
+        """One value of a Secret. Raises `ClusterUnavailable` where it is missing as well."""
+        secret = await self._api.get(path(rest_client.CORE, namespace, "secrets", ref.name))
+        value = (secret.get("data") or {}).get(ref.key)
+        if not value:
+            raise ClusterUnavailable(f"Secret {ref.name!r} has no key {ref.key!r}")
+        return base64.b64decode(value).decode().strip()
+
+    async def autoscalers_of(self, target: Target) -> list[str]:
+        """Names of the HorizontalPodAutoscalers that write the same replicas."""
+        url = path(rest_client.AUTOSCALING, target.namespace, "horizontalpodautoscalers")
+        return sorted(
+            each["metadata"]["name"]
+            for each in await self._api.items(url)
+            if _scales(each["spec"].get("scaleTargetRef") or {}, target)
+        )
+
+    async def post(self, pool: Json, event: Event) -> None:
+        """An event on the WorkerPool, as `kubectl describe` shows it."""
+        meta = pool["metadata"]
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{meta['name'][:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}",
+                "namespace": meta["namespace"],
+            },
+            "eventTime": rest_client.micro_time(),
+            "reportingController": REPORTER,
+            "reportingInstance": self._identity[:128],
+            "action": event.action,
+            "reason": event.reason,
+            "type": "Warning" if event.warning else "Normal",
+            "note": event.note[:1024],
+            "regarding": {
+                "apiVersion": pool["apiVersion"],
+                "kind": pool["kind"],
+                "name": meta["name"],
+                "namespace": meta["namespace"],
+                "uid": meta["uid"],
+            },
+        }
+        await self._api.create(path(rest_client.EVENTS, meta["namespace"], "events"), body)
+
+
+def pod_seen(pod: Json, now: float) -> PodSeen | None:
+    """None for a pod that has run to its end and holds no place any more."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    conditions = {each["type"]: each for each in status.get("conditions") or []}
+    ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
+    created = unix_time(meta["creationTimestamp"])
+    startup_seconds = None
+    if meta.get("deletionTimestamp"):
+        state = PodState.TERMINATING
+    elif status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    elif ready.get("status") == "True":
+        state = PodState.READY
+        if not _has_restarted(status):  # else the time of Ready is not that of the first one
+            startup_seconds = max(0.0, unix_time(ready["lastTransitionTime"]) - created)
+    elif scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        state = PodState.UNSCHEDULABLE
+    else:
+        state = PodState.STARTING
+    age = max(0.0, now - created)
+    return PodSeen(meta["name"], state, age, startup_seconds, template_hash(pod))
+
+
+def template_hash(thing: Json) -> str:
+    """Which pod template a pod or ReplicaSet is of; empty where nothing says so."""
+    return str((thing["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
+
+
+def current_template(sets: Iterable[Json]) -> str:
+    """That of the ReplicaSet with the latest revision: the one that a Deployment scales up.
+
+    A rollback gives an old ReplicaSet the latest revision; a paused Deployment has no ReplicaSet
+    of its new template yet, and its pods are still made from the last one.
+    """
+    latest = max(sets, key=_revision, default=None)
+    return template_hash(latest) if latest is not None else ""
+
+
+def environment(spec: Json, name: str) -> str:
+    """The value of an environment variable in the first container that sets it."""
+    for container in _containers(spec):
+        for each in container.get("env") or []:
+            if each.get("name") == name:
+                return str(each.get("value") or "")
+    return ""
+
+
+def asks_for_gpu(spec: Json) -> bool:
+    """Whether a container is limited to some GPU: `nvidia.com/gpu`, `amd.com/gpu`, a MIG slice."""
+    return any(
+        "gpu" in resource or resource.startswith("nvidia.com/")
+        for container in _containers(spec)
+        for resource in (container.get("resources") or {}).get("limits") or {}
+    )
+
+
+def _containers(spec: Json) -> list[Json]:
+    return list(((spec.get("template") or {}).get("spec") or {}).get("containers") or [])
+
+
+def _revision(replica_set: Json) -> int:
+    text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def deletion_cost(pod: Json) -> int:
+    """What the pod carries; 0 without one or with nonsense, as Kubernetes reads it."""
+    text = (pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
+    try:
+        return int(text)
+    except ValueError:
+        return 0
+
+
+def controller(thing: Json) -> str:
+    """The uid of the owner that controls it; empty if there is none."""
+    owners = thing["metadata"].get("ownerReferences") or []
+    return next((owner["uid"] for owner in owners if owner.get("controller")), "")
+
+
+def selector_text(selector: Mapping[str, Any]) -> str:
+    """A LabelSelector as the query parameter of a list."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or []:
+        key, values = each["key"], ",".join(each.get("values") or [])
+        match each["operator"]:
+            case "In":
+                parts.append(f"{key} in ({values})")
+            case "NotIn":
+                parts.append(f"{key} notin ({values})")
+            case "Exists":
+                parts.append(key)
+            case "DoesNotExist":
+                parts.append(f"!{key}")
+    return ",".join(parts)
+
+
+def unix_time(text: str) -> float:
+    """Kubernetes's RFC 3339 as Unix seconds."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _has_restarted(status: Json) -> bool:
+    return any(each.get("restartCount") for each in status.get("containerStatuses") or [])
+
+
+def _scales(ref: Json, target: Target) -> bool:
+    return ref.get("kind") == "Deployment" and ref.get("name") == target.name

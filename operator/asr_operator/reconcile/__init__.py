@@ -1,0 +1,4 @@
+"""One WorkerPool's loop: observe, plan, execute, report.
+
+Imports planning and cluster; neither imports it.
+"""

@@ -1,0 +1,123 @@
+"""The tasks this worker has in hand, from claim to report. State only: nothing here acts on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from asr_core.queue import Claim, Outcome
+from asr_worker.in_flight.disk_quota import DiskShare
+
+TaskKey = tuple[str, str]
+
+
+class Stage(StrEnum):
+    """The stages of `asr_stage_duration_seconds`, in the order a task goes through them."""
+
+    DOWNLOAD = "download"
+    DECODE = "decode"
+    SEGMENT = "segment"
+    BATCH_WAIT = "batch_wait"
+    ENGINE = "engine"
+    ASSEMBLE = "assemble"
+    FINISH = "finish"
+
+
+_PREPARING = (None, Stage.DOWNLOAD, Stage.DECODE, Stage.SEGMENT)
+
+
+@dataclass(eq=False)
+class TaskInHand:
+    """One attempt and how far it has come.
+
+    `total_seconds` is what was probed at submit until decoding knows better; `stage` is None while
+    it waits for a decoder. `lost`: the attempt no longer counts. `work` is what carries it,
+    `disk` what it may keep on the disk.
+    """
+
+    claim: Claim
+    folder: Path
+    total_seconds: float
+    claimed_at: float = field(default_factory=time.monotonic)
+    moved_at: float = field(default_factory=time.monotonic)
+    entered_at: float = field(default_factory=time.monotonic)
+    stage: Stage | None = None
+    done_seconds: float = 0.0
+    lost: Outcome | None = None
+    work: asyncio.Task[None] | None = None
+    disk: DiskShare | None = None
+
+    @property
+    def task_id(self) -> str:
+        return self.claim.task.task_id
+
+    @property
+    def key(self) -> TaskKey:
+        return self.task_id, self.claim.token
+
+    @property
+    def left_seconds(self) -> float:
+        """Audio still to transcribe."""
+        return max(0.0, self.total_seconds - self.done_seconds)
+
+    @property
+    def fraction(self) -> float:
+        """Share of the audio transcribed."""
+        return min(1.0, self.done_seconds / self.total_seconds) if self.total_seconds else 0.0
+
+    @property
+    def preparing(self) -> bool:
+        """It has brought no segments yet."""
+        return self.stage in _PREPARING
+
+    @property
+    def reporting(self) -> bool:
+        """Its work is done, only the queue has not heard of it."""
+        return self.stage is Stage.FINISH
+
+
+class Hand:
+    """All tasks in hand. `changed` is set whenever one has gone.
+
+    `done_count` are those with a result, `gone_count` all that are no longer here.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[TaskKey, TaskInHand] = {}
+        self.changed = asyncio.Event()
+        self.done_count = 0
+        self.gone_count = 0
+
+    def add(self, task: TaskInHand) -> None:
+        self._tasks[task.key] = task
+
+    def remove(self, task: TaskInHand) -> None:
+        if self._tasks.pop(task.key, None) is not None:
+            self.gone_count += 1
+        self.changed.set()
+
+    def find(self, task_id: str, token: str) -> TaskInHand | None:
+        return self._tasks.get((task_id, token))
+
+    def __contains__(self, key: TaskKey) -> bool:
+        return key in self._tasks
+
+    def __iter__(self) -> Iterator[TaskInHand]:
+        """A copy: tasks may come and go while it is walked."""
+        return iter(list(self._tasks.values()))
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def solo(self) -> bool:
+        """A task that must run alone is among them."""
+        return any(task.claim.solo for task in self._tasks.values())
+
+    @property
+    def left_seconds(self) -> float:
+        return sum(task.left_seconds for task in self._tasks.values())

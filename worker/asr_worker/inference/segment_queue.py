@@ -1,0 +1,122 @@
+"""Segments that wait for the engine, in the order of fair share; `take` picks the next batch.
+
+Plain bookkeeping without I/O. The fair order decides what is looked at, `batching` what of it runs
+together.
+"""
+
+from __future__ import annotations
+
+import time
+from bisect import insort
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from asr_core.task import Lane
+from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.inference.batch_plan import Batch, BatchRules, PendingSegment, plan_batch
+from asr_worker.inference.fair_queueing import FairOrder
+from asr_worker.transcript.recording import RecordedSegment, Recording
+
+# Enough to find segments of one length, little enough that long recordings take their turn.
+_BATCHES_IN_VIEW = 4
+
+
+@dataclass(eq=False)
+class WaitingSegment:
+    """One segment of a task in hand; `seen_at` is when it first came into view."""
+
+    task: TaskInHand
+    recording: Recording
+    part: RecordedSegment
+    tag: float
+    key: str
+    seen_at: float | None = None
+
+    @property
+    def lane(self) -> Lane:
+        return self.task.claim.task.lane
+
+    @property
+    def seconds(self) -> float:
+        return self.part.span.seconds
+
+
+class WaitingSegments:
+    """All segments that are ready and not yet in a batch."""
+
+    def __init__(self, rules: BatchRules, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._order = FairOrder()
+        self._segments: list[WaitingSegment] = []
+        self.seconds = 0.0
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    @property
+    def lanes(self) -> set[Lane]:
+        return {segment.lane for segment in self._segments}
+
+    def add(self, task: TaskInHand, recording: Recording) -> None:
+        """Everything a task has to be transcribed."""
+        lane = task.claim.task.lane
+        tags = self._order.tags(lane, [part.span.seconds for part in recording.segments])
+        self._segments += [
+            WaitingSegment(task, recording, part, tag, f"{task.claim.token}/{index}")
+            for index, (part, tag) in enumerate(zip(recording.segments, tags, strict=True))
+        ]
+        self._segments.sort(key=attrgetter("tag"))
+        self._count()
+
+    def drop(self, task: TaskInHand) -> None:
+        """Nothing of this task any more."""
+        self._segments = [segment for segment in self._segments if segment.task is not task]
+        self._count()
+
+    def put_back(self, segments: Sequence[WaitingSegment]) -> None:
+        """Segments of a batch that did not run after all; those of lost tasks are dropped."""
+        for segment in segments:
+            if segment.task.lost is None:
+                insort(self._segments, segment, key=attrgetter("tag"))
+        self._count()
+
+    def take(self) -> tuple[Batch, tuple[WaitingSegment, ...]] | None:
+        """The next batch with its segments in the batch's order; None if nothing waits."""
+        view = {segment.key: segment for segment in self._in_view()}
+        batch = plan_batch([self._pending(n, s) for n, s in enumerate(view.values())], self._rules)
+        if batch is None:
+            return None
+        chosen = tuple(view[segment.key] for segment in batch.segments)
+        self._order.served(min(segment.tag for segment in chosen))
+        taken = set(chosen)
+        self._segments = [segment for segment in self._segments if segment not in taken]
+        self._count()
+        return batch, chosen
+
+    def _in_view(self) -> list[WaitingSegment]:
+        view: list[WaitingSegment] = []
+        seconds = 0.0
+        for segment in self._segments:
+            if seconds > _BATCHES_IN_VIEW * self._rules.seconds:
+                break
+            if segment.seen_at is None:
+                segment.seen_at = self._clock()
+            view.append(segment)
+            seconds += segment.seconds
+        return view
+
+    def _pending(self, arrival: int, segment: WaitingSegment) -> PendingSegment:
+        return PendingSegment(
+            key=segment.key,
+            task_id=segment.task.task_id,
+            seconds=segment.seconds,
+            arrival=arrival,
+            lane=segment.lane,
+            solo=segment.task.claim.solo,
+            waiting_seconds=0.0 if segment.seen_at is None else self._clock() - segment.seen_at,
+        )
+
+    def _count(self) -> None:
+        self.seconds = sum(segment.seconds for segment in self._segments)

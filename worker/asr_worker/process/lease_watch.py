@@ -1,0 +1,52 @@
+"""Stops work whose lease is not to be relied on: Redis was silent, or the task stands still.
+
+By then another worker may have begun these tasks. What is still ours is taken up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from asr_core.process.logs import get_logger
+from asr_core.queue import LeaseKeeper, Outcome
+from asr_worker.attempts.claiming import Claiming
+from asr_worker.attempts.pipeline import Pipeline
+from asr_worker.process.watchdog import Watchdog
+
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LeaseWatch:
+    """Looks each second, or ten times per lease if that is short."""
+
+    keeper: LeaseKeeper
+    pipeline: Pipeline
+    claiming: Claiming
+    watchdog: Watchdog
+    lease_seconds: float
+    progress_deadline_seconds: float
+
+    async def run(self) -> None:
+        while True:
+            self.watchdog.tick()
+            self._look()
+            await asyncio.sleep(min(1.0, self.lease_seconds / 10))
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        tasks = [task for task in self.pipeline.hand if task.lost is None]
+        renewed_at = self.keeper.alive_at()
+        expired = [t for t in tasks if now - max(renewed_at, t.claimed_at) > self.lease_seconds]
+        worker_moved_at = self.pipeline.stages.worker_moved_at
+        deadline = self.progress_deadline_seconds
+        stuck = [t for t in tasks if now - max(t.moved_at, worker_moved_at) > deadline]
+        if expired:
+            _log.error("leases not renewed for a whole lease", tasks=len(expired))
+            self.pipeline.abandon(expired, Outcome.FENCED)
+            self.claiming.rejoin()
+        if stuck:
+            _log.error("tasks stand still", task_ids=[task.task_id for task in stuck])
+            self.pipeline.abandon(stuck, Outcome.FENCED)

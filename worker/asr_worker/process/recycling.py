@@ -1,0 +1,144 @@
+"""When a worker process gives way to a fresh one: after so many tasks, or above so much memory.
+
+It claims nothing more and finishes what it has in hand, however long that takes: a recording that
+was handed back would begin anew, and where processes are short-lived it would never end. So that
+short requests are not kept out behind hours of audio, it first waits for a moment at which its hand
+would be empty within the grace period, for ten minutes at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from asr_core.process.logs import get_logger
+from asr_core.settings.programs import WorkerSettings
+from asr_worker.in_flight.capacity import Throughput, Unfinished, fits
+from asr_worker.in_flight.tasks import Hand
+
+# A process that comes near its bound again and again must not spend its time with loading models.
+LEAST_AGE_SECONDS: Final = 300.0
+PATIENCE_SECONDS: Final = 600.0
+LOOK_SECONDS: Final = 0.2
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """0 is none. Memory is what is resident of this process; its decoders have their own bound."""
+
+    tasks: int
+    memory_bytes: int
+
+    def without_the_impossible(self, fresh_bytes: int | None) -> Bounds:
+        """Drops a bound on memory that cannot be read, or that a fresh process is above already."""
+        if self.memory_bytes and (fresh_bytes is None or fresh_bytes >= self.memory_bytes):
+            return replace(self, memory_bytes=0)
+        return self
+
+    def reached(self, *, tasks: int, resident_bytes: int | None, age_seconds: float) -> str | None:
+        """Why it is time to go; None if it is not."""
+        if self.tasks and tasks >= self.tasks:
+            return "tasks"
+        too_much = self.memory_bytes and (resident_bytes or 0) >= self.memory_bytes
+        if too_much and tasks and age_seconds >= LEAST_AGE_SECONDS:
+            return "memory"
+        return None
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process as the kernel counts it; None where it does not tell (not Linux)."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except OSError:
+        return None
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Recycling:
+    """`run` returns when the process is to end; from `retiring` on nothing may be claimed."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        hand: Hand,
+        throughput: Throughput,
+        *,
+        memory: Callable[[], int | None] = resident_bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Made by a process that has loaded its model and done nothing yet."""
+        self._grace_seconds = settings.grace_seconds
+        self._hand = hand
+        self._throughput = throughput
+        self._memory = memory
+        self._clock = clock
+        self._started_at = clock()
+        self._fresh_bytes = memory()
+        self._bounds = self._possible_bounds(settings)
+        self._reason: str | None = None
+        self._reached_at = 0.0
+        self.retiring = False
+
+    async def run(self) -> None:
+        """Waits until a bound is reached and the hand is empty."""
+        while True:
+            if self.look():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def look(self) -> bool:
+        """One step on the way; True at its end."""
+        now = self._clock()
+        if self._reason is None:
+            self._reason, self._reached_at = self._reached(now), now
+        if self._reason and not self.retiring:
+            self.retiring = self._ends_soon() or now - self._reached_at > PATIENCE_SECONDS
+            if self.retiring:
+                self._say_why(now)
+        return self.retiring and not len(self._hand)
+
+    def _possible_bounds(self, settings: WorkerSettings) -> Bounds:
+        wanted = Bounds(settings.max_tasks_per_process, settings.max_memory_bytes)
+        possible = wanted.without_the_impossible(self._fresh_bytes)
+        if possible != wanted:
+            _log.error(
+                "ASR_MAX_MEMORY_BYTES does not apply: it cannot be measured here"
+                if self._fresh_bytes is None
+                else "ASR_MAX_MEMORY_BYTES does not apply: a worker that has done nothing is above",
+                max_memory_bytes=wanted.memory_bytes,
+                memory_bytes_at_start=self._fresh_bytes,
+            )
+        return possible
+
+    def _reached(self, now: float) -> str | None:
+        return self._bounds.reached(
+            tasks=self._hand.gone_count,
+            resident_bytes=self._memory() if self._bounds.memory_bytes else None,
+            age_seconds=now - self._started_at,
+        )
+
+    def _ends_soon(self) -> bool:
+        left = [Unfinished(task.key, task.left_seconds) for task in self._hand]
+        kept = fits(
+            left,
+            throughput=self._throughput.audio_seconds_per_second,
+            grace_seconds=self._grace_seconds,
+        )
+        return len(kept) == len(left)
+
+    def _say_why(self, now: float) -> None:
+        _log.info(
+            "no more claims: a fresh process takes over",
+            reason=self._reason,
+            tasks=self._hand.gone_count,
+            in_hand=len(self._hand),
+            minutes=round((now - self._started_at) / 60, 1),
+            memory_bytes=self._memory(),
+            memory_bytes_at_start=self._fresh_bytes,
+        )

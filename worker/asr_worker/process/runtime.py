@@ -1,0 +1,224 @@
+"""One worker process: starts its parts, waits until it is told to stop, and drains.
+
+`run_worker` is the entry for programs that bring their own event loop; `main` is the command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from asr_core.errors import AsrError, DependencyError, PermissionMissing, SchemaMismatch
+from asr_core.metrics import WorkerMetrics
+from asr_core.process.logs import get_logger
+from asr_core.queue import Consumer, Outcome, RedisConnection
+from asr_core.settings.programs import WorkerSettings
+from asr_worker.attempts.decoder_queue import KEPT_DECODERS
+from asr_worker.attempts.scratch_dir import WorkFolder
+from asr_worker.audio.decode_pool import DecodePool
+from asr_worker.engines.base import SegmentAudio, Texts
+from asr_worker.in_flight.capacity import backoff_seconds, batch_seconds_on
+from asr_worker.inference.batch_runner import EngineBroken
+from asr_worker.inference.engine_thread import EngineThread
+from asr_worker.process.composition import LoadedEngine, Parts, Surroundings, compose, decoder_count
+from asr_worker.process.drain import LAST_WORD_SECONDS, drain
+from asr_worker.process.pod_server import PodServer
+
+Result = TypeVar("Result")
+_log = get_logger(__name__)
+
+
+async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = None) -> int:
+    """Works until `stop` is set, then drains; cancelled, it hands everything back at once.
+
+    Returns 0 after a drain, and when a fresh process is to take over; 1 when it could not start or
+    cannot go on. A daemon thread may be left behind with a batch that cannot be interrupted.
+    """
+    stop = stop or asyncio.Event()
+    try:
+        async with AsyncExitStack() as stack:
+            folder = WorkFolder(settings.work_dir)
+            stack.callback(folder.close)
+            decoders = _decoders(settings, stack)
+            loaded = await _or_stopped(_load_engine(settings), stop)
+            if loaded is None:
+                return 0
+            around = await _surroundings(settings, loaded, decoders, folder, stack)
+            pod_server = _pod_server(settings, around.metrics, stack)
+            if await _or_stopped(_join(around.consumer), stop) is None:
+                return 0
+            stack.push_async_callback(_leave, around.consumer)
+            parts = compose(around)
+            if pod_server:
+                pod_server.watch(parts.watchdog.trouble)
+            return await _work(settings, parts, stop)
+    except AsrError as error:
+        _log.critical("the worker cannot run", code=error.code, reason=error.message)
+        return 1
+
+
+def _decoders(settings: WorkerSettings, stack: AsyncExitStack) -> DecodePool:
+    """They start while the model loads. A hung one must be gone before its task is given up."""
+    stall_seconds = settings.progress_deadline_seconds / 2
+    decoders = DecodePool(decoder_count(settings) + KEPT_DECODERS, stall_seconds=stall_seconds)
+    stack.callback(decoders.close)
+    decoders.warm_up()
+    return decoders
+
+
+async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
+    """Loads and warms up the model on the thread that will own it; torch is imported there."""
+    thread = EngineThread()
+    started = time.monotonic()
+
+    def load() -> LoadedEngine:
+        from asr_worker.engines.choose import load_engine
+        from asr_worker.engines.memory import BatchBudget, begin_within_memory
+
+        engine = load_engine(settings)
+        budget = BatchBudget(batch_seconds_on(engine.device, settings.batch_size))
+
+        def begin(batch: Sequence[SegmentAudio]) -> Texts:
+            return begin_within_memory(engine, batch, budget)
+
+        return LoadedEngine(
+            engine, thread, EngineThread("texts"), begin, time.monotonic() - started
+        )
+
+    loaded = await thread.call(load)
+    _log.info(
+        "engine ready",
+        engine=loaded.engine.name,
+        model=loaded.engine.model_id,
+        device=loaded.engine.device,
+        seconds=round(loaded.startup_seconds, 2),
+    )
+    return loaded
+
+
+async def _surroundings(
+    settings: WorkerSettings,
+    loaded: LoadedEngine,
+    decoders: DecodePool,
+    folder: WorkFolder,
+    stack: AsyncExitStack,
+) -> Surroundings:
+    """Everything that must be closed again; `stack` does."""
+    stack.callback(loaded.thread.stop)
+    stack.callback(loaded.reader.stop)
+    metrics = WorkerMetrics(CollectorRegistry())
+    connection = RedisConnection(settings, retries=0)
+    stack.push_async_callback(connection.close)
+    worker = settings.worker_name or socket.gethostname()
+    name = f"{worker}-{secrets.token_hex(4)}"
+    consumer = Consumer(connection, settings, pool=settings.pool, name=name, worker=worker)
+    return Surroundings(settings, consumer, loaded, decoders, folder, metrics)
+
+
+def _pod_server(
+    settings: WorkerSettings, metrics: WorkerMetrics, stack: AsyncExitStack
+) -> PodServer | None:
+    if not settings.metrics_port:
+        return None
+    server = PodServer(settings.metrics_address, settings.metrics_port, metrics.registry)
+    stack.callback(server.close)
+    return server
+
+
+async def _join(consumer: Consumer) -> bool:
+    """Waits for Redis, however long. Raises SchemaMismatch, PermissionMissing."""
+    failures = 0
+    while True:
+        try:
+            await consumer.prepare()
+            return True
+        except (SchemaMismatch, PermissionMissing):
+            raise
+        except DependencyError as error:
+            _log.warning("waiting for Redis", error=str(error), failures=failures + 1)
+            await asyncio.sleep(backoff_seconds(failures, first=0.2, most=5.0))
+            failures += 1
+
+
+async def _leave(consumer: Consumer) -> None:
+    with suppress(DependencyError):
+        await consumer.leave()
+
+
+async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> int:
+    parts.keeper.start()
+    parts.watchdog.start()
+    await parts.heartbeat.beat()
+    claiming = asyncio.create_task(parts.claiming.run(), name="claiming")
+    loops = [
+        asyncio.create_task(run(), name=name)
+        for name, run in {
+            "feed": parts.pipeline.feed.run,
+            "reports": parts.pipeline.reports.run,
+            "heartbeat": parts.heartbeat.run,
+            "partials": parts.partials.run,
+            "lease_watch": parts.lease_watch.run,
+        }.items()
+    ]
+    ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if settings.recycles:
+        ends.append(asyncio.create_task(parts.recycling.run()))
+    try:
+        healthy = await _until_over([claiming, *loops], ends, parts)
+        await _end(parts, claiming, settings.grace_seconds if healthy else 0.0)
+        return 0 if healthy else 1
+    except asyncio.CancelledError:
+        await _end(parts, claiming, 0.0)
+        raise
+    finally:
+        parts.keeper.stop()
+        parts.watchdog.stop()
+        for loop in (*loops, *ends):
+            loop.cancel()
+        await asyncio.gather(claiming, *loops, *ends, return_exceptions=True)
+
+
+async def _until_over(
+    loops: list[asyncio.Task[None]], ends: list[asyncio.Task[Any]], parts: Parts
+) -> bool:
+    """True when it is time to end; False when a loop has ended, which none does in health."""
+    await asyncio.wait([*ends, *loops], return_when=asyncio.FIRST_COMPLETED)
+    if any(end.done() and not end.exception() for end in ends):
+        return True
+    for loop in (*loops, *ends):
+        error = loop.exception() if loop.done() else None
+        if error is not None:
+            _log.critical("cannot go on", loop=loop.get_name(), exc_info=error)
+        if isinstance(error, EngineBroken):
+            parts.pipeline.abandon(error.culprits, Outcome.FENCED)
+    return False
+
+
+async def _end(parts: Parts, claiming: asyncio.Task[None], grace_seconds: float) -> None:
+    """Claims no more and empties the hand."""
+    parts.claiming.stop()
+    await asyncio.wait([claiming], timeout=LAST_WORD_SECONDS)
+    claiming.cancel()
+    if parts.claiming.must_recover:
+        with suppress(DependencyError, TimeoutError):
+            await asyncio.wait_for(parts.claiming.recover(), LAST_WORD_SECONDS)
+    await drain(parts.pipeline, parts.throughput, grace_seconds=grace_seconds)
+
+
+async def _or_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
+    """What `work` returns, or None when told to stop before."""
+    working = asyncio.create_task(work)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([working, stopped], return_when=asyncio.FIRST_COMPLETED)
+        return await working if working.done() else None
+    finally:
+        working.cancel()
+        stopped.cancel()

@@ -1,0 +1,104 @@
+"""One transcript from the texts of a task's segments, in order and in the recording's time.
+
+Pure: what the engine said about each span goes in, the result model comes out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning, TranscriptWord
+from asr_core.task import TaskOptions
+from asr_worker.audio.segments import Span
+from asr_worker.engines.base import Engine, Word
+from asr_worker.engines.words import joins_without_space
+from asr_worker.transcript.diarization import parted, turns_of
+from asr_worker.transcript.segment_result import PlacedText
+
+
+def assemble(
+    placed: Iterable[PlacedText],
+    *,
+    duration_seconds: float,
+    engine: Engine,
+    options: TaskOptions,
+    warnings: tuple[TranscriptWarning, ...] = (),
+) -> Transcript:
+    """The whole result of one task. Segments without text are left out."""
+    spoken = sorted(
+        (part for part in placed if part.said.text),
+        key=lambda part: (part.span.start, -1 if part.channel is None else part.channel),
+    )
+    return Transcript(
+        text=join_texts([part.said.text for part in spoken]),
+        language=_language(spoken),
+        duration_seconds=round(duration_seconds, 3),
+        segments=tuple(_segments(spoken)),
+        model=engine.model_id,
+        engine=engine.name,
+        device=engine.device,
+        options_ignored=options.unheeded(engine.supports, engine.languages),
+        warnings=warnings,
+    )
+
+
+def join_texts(texts: Sequence[str]) -> str:
+    """Texts one after another; no space between two that are written without spaces."""
+    joined = ""
+    for text in texts:
+        joined += glue(joined, text) + text
+    return joined
+
+
+def glue(before: str, text: str) -> str:
+    """What stands between `text` and all that was said before it."""
+    return "" if not before or joins_without_space(before[-1], text[0]) else " "
+
+
+def _segments(spoken: Sequence[PlacedText]) -> Iterator[TranscriptSegment]:
+    """As they were spoken, and where speakers were told apart, one for each turn."""
+    turns = turns_of(spoken)
+    for part in spoken:
+        for piece, speaker in parted(part, turns):
+            yield _segment(piece, None if speaker is None else speaker_name(speaker))
+
+
+def speaker_name(speaker: int) -> str:
+    """`A` for the first to speak, `B` for the second."""
+    return chr(ord("A") + speaker)
+
+
+def _segment(part: PlacedText, speaker: str | None) -> TranscriptSegment:
+    return TranscriptSegment(
+        start_seconds=round(part.span.start_seconds, 3),
+        end_seconds=round(part.span.end_seconds, 3),
+        text=part.said.text,
+        channel=part.channel,
+        speaker=speaker,
+        language=part.said.language,
+        emotion=part.said.emotion,
+        events=part.said.events,
+        words=tuple(_word(word, part.span) for word in part.said.words),
+    )
+
+
+def _word(word: Word, span: Span) -> TranscriptWord:
+    """The word in the recording's time, never beyond its span."""
+    start = min(span.start_seconds + word.start_seconds, span.end_seconds)
+    end = min(max(span.start_seconds + word.end_seconds, start), span.end_seconds)
+    return TranscriptWord(
+        text=word.text,
+        start_seconds=round(start, 3),
+        end_seconds=round(end, 3),
+        confidence=None if word.confidence is None else round(word.confidence, 4),
+    )
+
+
+def _language(spoken: Sequence[PlacedText]) -> str | None:
+    """The language that was spoken longest."""
+    seconds: Counter[str] = Counter()
+    for part in spoken:
+        if part.said.language is not None:
+            seconds[part.said.language] += part.span.end - part.span.start
+    return seconds.most_common(1)[0][0] if seconds else None

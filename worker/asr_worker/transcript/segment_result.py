@@ -1,0 +1,17 @@
+"""What was said, and where in the recording. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from asr_worker.audio.segments import Span
+from asr_worker.engines.base import SegmentText
+
+
+@dataclass(frozen=True)
+class PlacedText:
+    """What was said in a span; `channel` is None for a mono mix. Word times count from the span."""
+
+    span: Span
+    channel: int | None
+    said: SegmentText
