@@ -23,7 +23,7 @@ import httpx
 
 from asr_cli.local.ports import free_port
 from asr_core.access import Scope
-from asr_core.queue import KeyRing, RedisConnection
+from asr_core.queue import ApiKeyStore, RedisConnection
 from asr_core.settings.programs import RedisSettings
 
 APIS = {
@@ -107,7 +107,7 @@ async def main() -> None:
             )
         await asyncio.gather(*map(until_ready, urls.values()))
         connection = RedisConnection(RedisSettings(_env_file=None, REDIS_PORT=redis_port))
-        ring = KeyRing(connection)
+        ring = ApiKeyStore(connection)
         secret, _ = await ring.create("bench", tenant="default", scopes=[Scope.ADMIN])
         await connection.close()
         await measure(urls, secret, options.rounds, options.requests)

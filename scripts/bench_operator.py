@@ -31,7 +31,7 @@ from asr_operator.cluster.objects import Cluster
 from asr_operator.planning.spec import PoolSpec
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.queue_client import PoolQueue
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 from asr_operator.reconcile.status import parse_spec
 from cluster_lab import RedisProgram, Scene, on_kmock
 
@@ -61,7 +61,7 @@ async def submit(scene: Scene, count: int) -> None:
 class Subject:
     """An operator's loop over one pool, and what was measured of it, in seconds."""
 
-    loop: PoolLoop
+    loop: PoolReconciler
     spec: PoolSpec
     ticks: Times = field(default_factory=list)
     looks: Times = field(default_factory=list)
@@ -112,7 +112,7 @@ async def prepared(stack: AsyncExitStack, depth: int) -> Subject:
     cluster = Cluster(scene.admin, "bench")
     queue = PoolQueue(cluster, scene.namespace, OperatorSettings(_env_file=None))
     metrics = OperatorMetrics(CollectorRegistry())
-    loop = PoolLoop(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
+    loop = PoolReconciler(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
     stack.push_async_callback(loop.close)
     await submit(scene, depth)
     await settle(scene)

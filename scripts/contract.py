@@ -22,13 +22,13 @@ from bench_access import start, until_ready
 
 from asr_cli.local.ports import free_port
 from asr_core.access import Scope
-from asr_core.queue import KeyRing, RedisConnection
+from asr_core.queue import ApiKeyStore, RedisConnection
 from asr_core.settings.programs import RedisSettings
 
 
 async def make_key(redis_port: int) -> str:
     connection = RedisConnection(RedisSettings(_env_file=None, REDIS_PORT=redis_port))
-    secret, _ = await KeyRing(connection).create("contract", tenant="a", scopes=[Scope.ADMIN])
+    secret, _ = await ApiKeyStore(connection).create("contract", tenant="a", scopes=[Scope.ADMIN])
     await connection.close()
     return secret
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from asr_api.access import AccessDesk, Principal
+from asr_api.access import Authenticator, Principal
 from asr_api.background.housekeeping import Housekeeping
-from asr_api.background.waiter_leases import Attendance
+from asr_api.background.waiter_leases import WaiterLeases
 from asr_api.monitoring.health_checks import Check
 from asr_api.probe.pool import ProbePool, ProbeUnavailable
 from asr_api.probe.report import ProbeLimits
@@ -21,19 +21,19 @@ from asr_api.uploads.spool import Spool
 from asr_core.lifecycle.orphan_sweep import Sweep
 from asr_core.metrics import ApiMetrics, QueueCollector
 from asr_core.queue import (
+    ApiKeyStore,
     Backlog,
     BacklogReader,
     Callers,
     Eviction,
     EvictionWatch,
-    KeyRing,
+    OrphanedBlobs,
+    OrphanIndex,
     Producer,
+    QueueReconciler,
     RedisConnection,
-    Strays,
-    Sweeping,
     TaskWatcher,
     Tenants,
-    Upkeep,
     WorkerRecord,
 )
 from asr_core.settings.programs import ApiSettings, IntakeSettings
@@ -55,11 +55,11 @@ class Services:
     takes_work: Callable[[], Coroutine[Any, Any, None]]
     producer: Producer
     tenants: Tenants
-    access: AccessDesk
+    access: Authenticator
     backlog: BacklogReader
     watcher: TaskWatcher
     callers: Callers
-    attendance: Attendance
+    attendance: WaiterLeases
     store: Store
     spool: Spool
     probes: ProbePool
@@ -67,7 +67,7 @@ class Services:
     redis_check: Check[None]
     store_check: Check[None]
     workers_check: Check[list[WorkerRecord]]
-    strays_check: Check[Strays]
+    strays_check: Check[OrphanedBlobs]
     eviction_check: Check[Eviction]
     backlog_checks: dict[str, Check[Backlog]]
 
@@ -102,10 +102,10 @@ def build_services(
     tenants = Tenants(connection, settings)
     watcher = TaskWatcher(connection)
     callers = Callers(connection, deserted_seconds=settings.deserted_seconds)
-    attendance = Attendance(callers)
+    attendance = WaiterLeases(callers)
     store = Store.open(settings.store_url)
     backlog = BacklogReader(connection, settings)
-    sweeping = Sweeping(connection)
+    sweeping = OrphanIndex(connection)
     eviction = EvictionWatch(connection)
 
     async def takes_work() -> None:
@@ -125,7 +125,7 @@ def build_services(
         takes_work=takes_work,
         producer=producer,
         tenants=tenants,
-        access=AccessDesk(settings, KeyRing(connection), tenants),
+        access=Authenticator(settings, ApiKeyStore(connection), tenants),
         backlog=backlog,
         watcher=watcher,
         callers=callers,
@@ -136,7 +136,7 @@ def build_services(
         housekeeping=Housekeeping(
             producer,
             watcher,
-            Upkeep(connection, settings),
+            QueueReconciler(connection, settings),
             sweeping,
             Sweep(sweeping, store),
             attendance,
@@ -170,7 +170,7 @@ def services_of(request: Request) -> Services:
 
 
 async def authorize(request: Request) -> None:
-    """Runs before every route of the app, and before its body is read: see `AccessDesk.admit`."""
+    """Runs before every route of the app, and before its body is read: see `Authenticator.admit`."""
     request.state.principal = await services_of(request).access.admit(request)
 
 

@@ -15,7 +15,7 @@ RECORDING_STATES = frozenset({State.COMPLETED, State.CANCELLED})
 
 
 @dataclass(frozen=True, order=True)
-class Standing:
+class TaskSnapshot:
     """A task as retention sees it. Ids are UUIDv7: their lexical order is the tasks' age.
 
     `finished_ms` is on Redis's clock, 0 for an open task; `audio_deleted` says that its recording
@@ -57,17 +57,17 @@ class RetentionPolicy:
     def limits_recordings(self) -> bool:
         return self.max_recordings is not None or self.recordings_max_age_ms is not None
 
-    def record_is_due(self, task: Standing, now_ms: int) -> bool:
+    def record_is_due(self, task: TaskSnapshot, now_ms: int) -> bool:
         """Whether record, results and recording go together."""
         return task.state.terminal and _is_past(task, self.results_max_age_ms, now_ms)
 
-    def spares(self, task: Standing, now_ms: int) -> bool:
+    def spares(self, task: TaskSnapshot, now_ms: int) -> bool:
         """Whether a task's recording stays though there are more than `max_recordings`."""
         if not self.max_recordings:
             return False
         return now_ms - task.finished_ms < self.recordings_min_age_ms
 
-    def recording_is_due(self, task: Standing, now_ms: int) -> bool:
+    def recording_is_due(self, task: TaskSnapshot, now_ms: int) -> bool:
         """Whether the recording has to go for its age, or was given up by a pass that died."""
         if task.audio_deleted:
             return True
@@ -82,10 +82,10 @@ class RecordingPlan:
 
     def __init__(self, policy: RetentionPolicy) -> None:
         self._policy = policy
-        self._newest: dict[str, list[Standing]] = defaultdict(list)
+        self._newest: dict[str, list[TaskSnapshot]] = defaultdict(list)
         self.kept = 0
 
-    def tell(self, task: Standing, now_ms: int) -> Standing | None:
+    def tell(self, task: TaskSnapshot, now_ms: int) -> TaskSnapshot | None:
         """The task whose recording has to go now that this one is known: this, another, none."""
         if self._policy.record_is_due(task, now_ms):
             return None  # goes with its record
@@ -114,7 +114,7 @@ def last_id_before(unix_ms: int) -> str:
     return f"{stamp[:8]}-{stamp[8:]}~"
 
 
-def _is_past(task: Standing, max_age_ms: int | None, now_ms: int) -> bool:
+def _is_past(task: TaskSnapshot, max_age_ms: int | None, now_ms: int) -> bool:
     return max_age_ms is not None and now_ms - task.finished_ms >= max_age_ms
 
 

@@ -28,7 +28,7 @@ from asr_operator.reconcile.executor import LeaseLost
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.observer import Claimant
 from asr_operator.reconcile.queue_client import PoolQueue
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 
 ALL_NAMESPACES = "*"
 STALE_SECONDS = 60.0
@@ -45,7 +45,7 @@ class _Running:
     uid: str
     release: str
     generation: int
-    loop: PoolLoop
+    loop: PoolReconciler
     task: asyncio.Task[None]
 
 
@@ -163,7 +163,7 @@ class Operator:
         name: str,
         claimants: Claimants,
     ) -> _Running:
-        loop = PoolLoop(
+        loop = PoolReconciler(
             namespace=namespace,
             name=name,
             cluster=self._cluster,
@@ -175,7 +175,7 @@ class Operator:
         task = asyncio.create_task(self._run(loop), name=f"pool {namespace}/{name}")
         return _Running(uid, release, generation, loop, task)
 
-    async def _run(self, loop: PoolLoop) -> None:
+    async def _run(self, loop: PoolReconciler) -> None:
         """Returns where the pool is gone and the watch has not told so."""
         _log.info("pool taken up", namespace=loop.namespace, pool=loop.name)
         await loop.run()
@@ -195,7 +195,7 @@ class Operator:
         loop = running.loop
         try:
             if deleted is not None:
-                await loop.farewell(deleted)
+                await loop.finalize(deleted)
         except (AsrError, LeaseLost) as error:
             is_uninstall = isinstance(error, ClusterUnavailable) and error.is_refusal
             tell = _log.info if is_uninstall else _log.warning

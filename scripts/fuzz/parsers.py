@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.datastructures import MutableHeaders
 
-from asr_api.egress.target import Target
+from asr_api.egress.target import OutboundUrl
 from asr_api.http.behind_proxy import _without_own_host, forwarded_prefix
 from asr_api.http.connection import authority_of
 from asr_api.http.cors import CorsPolicy
@@ -242,7 +242,7 @@ PARSERS = (
     Parser("day", _only_iso, (("", "1"), ("2024-", "-"))),
     Parser(
         "URL",
-        Target.parse,
+        OutboundUrl.parse,
         (
             ("http://", "é."), ("http://", "a."), ("http://", "a-"), ("http://[", ":"),
             ("http://h/", "%"), ("http://", "@"), ("http://h:", "0"), ("http://h/?", "é"),
@@ -252,7 +252,7 @@ PARSERS = (
     ),
     Parser(
         "redirect",
-        Target.parse("http://example.com/a/b").joined,
+        OutboundUrl.parse("http://example.com/a/b").joined,
         (("", "../"), ("", "/./"), ("", "a/"), ("http://", "é."), ("", "?"), ("//", "[")),
     ),
     Parser("head of a file", lambda text: other_format(text.encode()), (("", " "), ("<", " "))),

@@ -19,7 +19,7 @@ from asr_operator.cluster.leader_election import Lease
 from asr_operator.cluster.objects import Cluster
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.queue_client import PoolQueue
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import RedisProgram, Scene, on_cluster, on_kmock
 
 REAL = "a real API server is used by `make test-cluster`, with KUBECONFIG"
@@ -63,7 +63,7 @@ async def scene(
 
 
 @pytest_asyncio.fixture
-async def loop(scene: Scene) -> AsyncIterator[PoolLoop]:
+async def loop(scene: Scene) -> AsyncIterator[PoolReconciler]:
     """The operator's loop over the pool `gpu`, ticked by hand, with the Lease in its hands."""
     lease = Lease(scene.admin, scene.namespace, "test", duration_seconds=600)
     await lease.attempt()
@@ -71,6 +71,6 @@ async def loop(scene: Scene) -> AsyncIterator[PoolLoop]:
     settings = OperatorSettings(_env_file=None, lease_seconds=0.1)
     queue = PoolQueue(cluster, scene.namespace, settings)
     metrics = OperatorMetrics(CollectorRegistry())
-    made = PoolLoop(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
+    made = PoolReconciler(scene.namespace, "gpu", cluster, queue, lease, lambda _: [], metrics)
     yield made
     await made.close()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import Scene
 
 pytestmark = pytest.mark.asyncio
@@ -38,7 +38,7 @@ async def described(scene: Scene) -> tuple[dict[str, tuple[str, str, str]], list
     return conditions, sorted(f"{each[0]} {each[1]}: {each[4]}" for each in words)
 
 
-async def ready(scene: Scene, loop: PoolLoop, reason: str) -> dict[str, str]:
+async def ready(scene: Scene, loop: PoolReconciler, reason: str) -> dict[str, str]:
     """The row, once Ready has this reason."""
 
     async def is_told() -> bool:
@@ -49,7 +49,7 @@ async def ready(scene: Scene, loop: PoolLoop, reason: str) -> dict[str, str]:
     return await row(scene)
 
 
-async def test_a_fresh_install_has_no_warning(scene: Scene, loop: PoolLoop) -> None:
+async def test_a_fresh_install_has_no_warning(scene: Scene, loop: PoolReconciler) -> None:
     await scene.deployment()
     await scene.pool(scaling=SCALING)
     await loop.tick()
@@ -67,7 +67,7 @@ async def test_a_fresh_install_has_no_warning(scene: Scene, loop: PoolLoop) -> N
 
 
 async def test_a_pool_at_its_maximum_shows_what_the_work_asks_for(
-    scene: Scene, loop: PoolLoop
+    scene: Scene, loop: PoolReconciler
 ) -> None:
     scene.pods_run = False
     await scene.deployment(3)
@@ -85,7 +85,7 @@ async def test_a_pool_at_its_maximum_shows_what_the_work_asks_for(
     assert conditions["Ready"][2].endswith("; maxReplicas is 3")
 
 
-async def test_an_autoscaler_is_one_warning(scene: Scene, loop: PoolLoop) -> None:
+async def test_an_autoscaler_is_one_warning(scene: Scene, loop: PoolReconciler) -> None:
     await scene.deployment()
     await scene.admin.autoscaler(scene.namespace, "asr-worker")
     await scene.pool(scaling=SCALING)
@@ -104,7 +104,7 @@ async def test_an_autoscaler_is_one_warning(scene: Scene, loop: PoolLoop) -> Non
     assert conditions["Ready"] == ("False", "HoldConflict", cause)
 
 
-async def test_a_redis_that_is_away_is_one_warning(scene: Scene, loop: PoolLoop) -> None:
+async def test_a_redis_that_is_away_is_one_warning(scene: Scene, loop: PoolReconciler) -> None:
     await scene.deployment()
     await scene.pool(scaling=SCALING)
     await ready(scene, loop, "Steady")
@@ -118,7 +118,9 @@ async def test_a_redis_that_is_away_is_one_warning(scene: Scene, loop: PoolLoop)
     assert conditions["ScalingLimited"][:2] == ("Unknown", "QueueUnreachable")
 
 
-async def test_pods_that_are_given_up_are_named_as_the_reason(scene: Scene, loop: PoolLoop) -> None:
+async def test_pods_that_are_given_up_are_named_as_the_reason(
+    scene: Scene, loop: PoolReconciler
+) -> None:
     if not scene.kubelet.plays:
         pytest.skip("a real cluster has the nodes it has")
     scene.kubelet.capacity, scene.pods_run = 1, False
@@ -142,7 +144,7 @@ async def test_pods_that_are_given_up_are_named_as_the_reason(scene: Scene, loop
     assert (await ready(scene, loop, "HoldCapacity"))["READY"] == "False"
 
 
-async def test_a_second_cause_is_told_after_the_first(scene: Scene, loop: PoolLoop) -> None:
+async def test_a_second_cause_is_told_after_the_first(scene: Scene, loop: PoolReconciler) -> None:
     """No Deployment; then one, but no Secret with the URL of its Redis."""
     await scene.pool(scaling=SCALING)
     told = await ready(scene, loop, "TargetNotFound")
@@ -156,7 +158,9 @@ async def test_a_second_cause_is_told_after_the_first(scene: Scene, loop: PoolLo
     assert any("Warning QueueUnreachable: the queue cannot be read" in e for e in (first, second))
 
 
-async def test_what_was_stored_and_means_nothing_is_told(scene: Scene, loop: PoolLoop) -> None:
+async def test_what_was_stored_and_means_nothing_is_told(
+    scene: Scene, loop: PoolReconciler
+) -> None:
     if scene.fake is None:
         pytest.skip("a real API server stores no such object any more")
     await scene.deployment(2)

@@ -11,7 +11,7 @@ from asr_core.errors import ClusterUnavailable
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.leader_election import LEASE_NAME, Lease
 from asr_operator.cluster.rest_client import Kube, path
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
 
@@ -175,7 +175,9 @@ async def test_rights_that_go_before_the_program_does_are_no_warning(
     assert not two.first.held
 
 
-async def test_one_refused_tick_is_no_warning_a_second_is(scene: Scene, loop: PoolLoop) -> None:
+async def test_one_refused_tick_is_no_warning_a_second_is(
+    scene: Scene, loop: PoolReconciler
+) -> None:
     if scene.fake is None:
         pytest.skip("the role of a real cluster is not changed")
     await scene.deployment()

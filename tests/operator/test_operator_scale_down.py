@@ -16,7 +16,7 @@ from asr_core.errors import ClusterUnavailable
 from asr_core.queue import BacklogReader, RedisConnection
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.rest_client import path
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
 from cluster_lab.server import Asked
@@ -32,7 +32,7 @@ class Stage:
     """A pool of up to eight pods, each a real process, and the operator's loop, ticked by hand."""
 
     scene: Scene
-    loop: PoolLoop
+    loop: PoolReconciler
     reader: BacklogReader
     idle_processes: asyncio.Queue[WorkerProcess]
     at_work: dict[str, WorkerProcess] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class Stage:
 
 
 @pytest_asyncio.fixture
-async def stage(scene: Scene, loop: PoolLoop) -> AsyncIterator[Stage]:
+async def stage(scene: Scene, loop: PoolReconciler) -> AsyncIterator[Stage]:
     options = {"url": scene.redis.url, "lease_seconds": 5, "throughput": 10.0}
     # Tasks are long enough that a look does not miss one, and of different lengths.
     processes = [WorkerProcess({**options, "task_seconds": 0.3 + 0.1 * n}) for n in range(MOST + 4)]

@@ -13,7 +13,7 @@ from asr_core.errors import ClusterUnavailable
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.objects import Cluster, Target
 from asr_operator.cluster.rest_client import path
-from asr_operator.reconcile.reconciler import PoolLoop
+from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
 from cluster_lab.server import Asked
@@ -60,7 +60,7 @@ async def target_of(scene: Scene) -> Target:
 
 
 async def test_a_controller_that_keeps_writing_the_status_does_not_stop_the_scaling(
-    scene: Scene, loop: PoolLoop
+    scene: Scene, loop: PoolReconciler
 ) -> None:
     scene.pods_run = False
     await scene.deployment()
@@ -108,7 +108,7 @@ async def test_a_deployment_that_was_made_anew_is_another_one(scene: Scene) -> N
 
 @pytest.mark.parametrize(("refusals", "is_scaled"), [(3, True), (4, False)])
 async def test_a_server_that_asks_for_patience_gets_it_for_a_while(
-    scene: Scene, loop: PoolLoop, refusals: int, is_scaled: bool
+    scene: Scene, loop: PoolReconciler, refusals: int, is_scaled: bool
 ) -> None:
     if scene.fake is None:
         pytest.skip("a real API server is not made to refuse")

@@ -18,7 +18,7 @@ from asr_api.access.rules import OPERATORS_SEE_MORE, scope_for
 from asr_core.access import ApiKey, Scope, key_digest
 from asr_core.access.api_key import is_secret
 from asr_core.errors import DependencyError, Forbidden, RateLimited, Unauthenticated
-from asr_core.queue import KeyRing, Tenants, Ticket
+from asr_core.queue import ApiKeyStore, RateLimit, Tenants
 from asr_core.settings.programs import ApiSettings
 from asr_core.task import DEFAULT_TENANT
 
@@ -38,10 +38,10 @@ _ANYONE = Principal(DEFAULT_TENANT, admin=True)  # without keys, whoever reaches
 _STRANGER = Principal(DEFAULT_TENANT, admin=False)  # on a route that asks for no key
 
 
-class AccessDesk:
+class Authenticator:
     """One per app."""
 
-    def __init__(self, settings: ApiSettings, ring: KeyRing, tenants: Tenants) -> None:
+    def __init__(self, settings: ApiSettings, ring: ApiKeyStore, tenants: Tenants) -> None:
         self._settings = settings
         self._ring = ring
         self._tenants = tenants
@@ -148,7 +148,7 @@ class AccessDesk:
         return tenant in self._rated
 
 
-def rate_headers(ticket: Ticket) -> dict[str, str]:
+def rate_headers(ticket: RateLimit) -> dict[str, str]:
     """As OpenAI's API sends them, which its clients know."""
     return {
         "x-ratelimit-limit-requests": str(ticket.limit),

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict
 
-from asr_api.background.waiter_leases import Attendance
+from asr_api.background.waiter_leases import WaiterLeases
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
 from asr_core.metrics import ApiMetrics
 from asr_core.process.logs import business_event, get_logger
-from asr_core.queue import EvictionWatch, Producer, Sweeping, TaskWatcher, Upkeep
+from asr_core.queue import EvictionWatch, OrphanIndex, Producer, QueueReconciler, TaskWatcher
 from asr_core.queue.eviction import LOOK_SECONDS
 
 MOVE_DUE_SECONDS = 1.0
@@ -33,10 +33,10 @@ class Housekeeping:
         self,
         producer: Producer,
         watcher: TaskWatcher,
-        upkeep: Upkeep,
-        sweeping: Sweeping,
+        upkeep: QueueReconciler,
+        sweeping: OrphanIndex,
         sweep: Sweep,
-        attendance: Attendance,
+        attendance: WaiterLeases,
         eviction: EvictionWatch,
         metrics: ApiMetrics,
     ) -> None:

@@ -14,10 +14,10 @@ from asr_core.errors import DependencyError
 from asr_core.queue import Callers, Waiter
 
 
-class Seat:
+class WaiterLease:
     """One caller. It sits at no task until `take`, and leaves once."""
 
-    def __init__(self, attendance: Attendance) -> None:
+    def __init__(self, attendance: WaiterLeases) -> None:
         self._attendance = attendance
         self._left = False
         self.caller_id = uuid.uuid4().hex
@@ -39,27 +39,27 @@ class Seat:
             self._attendance.see_off(self, answered=answered)
 
 
-class Attendance:
+class WaiterLeases:
     """All seats. `renew` is called every `renew_seconds` by housekeeping."""
 
     def __init__(self, callers: Callers) -> None:
         self.callers = callers
-        self.seats: set[Seat] = set()
+        self.seats: set[WaiterLease] = set()
         self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def renew_seconds(self) -> float:
         return self.callers.renew_seconds
 
-    def seat(self) -> Seat:
+    def seat(self) -> WaiterLease:
         """A new one."""
-        return Seat(self)
+        return WaiterLease(self)
 
     async def renew(self) -> None:
         """All leases of this process."""
         await self.callers.attend([(seat.task_id, seat.caller_id) for seat in self.seats])
 
-    def see_off(self, seat: Seat, *, answered: bool) -> None:
+    def see_off(self, seat: WaiterLease, *, answered: bool) -> None:
         self.seats.discard(seat)
         task = asyncio.get_running_loop().create_task(self._leave(seat, answered))
         self._leaving.add(task)
@@ -69,6 +69,6 @@ class Attendance:
         """Waits for those who are just leaving; of the others the leases run out."""
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
-    async def _leave(self, seat: Seat, answered: bool) -> None:
+    async def _leave(self, seat: WaiterLease, answered: bool) -> None:
         with suppress(DependencyError):  # then the lease runs out by itself
             await self.callers.leave(seat.task_id, seat.caller_id, answered=answered)

@@ -15,9 +15,9 @@ import httpcore
 from asr_api.courier import message
 from asr_api.courier.job_runner import reserved_slots
 from asr_api.courier.metrics import CourierMetrics
-from asr_api.courier.retry_policy import Verdict, again, on_reply, retry_after_seconds
+from asr_api.courier.retry_policy import DeliveryOutcome, again, on_reply, retry_after_seconds
 from asr_api.egress.http_client import Egress, header
-from asr_api.egress.target import Target
+from asr_api.egress.target import OutboundUrl
 from asr_api.errors import UrlRefused
 from asr_core.process.logs import get_logger
 from asr_core.queue import Outbox, TryOutcome, Webhook
@@ -71,7 +71,7 @@ class Deliveries:
             seconds=round(took_seconds, 3),
         )
 
-    async def _try(self, webhook: Webhook) -> Verdict:
+    async def _try(self, webhook: Webhook) -> DeliveryOutcome:
         settings = self._settings
         if not settings.webhook_secret:
             return self._again(webhook, "ASR_WEBHOOK_SECRET is not set for the courier")
@@ -79,7 +79,7 @@ class Deliveries:
             async with asyncio.timeout(settings.webhook_timeout_seconds):
                 return await self._post(webhook)
         except UrlRefused as refused:
-            return Verdict(TryOutcome.DEAD, refused.message)
+            return DeliveryOutcome(TryOutcome.DEAD, refused.message)
         except (TimeoutError, httpcore.TimeoutException, httpcore.ConnectError) as error:
             # The same whether a name is unknown, leads inward or does not answer: see `egress`.
             seconds = settings.webhook_timeout_seconds
@@ -92,12 +92,12 @@ class Deliveries:
             _log.exception("webhook_broken")
             return self._again(webhook, "an error of the courier's own", cause=str(error))
 
-    async def _post(self, webhook: Webhook) -> Verdict:
+    async def _post(self, webhook: Webhook) -> DeliveryOutcome:
         content, now = message.body(webhook, self._settings.root_path), datetime.now(UTC)
         headers = message.headers(webhook, content, secrets=self._settings.webhook_secret, now=now)
         idle_seconds = self._settings.webhook_timeout_seconds
         async with self._egress.send(
-            "POST", Target.parse(webhook.url), headers=headers, idle_seconds=idle_seconds,
+            "POST", OutboundUrl.parse(webhook.url), headers=headers, idle_seconds=idle_seconds,
             content=content,
         ) as response:  # fmt: skip
             await _read_a_little(response)
@@ -109,7 +109,7 @@ class Deliveries:
                 asked_seconds=retry_after_seconds(header(response, "retry-after"), now),
             )
 
-    def _again(self, webhook: Webhook, reason: str, *, cause: str = "") -> Verdict:
+    def _again(self, webhook: Webhook, reason: str, *, cause: str = "") -> DeliveryOutcome:
         verdict = again(
             reason,
             attempts=webhook.attempts,

@@ -19,7 +19,7 @@ from asr_api.courier.errors import (
 )
 from asr_api.courier.retry_policy import retry_after_seconds
 from asr_api.egress.http_client import Egress, header
-from asr_api.egress.target import Target
+from asr_api.egress.target import OutboundUrl
 from asr_api.uploads.spool import SpoolFile
 
 MAX_REDIRECTS = 5
@@ -53,7 +53,7 @@ async def download(egress: Egress, url: str, file: SpoolFile, limits: DownloadLi
     """
     try:
         async with asyncio.timeout(limits.total_seconds):
-            await _follow(egress, Target.parse(url), file, limits)
+            await _follow(egress, OutboundUrl.parse(url), file, limits)
     except TimeoutError:
         raise FetchTooSlow(
             f"The recording was not there whole within {limits.total_seconds:g} seconds."
@@ -69,7 +69,9 @@ async def download(egress: Egress, url: str, file: SpoolFile, limits: DownloadLi
     await file.flush()
 
 
-async def _follow(egress: Egress, target: Target, file: SpoolFile, limits: DownloadLimits) -> None:
+async def _follow(
+    egress: Egress, target: OutboundUrl, file: SpoolFile, limits: DownloadLimits
+) -> None:
     for _ in range(MAX_REDIRECTS + 1):
         async with egress.send(
             "GET", target, headers={"Accept": "*/*"}, idle_seconds=limits.idle_seconds

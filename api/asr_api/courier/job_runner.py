@@ -22,14 +22,14 @@ def reserved_slots(at_once: int) -> int:
     return ceil(at_once / _RESERVED_SHARE)
 
 
-class Errand(Protocol):
+class Job(Protocol):
     """What was taken; `line` is whose it is and where it goes."""
 
     @property
     def line(self) -> str: ...
 
 
-T = TypeVar("T", bound=Errand)
+T = TypeVar("T", bound=Job)
 
 
 class Source(Protocol[T]):
@@ -44,7 +44,7 @@ class Source(Protocol[T]):
         """Do it and report it."""
 
 
-class Errands(Generic[T]):
+class JobRunner(Generic[T]):
     """At most `at_once` in hand. A failure of one, or of Redis, ends nothing."""
 
     def __init__(self, source: Source[T], *, at_once: int) -> None:

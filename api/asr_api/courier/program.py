@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector, 
 
 from asr_api.courier.deliveries import Deliveries
 from asr_api.courier.fetches import Fetches
-from asr_api.courier.job_runner import Errands
+from asr_api.courier.job_runner import JobRunner
 from asr_api.courier.metrics import CourierMetrics
 from asr_api.egress.http_client import Egress
-from asr_api.egress.ssrf_policy import Reach
+from asr_api.egress.ssrf_policy import SsrfPolicy
 from asr_api.http.file_limits import raise_file_limit
 from asr_api.probe.pool import ProbePool
 from asr_api.services import probe_limits
@@ -42,7 +42,7 @@ class _Parts:
     outbox: Outbox
     fetching: Fetching
     metrics: CourierMetrics
-    errands: tuple[Errands[Webhook], Errands[Fetch]]
+    errands: tuple[JobRunner[Webhook], JobRunner[Fetch]]
 
 
 def main() -> None:
@@ -97,7 +97,7 @@ async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
     stack.callback(spool.close)
     probes = ProbePool(settings.probe_processes, probe_limits(settings))
     stack.push_async_callback(probes.close)
-    egress = Egress(Reach(settings.allow_private_urls))
+    egress = Egress(SsrfPolicy(settings.allow_private_urls))
     stack.push_async_callback(egress.close)
     lease_seconds = LEASE_TIMEOUTS * settings.webhook_timeout_seconds
     outbox = Outbox(connection, lease_seconds=lease_seconds)
@@ -106,8 +106,8 @@ async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
     deliveries = Deliveries(outbox, egress, metrics, settings)
     fetches = Fetches(fetching, egress, spool, probes, store, metrics, settings)
     errands = (
-        Errands(deliveries, at_once=settings.webhooks_at_once),
-        Errands(fetches, at_once=settings.fetches_at_once),
+        JobRunner(deliveries, at_once=settings.webhooks_at_once),
+        JobRunner(fetches, at_once=settings.fetches_at_once),
     )
     return _Parts(settings, connection, outbox, fetching, metrics, errands)
 

@@ -15,7 +15,7 @@ _PASSING = frozenset({408, 429})  # of the 4xx, these say nothing about the mess
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DeliveryOutcome:
     """`reason` is what is stored of it, `cause` what only the log may say; `delay_seconds` is until
     the next try.
     """
@@ -28,17 +28,17 @@ class Verdict:
 
 def on_reply(
     status: int, *, attempts: int, pauses: Sequence[float], chance: float, asked_seconds: float
-) -> Verdict:
+) -> DeliveryOutcome:
     """2xx is done; 4xx but 408 and 429 is the end; anything else, redirects too, is tried again.
 
     `attempts` came before this one, `chance` is in 0..1, `asked_seconds` is the reply's
     `Retry-After`.
     """
     if 200 <= status < 300:
-        return Verdict(TryOutcome.DONE)
+        return DeliveryOutcome(TryOutcome.DONE)
     reason = f"the receiver answered {status}"
     if 400 <= status < 500 and status not in _PASSING:
-        return Verdict(TryOutcome.DEAD, reason)
+        return DeliveryOutcome(TryOutcome.DEAD, reason)
     return again(
         reason, attempts=attempts, pauses=pauses, chance=chance, asked_seconds=asked_seconds
     )
@@ -46,12 +46,14 @@ def on_reply(
 
 def again(
     reason: str, *, attempts: int, pauses: Sequence[float], chance: float, asked_seconds: float = 0
-) -> Verdict:
+) -> DeliveryOutcome:
     """After the pause whose turn it is, or never, when there is none left."""
     if attempts >= len(pauses):
-        return Verdict(TryOutcome.DEAD, f"{reason}, and so ended the last of {attempts + 1} tries")
+        return DeliveryOutcome(
+            TryOutcome.DEAD, f"{reason}, and so ended the last of {attempts + 1} tries"
+        )
     delay_seconds = pauses[attempts] * (1 - JITTER + 2 * JITTER * chance)
-    return Verdict(TryOutcome.RETRY, reason, max(delay_seconds, asked_seconds))
+    return DeliveryOutcome(TryOutcome.RETRY, reason, max(delay_seconds, asked_seconds))
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float:

@@ -20,8 +20,8 @@ from typing import Any
 import certifi
 import httpcore
 
-from asr_api.egress.ssrf_policy import Reach
-from asr_api.egress.target import Target
+from asr_api.egress.ssrf_policy import SsrfPolicy
+from asr_api.egress.target import OutboundUrl
 from asr_api.errors import UrlRefused
 from asr_core import __version__
 
@@ -35,7 +35,7 @@ ADDRESSES_TRIED = 4  # each for its part of the time there is to connect
 class Egress:
     """`resolve` gives the addresses of a name; the system's resolver does by default."""
 
-    def __init__(self, reach: Reach, *, resolve: Resolve | None = None) -> None:
+    def __init__(self, reach: SsrfPolicy, *, resolve: Resolve | None = None) -> None:
         self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_ssl_context(),
@@ -48,7 +48,7 @@ class Egress:
     async def send(
         self,
         method: str,
-        target: Target,
+        target: OutboundUrl,
         *,
         headers: Mapping[str, str],
         idle_seconds: float,
@@ -106,7 +106,7 @@ class Egress:
 
 
 class _Pinned(httpcore.AsyncNetworkBackend):
-    def __init__(self, reach: Reach, resolve: Resolve) -> None:
+    def __init__(self, reach: SsrfPolicy, resolve: Resolve) -> None:
         self._reach = reach
         self._resolve = resolve
         self._network = httpcore.AnyIOBackend()

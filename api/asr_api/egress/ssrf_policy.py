@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from contextlib import suppress
 
-from asr_api.egress.target import Target, one_spelling
+from asr_api.egress.target import OutboundUrl, one_spelling
 from asr_api.errors import UrlRefused
 
 PORTS = frozenset({80, 443})
@@ -28,7 +28,7 @@ _INWARD = tuple(
 )  # fmt: skip
 
 
-class Reach:
+class SsrfPolicy:
     """`allowed` are names, addresses and networks of ours that may be called at any port."""
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
@@ -58,7 +58,7 @@ class Reach:
                 raise UrlRefused(f"The host {host!r} is not on the public internet.")
             _check_port(port)
 
-    def check_early(self, target: Target) -> None:
+    def check_early(self, target: OutboundUrl) -> None:
         """What is certain before a name is resolved: addresses and ports. Raises UrlRefused."""
         try:
             ipaddress.ip_address(target.host)

@@ -21,7 +21,7 @@ _UNQUOTED = "/%:=&?~+!$,;'@()*[]|"
 
 
 @dataclass(frozen=True)
-class Target:
+class OutboundUrl:
     """`host` as `one_spelling` has it; `path` is what stands in the request line, query and all.
     Never print it: a query may hold a secret.
     """
@@ -32,7 +32,7 @@ class Target:
     path: str
 
     @classmethod
-    def parse(cls, url: str) -> Target:
+    def parse(cls, url: str) -> OutboundUrl:
         """Raises UrlRefused. Its messages name at most the host."""
         if not url or not URL.fits(url):
             raise UrlRefused(f"A URL must have a character, and {URL.words}.")
@@ -55,10 +55,12 @@ class Target:
             path += "?" + quote(parts.query, safe=_UNQUOTED)
         return cls(scheme, one_spelling(parts.hostname or ""), _port(port, scheme), path)
 
-    def joined(self, location: str) -> Target:
+    def joined(self, location: str) -> OutboundUrl:
         """Where a redirect to `location` leads. Raises UrlRefused."""
         try:
-            return Target.parse(urljoin(f"{self.scheme}://{self.authority}{self.path}", location))
+            return OutboundUrl.parse(
+                urljoin(f"{self.scheme}://{self.authority}{self.path}", location)
+            )
         except ValueError as error:
             raise UrlRefused("The redirect's URL cannot be read.") from error
 
@@ -78,7 +80,7 @@ def respelled(url: str) -> str:
     """`url` with its authority in the one spelling: who compares hosts may compare text. Path and
     query stay as they came. Raises UrlRefused.
     """
-    target, parts = Target.parse(url), urlsplit(url)
+    target, parts = OutboundUrl.parse(url), urlsplit(url)
     parts = parts._replace(scheme=target.scheme, netloc=target.authority, fragment="")
     if not URL.fits(parts.geturl()):
         raise UrlRefused(f"A URL must have {URL.words}.")

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from asr_api.background.waiter_leases import Seat
+from asr_api.background.waiter_leases import WaiterLease
 
 PIECE_BYTES = 32 * 1024
 
@@ -29,7 +29,7 @@ class AttendedReply(StreamingResponse):
     def __init__(
         self,
         pieces: AsyncGenerator[bytes],
-        seat: Seat,
+        seat: WaiterLease,
         *,
         media_type: str,
         headers: Mapping[str, str],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from asr_api.errors import TranscriptionFailed
-from asr_api.openai_contract.parameters import Asked, Granularity, words_missing
+from asr_api.openai_contract.parameters import Granularity, TranscriptionRequest, words_missing
 from asr_api.routes.result import transcript_of
 from asr_api.services import Services
 from asr_core.errors import (
@@ -22,7 +22,9 @@ _PERMANENT: dict[str, type[PermanentTaskError]] = {
 }
 
 
-async def transcript_after(services: Services, task: Task, asked: Asked) -> Transcript:
+async def transcript_after(
+    services: Services, task: Task, asked: TranscriptionRequest
+) -> Transcript:
     """The transcript of a task that has ended. Raises what it failed with; StateConflict where
     somebody cancelled it; UnsupportedParameter where words were asked for and have no times.
     """

@@ -36,7 +36,7 @@ from asr_core.text_limits import (
     shortened,
 )
 
-__all__ = ["FILE_FIELDS", "TEXT_FIELDS", "Asked", "Granularity", "ResponseFormat"]
+__all__ = ["FILE_FIELDS", "TEXT_FIELDS", "Granularity", "ResponseFormat", "TranscriptionRequest"]
 
 TEMPERATURE_MAX = 1.0
 _PHRASES = re.compile(r"[,;.!?\n，；。！？、]+")
@@ -61,7 +61,7 @@ class Granularity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Asked:
+class TranscriptionRequest:
     """One request. `hotwords` come from the fields `hotwords_from`, for error messages; `ignored`
     are the fields that are not heeded.
     """
@@ -74,11 +74,13 @@ class Asked:
     hotwords_from: str
     ignored: tuple[str, ...] = ()
 
-    def ignoring(self, names: Collection[str]) -> Asked:
+    def ignoring(self, names: Collection[str]) -> TranscriptionRequest:
         return replace(self, ignored=tuple(dict.fromkeys((*self.ignored, *names))))
 
 
-def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) -> Asked:
+def read_parameters(
+    fields: Sequence[tuple[str, str]], *, strict: bool = False
+) -> TranscriptionRequest:
     """Raises InvalidOption or UnsupportedParameter, naming the field; the latter for what no model
     heeds only if `strict`.
     """
@@ -92,7 +94,7 @@ def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) 
     response_format = choice("response_format", form.one("response_format", "json"), ResponseFormat)
     language = read_language(form.one("language", "auto"))
     track = form.one("track", "")
-    asked = Asked(
+    asked = TranscriptionRequest(
         model=model,
         response_format=response_format,
         granularities=frozenset(
@@ -113,7 +115,9 @@ def read_parameters(fields: Sequence[tuple[str, str]], *, strict: bool = False) 
     return asked.ignoring((*_decoding(form, strict=strict), *ignored, *unheeded, *form.others))
 
 
-def heed(asked: Asked, served: Sequence[ServedModel], *, strict: bool) -> Asked:
+def heed(
+    asked: TranscriptionRequest, served: Sequence[ServedModel], *, strict: bool
+) -> TranscriptionRequest:
     """What the models are known to heed; the rest is ignored, or refused if `strict`. Words of a
     model that has no times are always refused. Raises UnsupportedParameter.
     """
@@ -130,7 +134,9 @@ def heed(asked: Asked, served: Sequence[ServedModel], *, strict: bool) -> Asked:
     return asked
 
 
-def heeded(asked: Asked, ignored: Collection[str], *, strict: bool) -> Asked:
+def heeded(
+    asked: TranscriptionRequest, ignored: Collection[str], *, strict: bool
+) -> TranscriptionRequest:
     """The same after the run, of `options_ignored`, for what was not known before it."""
     fields = [field_of(name, asked) for name in ignored if name != "itn"]  # nobody asks for itn
     if strict and fields:
@@ -138,7 +144,7 @@ def heeded(asked: Asked, ignored: Collection[str], *, strict: bool) -> Asked:
     return asked.ignoring(fields)
 
 
-def field_of(option: str, asked: Asked) -> str:
+def field_of(option: str, asked: TranscriptionRequest) -> str:
     """Which field of the form an option of the task came from."""
     return {"hotwords": asked.hotwords_from, "speakers": "response_format"}.get(option, option)
 
@@ -212,7 +218,7 @@ def _temperature(text: str) -> float:
     return value
 
 
-def _check_together(asked: Asked) -> None:
+def _check_together(asked: TranscriptionRequest) -> None:
     if asked.granularities and asked.response_format is not ResponseFormat.VERBOSE_JSON:
         raise InvalidOption(
             "'timestamp_granularities' needs response_format verbose_json.",

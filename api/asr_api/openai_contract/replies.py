@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection
 from typing import Any
 
-from asr_api.openai_contract.parameters import Asked, Granularity, ResponseFormat
+from asr_api.openai_contract.parameters import Granularity, ResponseFormat, TranscriptionRequest
 from asr_core.render import ResultFormat, render
 from asr_core.result import Transcript, TranscriptSegment
 
@@ -17,7 +17,7 @@ _NAMES = {"zh": "chinese", "en": "english", "yue": "cantonese", "ja": "japanese"
 _SEEK_PER_SECOND = 100  # Whisper counts frames of 10 ms
 
 
-def reply_body(transcript: Transcript, asked: Asked) -> tuple[str, str]:
+def reply_body(transcript: Transcript, asked: TranscriptionRequest) -> tuple[str, str]:
     """The body and its media type."""
     match asked.response_format:
         case ResponseFormat.JSON:

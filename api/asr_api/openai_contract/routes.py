@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
-from asr_api.background.waiter_leases import Seat
+from asr_api.background.waiter_leases import WaiterLease
 from asr_api.errors import (
     ModelNotFound,
     TranscriptionFailed,
@@ -30,7 +30,7 @@ from asr_api.openai_contract.outcome import transcript_after
 from asr_api.openai_contract.parameters import (
     FILE_FIELDS,
     TEXT_FIELDS,
-    Asked,
+    TranscriptionRequest,
     heed,
     heeded,
     read_parameters,
@@ -107,9 +107,9 @@ async def transcribe(request: Request, services: ServicesOf, tenant: TenantOf) -
 
 
 async def _transcribe(
-    request: Request, services: Services, tenant: str, seat: Seat
+    request: Request, services: Services, tenant: str, seat: WaiterLease
 ) -> AttendedReply:
-    asked: Asked | None = None
+    asked: TranscriptionRequest | None = None
     strict = services.settings.openai_strict
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
@@ -144,7 +144,7 @@ async def _transcribe(
     return AttendedReply(pieces_of(data), seat, media_type=media_type, headers=headers)
 
 
-def _told(asked: Asked) -> dict[str, str]:
+def _told(asked: TranscriptionRequest) -> dict[str, str]:
     """The fields that were not heeded, by name; no header where there are none."""
     return {IGNORED_HEADER: ", ".join(asked.ignored)} if asked.ignored else {}
 

@@ -16,7 +16,7 @@ from fastapi.sse import format_sse_event
 from asr_api.errors import TranscriptionRestarted, TranscriptionTimeout
 from asr_api.http.error_reply import error_body
 from asr_api.openai_contract.outcome import transcript_after
-from asr_api.openai_contract.parameters import Asked, heeded
+from asr_api.openai_contract.parameters import TranscriptionRequest, heeded
 from asr_api.openai_contract.replies import usage
 from asr_api.routes.events import until_change
 from asr_api.services import Services
@@ -68,7 +68,7 @@ class PartialText:
 
 
 async def events(
-    services: Services, task_id: str, tenant: str, asked: Asked
+    services: Services, task_id: str, tenant: str, asked: TranscriptionRequest
 ) -> AsyncGenerator[bytes]:
     """All events of one stream. Errors are told in it: its status has been sent long ago."""
     try:
@@ -80,7 +80,7 @@ async def events(
 
 
 async def _events(
-    services: Services, task_id: str, tenant: str, asked: Asked
+    services: Services, task_id: str, tenant: str, asked: TranscriptionRequest
 ) -> AsyncGenerator[bytes]:
     text = ReadText()
     partial = PartialText(services, task_id)

@@ -14,7 +14,7 @@ from asr_api.http.error_examples import documented_errors
 from asr_api.monitoring.health_checks import CheckResult
 from asr_api.schemas.tasks import utc
 from asr_api.services import PrincipalOf, Services, ServicesOf
-from asr_core.queue import Eviction, Strays, WorkerRecord
+from asr_core.queue import Eviction, OrphanedBlobs, WorkerRecord
 
 router = APIRouter(tags=["operations"])
 _MOST_PROBLEMS = 10
@@ -66,7 +66,7 @@ class DataHealth(BaseModel):
     results_without_task: int | None = None
 
     @classmethod
-    def of(cls, strays: Strays | None) -> DataHealth:
+    def of(cls, strays: OrphanedBlobs | None) -> DataHealth:
         if strays is None:
             return cls(status="unknown")
         return cls(

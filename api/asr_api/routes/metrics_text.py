@@ -15,7 +15,7 @@ from prometheus_client import (
 from asr_api.monitoring.health_checks import CheckResult
 from asr_api.services import Services
 from asr_core.metrics import ApiMetrics, QueueCollector
-from asr_core.queue import Eviction, Strays
+from asr_core.queue import Eviction, OrphanedBlobs
 
 
 def build_metrics() -> tuple[ApiMetrics, QueueCollector]:
@@ -50,7 +50,7 @@ async def exposition(services: Services) -> bytes:
     return generate_latest(services.metrics.registry)
 
 
-def _show_strays(metrics: ApiMetrics, checked: CheckResult[Strays]) -> None:
+def _show_strays(metrics: ApiMetrics, checked: CheckResult[OrphanedBlobs]) -> None:
     """The last count of any pod; what is not known is left out, or NaN."""
     metrics.blobs_without_task.clear()
     if checked.value is None:

@@ -10,7 +10,7 @@ import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 
-from asr_api.egress.target import Target
+from asr_api.egress.target import OutboundUrl
 from asr_api.services import Services
 from asr_api.submission.accept_audio import Caller, find_known, require_room, tell_submitted
 from asr_api.submission.options import SubmitOptions
@@ -117,7 +117,7 @@ async def _accept_new(
         pool=options.pool,
         lane=options.lane,
         tenant=caller.tenant,
-        filename=Target.parse(url).filename,
+        filename=OutboundUrl.parse(url).filename,
         bytes=0,
         duration_seconds=0,
         options=options.task,

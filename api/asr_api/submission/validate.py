@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from asr_api.egress.ssrf_policy import Reach
-from asr_api.egress.target import Target, respelled
+from asr_api.egress.ssrf_policy import SsrfPolicy
+from asr_api.egress.target import OutboundUrl, respelled
 from asr_api.errors import UrlRefused
 from asr_api.services import Services
 from asr_api.submission.options import SubmitOptions, parse_options
@@ -45,7 +45,7 @@ def check_url(url: str, settings: OutboundSettings, *, param: str) -> str:
     URL.check(param, url)
     try:
         url = respelled(url)
-        Reach(settings.allow_private_urls).check_early(Target.parse(url))
+        SsrfPolicy(settings.allow_private_urls).check_early(OutboundUrl.parse(url))
     except UrlRefused as refused:
         raise UrlRefused(refused.message, param=param) from None
     return url

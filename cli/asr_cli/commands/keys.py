@@ -52,14 +52,14 @@ def create(
     data: DataOption = None,
 ) -> None:
     """Make a key and print it. It is shown only now: only its SHA-256 is kept."""
-    from asr_core.queue import KeyRing
+    from asr_core.queue import ApiKeyStore
 
     check_tenant(tenant)
     if not LABEL.fits(name):
         fail(f"the name of a key has {LABEL.words}, not {shortened(name)}", 2)
     lasts_seconds = _seconds(expires, "--expires") if expires else 0
     secret, key = with_redis(
-        lambda connection: KeyRing(connection).create(
+        lambda connection: ApiKeyStore(connection).create(
             name, tenant=tenant, scopes=scope or _DEFAULT_SCOPES, lasts_seconds=lasts_seconds
         ),
         data,
@@ -70,9 +70,9 @@ def create(
 @app.command("list", epilog="Examples: `asr keys list`, `asr keys list --json`")
 def list_keys(as_json: _Json = False, data: DataOption = None) -> None:
     """All keys, without the keys themselves; ended ones for thirty days."""
-    from asr_core.queue import KeyRing
+    from asr_core.queue import ApiKeyStore
 
-    keys = with_redis(lambda connection: KeyRing(connection).list(), data)
+    keys = with_redis(lambda connection: ApiKeyStore(connection).list(), data)
     if as_json:
         typer.echo(json.dumps([_as_json(key) for key in keys], indent=2))
     else:
@@ -85,11 +85,11 @@ def revoke(
     data: DataOption = None,
 ) -> None:
     """End keys now: every API pod refuses them within ten seconds."""
-    from asr_core.queue import KeyRing, RedisConnection
+    from asr_core.queue import ApiKeyStore, RedisConnection
 
     async def run(connection: RedisConnection) -> None:
         for key_id in key_ids:
-            await KeyRing(connection).revoke(key_id)
+            await ApiKeyStore(connection).revoke(key_id)
 
     with_redis(run, data)
     say(f"{len(key_ids)} revoked")
@@ -106,12 +106,12 @@ def rotate(
     data: DataOption = None,
 ) -> None:
     """Make a key in the place of another, which goes on for a while, and print it."""
-    from asr_core.queue import KeyRing
+    from asr_core.queue import ApiKeyStore
 
     grace_seconds = _seconds(grace, "--grace")
     lasts_seconds = _seconds(expires, "--expires") if expires else 0
     secret, key = with_redis(
-        lambda connection: KeyRing(connection).rotate(
+        lambda connection: ApiKeyStore(connection).rotate(
             key_id, grace_seconds=grace_seconds, lasts_seconds=lasts_seconds
         ),
         data,

@@ -79,10 +79,10 @@ def reconcile(
 async def _mend(connection: RedisConnection) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from asr_core.queue import Upkeep
+    from asr_core.queue import QueueReconciler
     from asr_core.settings.programs import QueueSettings
 
-    upkeep = Upkeep(connection, QueueSettings())
+    upkeep = QueueReconciler(connection, QueueSettings())
     moved = await upkeep.move_due()
     counts = await upkeep.reconcile(force=True)
     return {"retries_moved": moved, **(asdict(counts) if counts else {})}
@@ -97,12 +97,12 @@ async def _look_after_store(
     older_than: float | None,
 ) -> dict[str, Any]:
     from asr_core.lifecycle.orphan_sweep import MIN_AGE_SECONDS, Sweep
-    from asr_core.queue.orphan_index import Sweeping
+    from asr_core.queue.orphan_index import OrphanIndex
     from asr_core.store import Store
 
     store = Store.open(store_url)
     await store.ready()
-    sweeper = Sweep(Sweeping(connection), store)
+    sweeper = Sweep(OrphanIndex(connection), store)
     told: dict[str, Any] = {}
     if adopt:
         await sweeper.mark(adopt=True)

@@ -13,8 +13,8 @@ from asr_cli.local.running_platform import Place
 from asr_core.errors import AsrError
 from asr_core.lifecycle.retention import Retained, Retention
 from asr_core.process.logs import business_event, get_logger
-from asr_core.queue import RedisConnection, Sweeping
-from asr_core.queue.retention_index import Keeping
+from asr_core.queue import OrphanIndex, RedisConnection
+from asr_core.queue.retention_index import RetentionIndex
 from asr_core.retention_policy import RetentionPolicy
 from asr_core.store import Store
 
@@ -53,7 +53,7 @@ async def keep_deleting(place: Place, policy: RetentionPolicy, every_seconds: fl
             await passes
 
 
-async def _repeat(keeping: Keeping, retention: Retention, every_seconds: float) -> None:
+async def _repeat(keeping: RetentionIndex, retention: Retention, every_seconds: float) -> None:
     failing = False
     while True:
         began = time.monotonic()
@@ -75,7 +75,7 @@ async def _repeat(keeping: Keeping, retention: Retention, every_seconds: float) 
         await asyncio.sleep(max(every_seconds - took_seconds, _REST_SHARE * took_seconds))
 
 
-async def _in_turn(keeping: Keeping, retention: Retention, every_seconds: float) -> str:
+async def _in_turn(keeping: RetentionIndex, retention: Retention, every_seconds: float) -> str:
     """What went wrong, if anything."""
     if not await keeping.turn(_TURN_SHARE * every_seconds):
         return ""
@@ -92,11 +92,11 @@ def _tell(retained: Retained) -> None:
 @asynccontextmanager
 async def _opened(
     place: Place, policy: RetentionPolicy
-) -> AsyncIterator[tuple[Keeping, Retention]]:
+) -> AsyncIterator[tuple[RetentionIndex, Retention]]:
     connection = RedisConnection(place.redis)
     try:
-        keeping = Keeping(connection)
+        keeping = RetentionIndex(connection)
         store = Store.open(place.store_url)
-        yield keeping, Retention(keeping, Sweeping(connection), store, policy)
+        yield keeping, Retention(keeping, OrphanIndex(connection), store, policy)
     finally:
         await connection.close()

@@ -13,7 +13,7 @@ from asr_cli.console import fail, say
 from asr_cli.redis_session import DataOption, with_redis
 
 if TYPE_CHECKING:
-    from asr_core.queue import TenantStanding
+    from asr_core.queue import TenantUsage
 
 GB = 10**9
 
@@ -89,7 +89,7 @@ def list_tenants(
         _print_table(standings)
 
 
-def _print_table(standings: list[TenantStanding]) -> None:
+def _print_table(standings: list[TenantUsage]) -> None:
     from rich.console import Console
     from rich.table import Table
 

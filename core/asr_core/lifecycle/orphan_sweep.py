@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from asr_core.errors import AsrError
-from asr_core.queue.orphan_index import Loss, Strays, Sweeping
+from asr_core.queue.orphan_index import Loss, OrphanedBlobs, OrphanIndex
 from asr_core.store import Store, StoredObject, StoreObjectMissing
 from asr_core.task import State
 
@@ -80,7 +80,7 @@ class _Pass:
 class Sweep:
     """Compares the store with the tasks that Redis knows."""
 
-    def __init__(self, sweeping: Sweeping, store: Store) -> None:
+    def __init__(self, sweeping: OrphanIndex, store: Store) -> None:
         self._queue = sweeping
         self._store = store
 
@@ -136,7 +136,7 @@ class Sweep:
             await self._store.delete(path)
         return Swept(found.seen, len(found.orphans), len(found.orphans))
 
-    async def record_loss(self, loss: Loss) -> Strays | None:
+    async def record_loss(self, loss: Loss) -> OrphanedBlobs | None:
         """Counts what has no task, of any age, and keeps the loss for all to see. None: it was
         known.
         """
@@ -183,7 +183,7 @@ class Sweep:
             yield chunk
 
 
-async def epochs(sweeping: Sweeping, store: Store) -> tuple[str, str]:
+async def epochs(sweeping: OrphanIndex, store: Store) -> tuple[str, str]:
     """The markers of store and Redis; empty where there is none. Equal: they belong together."""
     try:
         in_store = (await store.get(EPOCH_PATH)).decode()

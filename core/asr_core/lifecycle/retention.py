@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from asr_core.errors import AsrError, DependencyError, StoreUnavailable
 from asr_core.lifecycle.orphan_sweep import epochs, mismatch
 from asr_core.process.logs import get_logger
-from asr_core.queue.orphan_index import Sweeping
-from asr_core.queue.retention_index import Keeping
-from asr_core.retention_policy import RecordingPlan, RetentionPolicy, Standing
+from asr_core.queue.orphan_index import OrphanIndex
+from asr_core.queue.retention_index import RetentionIndex
+from asr_core.retention_policy import RecordingPlan, RetentionPolicy, TaskSnapshot
 from asr_core.store import Store
 from asr_core.task import audio_path, results_prefix
 
@@ -65,7 +65,7 @@ class Retained:
             return f"files of {self.errors} tasks were not deleted; the next pass tries again"
         return ""
 
-    def count_recording(self, task: Standing) -> None:
+    def count_recording(self, task: TaskSnapshot) -> None:
         self.recordings_deleted += 1
         self.bytes_freed += task.bytes
 
@@ -74,7 +74,7 @@ class Retention:
     """One policy on one Redis and one store. Passes at the same time do no harm."""
 
     def __init__(
-        self, keeping: Keeping, sweeping: Sweeping, store: Store, policy: RetentionPolicy
+        self, keeping: RetentionIndex, sweeping: OrphanIndex, store: Store, policy: RetentionPolicy
     ) -> None:
         self._queue = keeping
         self._sweeping = sweeping
@@ -111,7 +111,7 @@ class _Pass:
     """A pass under way, and what it tells."""
 
     def __init__(
-        self, keeping: Keeping, store: Store, policy: RetentionPolicy, told: Retained
+        self, keeping: RetentionIndex, store: Store, policy: RetentionPolicy, told: Retained
     ) -> None:
         self._queue = keeping
         self._store = store
@@ -173,10 +173,10 @@ class _Pass:
         yield chunk
 
     async def _erase(
-        self, tasks: Sequence[Standing], files: Callable[[Standing], Awaitable[None]]
-    ) -> list[Standing]:
+        self, tasks: Sequence[TaskSnapshot], files: Callable[[TaskSnapshot], Awaitable[None]]
+    ) -> list[TaskSnapshot]:
         """Deletes files of some tasks at a time; returns the tasks whose files are gone."""
-        gone: list[Standing] = []
+        gone: list[TaskSnapshot] = []
         waiting = iter(tasks)
 
         async def work() -> None:
@@ -198,10 +198,10 @@ class _Pass:
         await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
         return gone
 
-    async def _recording(self, task: Standing) -> None:
+    async def _recording(self, task: TaskSnapshot) -> None:
         await self._store.delete(audio_path(task.task_id))
 
-    async def _files(self, task: Standing) -> None:
+    async def _files(self, task: TaskSnapshot) -> None:
         await self._recording(task)
         await self._store.delete_prefix(results_prefix(task.task_id))
 

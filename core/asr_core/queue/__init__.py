@@ -16,10 +16,10 @@ from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
 from asr_core.queue.eviction import Eviction, EvictionWatch, read_eviction
 from asr_core.queue.fetching import Fetch, Fetching, FetchTrouble
-from asr_core.queue.key_ring import KeyRing
+from asr_core.queue.key_ring import ApiKeyStore
 from asr_core.queue.lease import LeaseKeeper
 from asr_core.queue.models import ServedModel, list_models
-from asr_core.queue.orphan_index import Loss, Strays, Sweeping
+from asr_core.queue.orphan_index import Loss, OrphanedBlobs, OrphanIndex
 from asr_core.queue.outbox import (
     DeadWebhook,
     DeadWebhookPage,
@@ -30,14 +30,15 @@ from asr_core.queue.outbox import (
 )
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.producer import DeadLetter, DeadLetterPage, HistoryPage, Producer, Submission
-from asr_core.queue.reconciler import Reconciled, Upkeep
+from asr_core.queue.reconciler import QueueReconciler, Reconciled
 from asr_core.queue.starting import require_permissions
-from asr_core.queue.tenants import Tenants, TenantStanding, Ticket
+from asr_core.queue.tenants import RateLimit, Tenants, TenantUsage
 from asr_core.queue.waiters import Callers, Partials, Waiter
 from asr_core.queue.watch import TaskChange, TaskWatcher
 from asr_core.queue.workers import WorkerRecord
 
 __all__ = [
+    "ApiKeyStore",
     "Backlog",
     "BacklogReader",
     "Callers",
@@ -55,30 +56,29 @@ __all__ = [
     "Fetching",
     "Finish",
     "HistoryPage",
-    "KeyRing",
     "LaneBacklog",
     "LeaseKeeper",
     "Loss",
+    "OrphanIndex",
+    "OrphanedBlobs",
     "Outbox",
     "OutboxDepth",
     "Outcome",
     "Partials",
     "Producer",
+    "QueueReconciler",
+    "RateLimit",
     "Reconciled",
     "RedisConnection",
     "ServedModel",
     "StatsBucket",
-    "Strays",
     "Submission",
-    "Sweeping",
     "TaskChange",
     "TaskWatcher",
-    "TenantStanding",
+    "TenantUsage",
     "Tenants",
-    "Ticket",
     "Totals",
     "TryOutcome",
-    "Upkeep",
     "Waiter",
     "Webhook",
     "WorkerRecord",

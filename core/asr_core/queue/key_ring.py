@@ -13,7 +13,7 @@ from asr_core.queue.record import pairs
 from asr_core.text_limits import LABEL, shortened
 
 
-class KeyRing:
+class ApiKeyStore:
     """Every method raises `QueueUnavailable` while Redis is away."""
 
     def __init__(self, connection: RedisConnection) -> None:

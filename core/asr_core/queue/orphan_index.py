@@ -21,7 +21,7 @@ class Loss(StrEnum):
 
 
 @dataclass(frozen=True)
-class Strays:
+class OrphanedBlobs:
     """Blobs whose task Redis does not know, as last counted; None before the first count.
 
     `loss` stands from the moment at which it was noticed until somebody adopts the store. Blobs
@@ -35,7 +35,7 @@ class Strays:
     adopted_at: float
 
 
-class Sweeping:
+class OrphanIndex:
     """Reads, the marker and the count; `turn` lets one pod an hour sweep."""
 
     def __init__(self, connection: RedisConnection) -> None:
@@ -75,11 +75,11 @@ class Sweeping:
             if state
         }
 
-    async def strays(self) -> Strays:
+    async def strays(self) -> OrphanedBlobs:
         """The last count, and whether a loss stands."""
         with redis_errors():
             text: dict[str, str] = await self._redis.client.hgetall(self._keys.strays)
-        return Strays(
+        return OrphanedBlobs(
             recordings=int(text["recordings"]) if "recordings" in text else None,
             results=int(text["results"]) if "results" in text else None,
             loss=Loss(text["loss"]) if "loss" in text else None,

@@ -45,7 +45,7 @@ class Reconciled:
         return {what: count for what, count in counts.items() if count}
 
 
-class Upkeep:
+class QueueReconciler:
     """Run by every API pod; a lock in Redis lets one at a time reconcile."""
 
     def __init__(self, connection: RedisConnection, settings: QueueSettings) -> None:

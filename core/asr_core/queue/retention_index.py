@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from asr_core.queue.connection import RedisConnection, redis_errors
-from asr_core.retention_policy import Standing, last_id_before
+from asr_core.retention_policy import TaskSnapshot, last_id_before
 from asr_core.task import TERMINAL, State
 
 _FIELDS = ("tenant", "state", "finished_at", "bytes", "audio_deleted_at")
 
 
-class Keeping:
+class RetentionIndex:
     """Reads in chunks of the caller's; changes tasks only as they were seen."""
 
     def __init__(self, connection: RedisConnection) -> None:
@@ -57,7 +57,7 @@ class Keeping:
                     yield tenant, state, ids
                     after = f"({ids[-1]}"
 
-    async def look(self, task_ids: Sequence[str]) -> tuple[int, dict[str, Standing]]:
+    async def look(self, task_ids: Sequence[str]) -> tuple[int, dict[str, TaskSnapshot]]:
         """Redis's time in milliseconds, and those of the tasks that it knows."""
         with redis_errors():
             async with self._redis.client.pipeline(transaction=False) as pipe:
@@ -68,7 +68,7 @@ class Keeping:
         found = zip(task_ids, replies, strict=True)
         return _milliseconds(time), {i: _standing(i, values) for i, values in found if values[1]}
 
-    async def discard(self, tasks: Sequence[Standing]) -> list[Standing]:
+    async def discard(self, tasks: Sequence[TaskSnapshot]) -> list[TaskSnapshot]:
         """Marks finished tasks whose recording is to be deleted; returns those of which it may be.
 
         One that is not as it was seen, retried for example, is left alone; a marked one can never
@@ -89,9 +89,9 @@ class Keeping:
         return int(await self._redis.call("forget", tenant=tenant, state=state, ids=task_ids))
 
 
-def _standing(task_id: str, values: Sequence[str | None]) -> Standing:
+def _standing(task_id: str, values: Sequence[str | None]) -> TaskSnapshot:
     tenant, state, finished_at, size, audio_deleted_at = values
-    return Standing(
+    return TaskSnapshot(
         task_id=task_id,
         tenant=tenant or "",
         state=State(state or ""),

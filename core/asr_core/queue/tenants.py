@@ -17,7 +17,7 @@ NO_LIMITS = {"open_tasks": 0, "stored_bytes": 0}
 
 
 @dataclass(frozen=True)
-class Ticket:
+class RateLimit:
     """How one request stands against its tenant's rate; a `limit` of 0 is none."""
 
     taken: bool
@@ -28,7 +28,7 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class TenantStanding:
+class TenantUsage:
     """One tenant: limits of its own, and what it holds now."""
 
     tenant: str
@@ -78,19 +78,19 @@ class Tenants:
                 self._keys.tenant_limits, *(f"{tenant}:{name}" for name in _NUMBERS)
             )
 
-    async def take_request(self, tenant: str) -> Ticket:
+    async def take_request(self, tenant: str) -> RateLimit:
         """One request, counted over all pods."""
         taken, limit, left, full_ms, next_ms = await self._redis.call(
             "take_token", tenant=tenant, default=self._settings.tenant_rate_per_minute
         )
-        return Ticket(bool(taken), limit, left, full_ms / 1000, next_ms / 1000)
+        return RateLimit(bool(taken), limit, left, full_ms / 1000, next_ms / 1000)
 
     async def names(self) -> list[str]:
         """The tenants that have tasks, by name."""
         with redis_errors():
             return sorted(await self._redis.client.smembers(self._keys.tenants))
 
-    async def standings(self) -> list[TenantStanding]:
+    async def standings(self) -> list[TenantUsage]:
         """Every tenant that has tasks or limits of its own, by name."""
         limits = await self.limits()
         with redis_errors():
@@ -104,7 +104,7 @@ class Tenants:
                         pipe.zcard(self._keys.history(name, state))
                 counts = await pipe.execute()
         return [
-            TenantStanding(
+            TenantUsage(
                 tenant=name,
                 limits=limits.get(name, TenantLimits()),
                 open_tasks=sum(counts[3 * i : 3 * i + 3]),

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from asr_operator.planning.observation import Hold, Observation, Signal
 from asr_operator.planning.spec import PoolSpec
-from asr_operator.planning.throughput import ASSUMED_STARTUP_SECONDS, Pace
+from asr_operator.planning.throughput import ASSUMED_STARTUP_SECONDS, Throughput
 
 
 class Reason(StrEnum):
@@ -51,7 +51,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ScalingDecision:
     """The replicas that should be, and why, in a word and in a sentence."""
 
     replicas: int
@@ -60,7 +60,13 @@ class Verdict:
 
 
 def conditions(
-    spec: PoolSpec, seen: Observation, pace: Pace, verdict: Verdict, *, wanted: int, capacity: str
+    spec: PoolSpec,
+    seen: Observation,
+    pace: Throughput,
+    verdict: ScalingDecision,
+    *,
+    wanted: int,
+    capacity: str,
 ) -> tuple[Condition, ...]:
     """Every type, each time. `capacity` says what is missing, or nothing; `wanted` is what the work
     asks for.
@@ -84,7 +90,7 @@ def conditions(
     )
 
 
-def _ready(verdict: Verdict) -> Condition:
+def _ready(verdict: ScalingDecision) -> Condition:
     if verdict.reason in _HEALTHY:
         return Condition("Ready", True, str(Reason.STEADY), verdict.message)
     return Condition("Ready", False, str(verdict.reason), verdict.message)
@@ -103,7 +109,7 @@ def _signal(seen: Observation) -> Condition:
     return Condition("SignalAvailable", True, "QueueRead", said[queue.signal])
 
 
-def _active(spec: PoolSpec, verdict: Verdict) -> Condition:
+def _active(spec: PoolSpec, verdict: ScalingDecision) -> Condition:
     if spec.scaling.dry_run:
         message = f"dry run, nothing is changed: {verdict.message}"
         return Condition("ScalingActive", False, "DryRun", message)
@@ -128,7 +134,7 @@ def _limited(spec: PoolSpec, seen: Observation, wanted: int) -> Condition:
     return Condition("ScalingLimited", False, "DesiredWithinRange", message)
 
 
-def _target(spec: PoolSpec, seen: Observation, pace: Pace) -> Condition:
+def _target(spec: PoolSpec, seen: Observation, pace: Throughput) -> Condition:
     target, startup = spec.scaling.target_wait_seconds, pace.startup_seconds
     is_measured = any(pod.startup_seconds for pod in seen.pods)
     if startup == ASSUMED_STARTUP_SECONDS and not is_measured:
@@ -144,7 +150,7 @@ def _target(spec: PoolSpec, seen: Observation, pace: Pace) -> Condition:
     return Condition("TargetUnreachable", True, "StartupTooLong", message)
 
 
-def _conflict(hold: Hold | None, verdict: Verdict) -> Condition:
+def _conflict(hold: Hold | None, verdict: ScalingDecision) -> Condition:
     if hold is not None and hold.condition == "Conflict":
         return Condition("Conflict", True, hold.reason, hold.message)
     if hold is None and verdict.reason is Reason.HOLD_CONFLICT:

@@ -30,7 +30,7 @@ from math import inf
 
 from asr_operator.planning.observation import Observation, PodState, QueueSeen
 from asr_operator.planning.spec import MOST_REPLICAS
-from asr_operator.planning.throughput import Pace, clean
+from asr_operator.planning.throughput import Throughput, clean
 
 _BUCKET_SECONDS = 10.0
 _BEAT_AGE_SECONDS = 5.0  # of a heartbeat, on the average
@@ -90,7 +90,7 @@ class Fleet:
     new_in: float
 
 
-def load_of(seen: Observation, pace: Pace) -> Load:
+def load_of(seen: Observation, pace: Throughput) -> Load:
     """The queue is served in order: what waits is what was submitted last.
 
     Tasks that the counts of arrivals do not reach back to share what audio is left with those in
@@ -136,7 +136,7 @@ def _newest(queue: QueueSeen, now: float, tasks: int) -> tuple[list[Group], int]
     return groups[::-1], tasks
 
 
-def fleet_of(seen: Observation, pace: Pace, load: Load, *, poll_seconds: float) -> Fleet:
+def fleet_of(seen: Observation, pace: Throughput, load: Load, *, poll_seconds: float) -> Fleet:
     """Pods that have no node, or are not there yet, are as far as one that is asked for now.
 
     A worker takes the next task when it has done one of those in hand. A heartbeat is up to ten

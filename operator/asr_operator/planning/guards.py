@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from asr_operator.planning.conditions import Reason, Verdict
+from asr_operator.planning.conditions import Reason, ScalingDecision
 from asr_operator.planning.observation import History, Observation, PodState, Signal
 from asr_operator.planning.spec import PausedAt, PoolSpec
 
@@ -18,19 +18,21 @@ _MOST_DISTURBANCES = 10
 _FIRST_BEAT_SECONDS = 15.0  # a worker beats every ten
 
 
-def blocked(spec: PoolSpec, seen: Observation, history: History) -> Verdict | None:
+def blocked(spec: PoolSpec, seen: Observation, history: History) -> ScalingDecision | None:
     """What to do instead of scaling by the work, or None."""
     if seen.hold is not None:
-        return Verdict(seen.replicas, Reason.HOLD_CONFLICT, seen.hold.message)
+        return ScalingDecision(seen.replicas, Reason.HOLD_CONFLICT, seen.hold.message)
     paused = spec.scaling.paused
     if paused is True:
-        return Verdict(seen.replicas, Reason.PAUSED, f"paused: replicas stay at {seen.replicas}")
+        return ScalingDecision(
+            seen.replicas, Reason.PAUSED, f"paused: replicas stay at {seen.replicas}"
+        )
     if (left := _left_to_others(seen, history)) > 0:
         message = (
             f"another writer changed replicas from {seen.written} to {seen.replicas}; left alone "
             f"for {left:.0f} s"
         )
-        return Verdict(seen.replicas, Reason.HOLD_CONFLICT, message)
+        return ScalingDecision(seen.replicas, Reason.HOLD_CONFLICT, message)
     if isinstance(paused, PausedAt):
         return _paused_at(spec, seen, paused.replicas)
     if seen.queue.signal is Signal.UNREACHABLE:
@@ -38,45 +40,47 @@ def blocked(spec: PoolSpec, seen: Observation, history: History) -> Verdict | No
     return _without_evidence(seen)
 
 
-def _paused_at(spec: PoolSpec, seen: Observation, replicas: int) -> Verdict:
+def _paused_at(spec: PoolSpec, seen: Observation, replicas: int) -> ScalingDecision:
     message = f"paused at {replicas}"
     if replicas < seen.replicas and seen.queue.signal is Signal.UNREACHABLE:
         replicas, message = (
             seen.replicas,
             f"{message}; no worker goes: the queue cannot be read",
         )
-    return Verdict(_in_steps(spec, seen, replicas), Reason.PAUSED, message)
+    return ScalingDecision(_in_steps(spec, seen, replicas), Reason.PAUSED, message)
 
 
-def _without_signal(spec: PoolSpec, seen: Observation, history: History) -> Verdict:
+def _without_signal(spec: PoolSpec, seen: Observation, history: History) -> ScalingDecision:
     fallback, lost_at = spec.scaling.fallback, history.signal_lost_at
     lost_for = seen.now - lost_at if lost_at is not None else 0.0
     message = (
         f"the queue could not be read for {lost_for:.0f} s: {seen.queue.error or 'no reason given'}"
     )
     if fallback is None or lost_for < fallback.after_seconds:
-        return Verdict(seen.replicas, Reason.HOLD_SIGNAL, message)
+        return ScalingDecision(seen.replicas, Reason.HOLD_SIGNAL, message)
     # More than what runs, never fewer: who is busy is not known.
     replicas = _in_steps(spec, seen, max(seen.replicas, fallback.replicas))
-    return Verdict(replicas, Reason.FALLBACK, f"{message}; the fallback is {fallback.replicas}")
+    return ScalingDecision(
+        replicas, Reason.FALLBACK, f"{message}; the fallback is {fallback.replicas}"
+    )
 
 
-def _without_evidence(seen: Observation) -> Verdict | None:
+def _without_evidence(seen: Observation) -> ScalingDecision | None:
     if are_silent(seen):
         message = (
             f"{seen.ready} pods are ready, but no worker sends heartbeats: which of them are busy "
             "is not known, replicas stay as they are"
         )
-        return Verdict(seen.replicas, Reason.HOLD_HEARTBEATS, message)
+        return ScalingDecision(seen.replicas, Reason.HOLD_HEARTBEATS, message)
     if seen.queue.trusted:
         return None
     if seen.replicas == 0 and seen.queue.waiting > 0:
-        return Verdict(1, Reason.ACTIVATE, f"{seen.queue.waiting} waiting")
+        return ScalingDecision(1, Reason.ACTIVATE, f"{seen.queue.waiting} waiting")
     message = (
         "Redis was first seen less than one task lease ago (new, or failed over): what is in "
         "flight is not known yet, replicas stay as they are"
     )
-    return Verdict(seen.replicas, Reason.HOLD_UNTRUSTED, message)
+    return ScalingDecision(seen.replicas, Reason.HOLD_UNTRUSTED, message)
 
 
 def are_silent(seen: Observation) -> bool:

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
-from asr_operator.planning.conditions import Condition, Reason, Verdict, conditions
+from asr_operator.planning.conditions import Condition, Reason, ScalingDecision, conditions
 from asr_operator.planning.demand import fleet_of, load_of, workers_for
 from asr_operator.planning.guards import are_silent, blocked, with_writer
 from asr_operator.planning.observation import History, Measurement, Observation, Signal
 from asr_operator.planning.scale_down_order import Candidate, candidates, deletion_costs
 from asr_operator.planning.spec import PoolSpec
 from asr_operator.planning.stabilization import down_seconds, forget, remember, stable
-from asr_operator.planning.throughput import Pace, clean, pace_of
+from asr_operator.planning.throughput import Throughput, clean, throughput_of
 from asr_operator.planning.unschedulable import given_up, most_schedulable, shortage, with_shortage
 
 __all__ = ["Condition", "Plan", "Reason", "plan"]
@@ -55,7 +55,7 @@ class Plan:
 
 def plan(spec: PoolSpec, seen: Observation, history: History) -> Plan:
     """Decide. Never raises for any observation."""
-    pace = pace_of(spec, seen, history)
+    pace = throughput_of(spec, seen, history)
     wanted, why = _wanted(spec, seen, pace)
     history = _remembered(spec, seen, history, pace, wanted)
     verdict = blocked(spec, seen, history) or _scaled(spec, seen, history, pace, wanted, why)
@@ -87,7 +87,7 @@ def plan(spec: PoolSpec, seen: Observation, history: History) -> Plan:
     )
 
 
-def _wanted(spec: PoolSpec, seen: Observation, pace: Pace) -> tuple[int, str]:
+def _wanted(spec: PoolSpec, seen: Observation, pace: Throughput) -> tuple[int, str]:
     """What the work asks for, and a sentence with the numbers."""
     queue = seen.queue
     if queue.signal is Signal.UNREACHABLE:
@@ -114,7 +114,7 @@ def _within(spec: PoolSpec, replicas: int) -> int:
 
 
 def _remembered(
-    spec: PoolSpec, seen: Observation, history: History, pace: Pace, wanted: int
+    spec: PoolSpec, seen: Observation, history: History, pace: Throughput, wanted: int
 ) -> History:
     """The history with this tick in it."""
     lost_at = None
@@ -136,8 +136,8 @@ def _remembered(
 
 
 def _scaled(
-    spec: PoolSpec, seen: Observation, history: History, pace: Pace, wanted: int, why: str
-) -> Verdict:
+    spec: PoolSpec, seen: Observation, history: History, pace: Throughput, wanted: int, why: str
+) -> ScalingDecision:
     """The rule: stable over the windows, within min and max, what there are nodes for, in steps."""
     scaling, replicas = spec.scaling, seen.replicas
     target = stable(
@@ -152,24 +152,24 @@ def _scaled(
     keeps, limited = target >= replicas, schedulable < target
     target = max(least, min(schedulable, most))
     if target > replicas:
-        return Verdict(target, Reason.SCALE_UP if replicas else Reason.ACTIVATE, why)
+        return ScalingDecision(target, Reason.SCALE_UP if replicas else Reason.ACTIVATE, why)
     if target < replicas and keeps:
         message = f"{given_up(spec, seen)}; {why}"
-        return Verdict(target, Reason.GIVE_UP_UNSCHEDULABLE, message)
+        return ScalingDecision(target, Reason.GIVE_UP_UNSCHEDULABLE, message)
     if target < replicas:
-        return Verdict(target, Reason.SCALE_DOWN, why)
+        return ScalingDecision(target, Reason.SCALE_DOWN, why)
     if limited:
-        return Verdict(replicas, Reason.HOLD_CAPACITY, f"{why}; no node has room for more")
+        return ScalingDecision(replicas, Reason.HOLD_CAPACITY, f"{why}; no node has room for more")
     if _within(spec, wanted) == replicas:
-        return Verdict(replicas, Reason.STEADY, why)
-    return Verdict(
+        return ScalingDecision(replicas, Reason.STEADY, why)
+    return ScalingDecision(
         replicas, Reason.HOLD_STABILIZING, f"{why}; waiting for the stabilization window"
     )
 
 
 def _spare_the_busy(
-    spec: PoolSpec, seen: Observation, verdict: Verdict, ordered: Sequence[Candidate]
-) -> tuple[Verdict, Sequence[Candidate]]:
+    spec: PoolSpec, seen: Observation, verdict: ScalingDecision, ordered: Sequence[Candidate]
+) -> tuple[ScalingDecision, Sequence[Candidate]]:
     """Takes only what is idle; also says whose workers are to be cordoned.
 
     A busy worker claims on: with too many of them one is idle soon, and until then it helps. But
@@ -196,4 +196,4 @@ def _spare_the_busy(
     if replicas == seen.replicas and reason is Reason.SCALE_DOWN:
         reason = Reason.HOLD_BUSY
     message = f"{verdict.message}; {replicas - verdict.replicas} more go once they are idle"
-    return Verdict(replicas, reason, message), victims if is_told else free
+    return ScalingDecision(replicas, reason, message), victims if is_told else free

@@ -29,7 +29,7 @@ _LEAST_THROUGHPUT, _MOST_THROUGHPUT = 1e-3, 1e9  # as in the spec; below is not 
 
 
 @dataclass(frozen=True)
-class Pace:
+class Throughput:
     """What the plan reckons with.
 
     `throughput` is in audio-seconds per second, of one pod of the current template; `source` says
@@ -44,7 +44,7 @@ class Pace:
     measurements: tuple[Measurement, ...]
 
 
-def pace_of(spec: PoolSpec, seen: Observation, history: History) -> Pace:
+def throughput_of(spec: PoolSpec, seen: Observation, history: History) -> Throughput:
     """Measured now, else remembered, else from the spec, else a prior. Never 0."""
     remembered = history.measurements or seen.measurements
     templates = dict.fromkeys([seen.template, *(pod.template for pod in seen.pods)])
@@ -54,7 +54,7 @@ def pace_of(spec: PoolSpec, seen: Observation, history: History) -> Pace:
     ]
     throughput, source = _throughput(spec, seen, current)
     speeds = {each.template: each.throughput or throughput for each in others}
-    return Pace(
+    return Throughput(
         throughput=throughput,
         startup_seconds=_startup(seen, current, remembered),
         source=source,

@@ -14,7 +14,7 @@ from asr_core.process.logs import get_logger
 from asr_operator.cluster.objects import Cluster, Target
 from asr_operator.planning.observation import PodState
 from asr_operator.planning.plan import Plan
-from asr_operator.reconcile.observer import Look
+from asr_operator.reconcile.observer import Snapshot
 from asr_operator.reconcile.queue_client import PoolQueue
 
 # Statuses that say "not now"; a scale may be repeated, since it tests what it replaces.
@@ -28,7 +28,7 @@ class LeaseLost(Exception):
     """Another operator may act now: this one must not."""
 
 
-class Actor:
+class Executor:
     """Acts for one pool. `may_act` is the Lease's `held`."""
 
     def __init__(self, cluster: Cluster, queue: PoolQueue, may_act: Callable[[], bool]) -> None:
@@ -37,7 +37,7 @@ class Actor:
         self._may_act = may_act
         self.costs_refused = ""
 
-    async def prepare(self, look: Look, plan: Plan) -> Plan:
+    async def prepare(self, look: Snapshot, plan: Plan) -> Plan:
         """Cordons and uncordons. Returns the plan, or one that changes no replicas.
 
         A worker that was idle may have claimed a task before its cordon was there. Cordons are part
@@ -63,7 +63,7 @@ class Actor:
         await self._lift(caught)
         return _put_off(look, plan, f"{', '.join(caught)} has just started a task")
 
-    async def scale(self, look: Look, plan: Plan) -> None:
+    async def scale(self, look: Snapshot, plan: Plan) -> None:
         """Writes deletion costs where pods will go, then the replicas.
 
         Raises `LeaseLost`, or `ClusterUnavailable`: 409 where another writer was quicker and wrote
@@ -115,7 +115,7 @@ class Actor:
             reply_status=409,
         ) from refusal
 
-    async def _write_costs(self, look: Look, plan: Plan) -> None:
+    async def _write_costs(self, look: Snapshot, plan: Plan) -> None:
         now = look.pods.costs  # of the Deployment's own pods; the plan may know of others
         changed = [(pod, cost) for pod, cost in plan.deletion_costs if now.get(pod, cost) != cost]
         self._check()
@@ -145,12 +145,12 @@ class Actor:
             raise LeaseLost
 
 
-def _to_uncordon(look: Look, plan: Plan) -> tuple[str, ...]:
+def _to_uncordon(look: Snapshot, plan: Plan) -> tuple[str, ...]:
     """Workers of pods that are ending stay cordoned: they must not claim until they notice."""
     ending = {pod.name for pod in look.pods.seen if pod.state is PodState.TERMINATING}
     gone = {worker.consumer for worker in look.observation.workers if worker.pod in ending}
     return tuple(consumer for consumer in plan.uncordon if consumer not in gone)
 
 
-def _put_off(look: Look, plan: Plan, why: str) -> Plan:
+def _put_off(look: Snapshot, plan: Plan, why: str) -> Plan:
     return replace(plan, replicas=look.target.replicas, message=f"{plan.message}; put off: {why}")

@@ -41,7 +41,7 @@ class Claimant:
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """`owned` is False where an older pool owns the Deployment: nothing of it may be touched."""
 
     pool: Json
@@ -52,7 +52,7 @@ class Look:
     owned: bool
 
 
-class Looker:
+class Observer:
     """Looks for one pool. `claimants` are the pools that name its Deployment, itself included."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Looker:
         self._autoscalers: list[str] = []
         self._autoscalers_asked_at = float("-inf")
 
-    async def look(self, pool: Json, spec: PoolSpec, target: Target) -> Look:
+    async def look(self, pool: Json, spec: PoolSpec, target: Target) -> Snapshot:
         """Raises `ClusterUnavailable`; a queue that is away is part of what is seen."""
         now = self._clock()
         pods = await self._cluster.pods(target, now)
@@ -92,7 +92,7 @@ class Looker:
             or await self._autoscaler(target, now)
             or await self._mismatch(spec, pods, queue),
         )
-        return Look(pool, spec, target, pods, observation, owned=rival is None)
+        return Snapshot(pool, spec, target, pods, observation, owned=rival is None)
 
     async def _rival(self, pool: Json, target: Target) -> Hold | None:
         meta = pool["metadata"]

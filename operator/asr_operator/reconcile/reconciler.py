@@ -20,9 +20,9 @@ from asr_operator.cluster.rest_client import Json
 from asr_operator.planning.observation import History, Signal
 from asr_operator.planning.plan import Condition, Plan, plan
 from asr_operator.reconcile import status_patch
-from asr_operator.reconcile.executor import Actor, LeaseLost
+from asr_operator.reconcile.executor import Executor, LeaseLost
 from asr_operator.reconcile.metrics import OperatorMetrics
-from asr_operator.reconcile.observer import Claimant, Look, Looker
+from asr_operator.reconcile.observer import Claimant, Observer, Snapshot
 from asr_operator.reconcile.queue_client import PoolQueue
 from asr_operator.reconcile.status import first_history, parse_spec, pool_status
 
@@ -48,7 +48,7 @@ class _Memory:
 
 
 @dataclass
-class PoolLoop:
+class PoolReconciler:
     """`run` it as a task; `tick` is one round. `clock` is Unix time."""
 
     namespace: str
@@ -63,8 +63,8 @@ class PoolLoop:
     poll_seconds: float = FIRST_POLL_SECONDS
 
     def __post_init__(self) -> None:
-        self._looker = Looker(self.cluster, self.queue, self.claimants, clock=self.clock)
-        self._actor = Actor(self.cluster, self.queue, lambda: self.lease.held)
+        self._looker = Observer(self.cluster, self.queue, self.claimants, clock=self.clock)
+        self._actor = Executor(self.cluster, self.queue, lambda: self.lease.held)
         self._memory = _Memory()
         self._wake = asyncio.Event()
         self._labels = (self.namespace, self.name)
@@ -88,7 +88,7 @@ class PoolLoop:
             # A tick that takes longer than the interval must leave some time to others.
             await self._pause(max(interval - (self.ticked_at - started_at), 0.1))
 
-    async def farewell(self, pool: Json) -> None:
+    async def finalize(self, pool: Json) -> None:
         """The pool was deleted: lifts every cordon, and restores the replicas if it says so.
 
         There is no finalizer that could wait for this: one would hold a namespace's deletion up
@@ -143,7 +143,7 @@ class PoolLoop:
             _log.info("working again", pool=self.name, namespace=self.namespace)
             self._memory.error_told = ""
 
-    async def _start(self, look: Look) -> None:
+    async def _start(self, look: Snapshot) -> None:
         """Starts a Deployment that was applied paused; the next tick decides about its replicas."""
         pool, target = look.pool, look.target
         replicas = look.spec.scaling.replicas_at_start
@@ -165,7 +165,7 @@ class PoolLoop:
         _log.info("started", pool=self.name, namespace=self.namespace, is_first=not target.has_run)
         self.wake()
 
-    async def _decide(self, look: Look) -> None:
+    async def _decide(self, look: Snapshot) -> None:
         history = self._memory.history or first_history(look.pool.get("status") or {})
         decided = plan(look.spec, look.observation, history)
         self._memory.history = decided.history
@@ -176,7 +176,7 @@ class PoolLoop:
         if will_scale:
             await self._scale(look, decided)
 
-    async def _scale(self, look: Look, decided: Plan) -> None:
+    async def _scale(self, look: Snapshot, decided: Plan) -> None:
         was, will_be = look.target.replicas, decided.replicas
         try:
             await self._actor.scale(look, decided)
@@ -206,7 +206,7 @@ class PoolLoop:
             note = f"this operator may not scale the Deployment: {error.message}"
             await self._post(pool, Event("ScaleRefused", note, "Scale", warning=True))
 
-    async def _report(self, look: Look, decided: Plan, *, will_scale: bool) -> None:
+    async def _report(self, look: Snapshot, decided: Plan, *, will_scale: bool) -> None:
         """Before the replicas are written, so that a crash in between is no other writer's deed."""
         old = look.pool.get("status") or {}
         new = pool_status(look, decided, will_scale=will_scale)
@@ -258,7 +258,7 @@ class PoolLoop:
                 await self._wake.wait()
         self._wake.clear()
 
-    def _count(self, look: Look, decided: Plan) -> None:
+    def _count(self, look: Snapshot, decided: Plan) -> None:
         metrics, labels, seen = self.metrics, self._labels, look.observation
         metrics.replicas.labels(*labels).set(seen.replicas)
         metrics.ready_replicas.labels(*labels).set(seen.ready)

@@ -10,7 +10,7 @@ from asr_operator.planning.observation import History, Signal
 from asr_operator.planning.plan import Condition, Plan, Reason
 from asr_operator.planning.spec import PoolSpec, ignored_fields
 from asr_operator.reconcile import status_patch
-from asr_operator.reconcile.observer import Look, last_written
+from asr_operator.reconcile.observer import Snapshot, last_written
 
 
 def parse_spec(pool: Json) -> PoolSpec:
@@ -24,7 +24,7 @@ def parse_spec(pool: Json) -> PoolSpec:
     return PoolSpec.parse(spec)
 
 
-def pool_status(look: Look, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
+def pool_status(look: Snapshot, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
     """The whole status after this decision. Numbers of a queue that is away stay as they were."""
     seen, old = look.observation, look.pool.get("status") or {}
     generation = int(look.pool["metadata"].get("generation") or 0)
@@ -73,7 +73,7 @@ def _field_ignored(pool: Json) -> Condition:
 
 
 def _scale_status(
-    look: Look, decided: Plan, old: status_patch.Status, *, will_scale: bool
+    look: Snapshot, decided: Plan, old: status_patch.Status, *, will_scale: bool
 ) -> dict[str, Any]:
     replicas = look.target.replicas
     status: dict[str, Any] = {}

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from asr_core.access import ApiKey, Scope
-from asr_core.queue import KeyRing
+from asr_core.queue import ApiKeyStore
 
 pytestmark = pytest.mark.asyncio
 
@@ -63,7 +63,7 @@ class Holder:
 
 @asynccontextmanager
 async def holder(platform: Any, **options: Any) -> AsyncIterator[Holder]:
-    ring = KeyRing(platform.connect())
+    ring = ApiKeyStore(platform.connect())
     secret, key = await ring.create("laptop", tenant="acme", scopes=ALL, **options)
     headers = {"Authorization": f"Bearer {secret}"}
     async with httpx.AsyncClient(base_url=platform.url, headers=headers, timeout=60) as client:
@@ -89,7 +89,7 @@ async def test_a_key_that_is_revoked_ends_whatever_was_opened_with_it(
         file = {"model": "default", "file": ("a.wav", wav)}
         call = asyncio.create_task(create(**file))
         texts = await create(**file, stream=True)
-        await KeyRing(platform.connect()).revoke(revoked.key.id)
+        await ApiKeyStore(platform.connect()).revoke(revoked.key.id)
         async with asyncio.timeout(SECONDS):
             assert '"status": "deleted"' not in await stream
             assert (await revoked.client.get(links["events"])).status_code == 401

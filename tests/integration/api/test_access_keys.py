@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from asr_core.access import Scope, TenantLimits, key_digest, new_secret
-from asr_core.queue import KeyRing, Tenants
+from asr_core.queue import ApiKeyStore, Tenants
 
 pytestmark = pytest.mark.asyncio
 
@@ -40,7 +40,7 @@ async def test_a_revoked_key_is_refused_within_ten_seconds_by_a_pod_that_has_see
     start_platform: Any,
 ) -> None:
     platform = start_platform(auth="keys")
-    ring = KeyRing(platform.connect())
+    ring = ApiKeyStore(platform.connect())
     secret, key = await ring.create("laptop", tenant="acme", scopes=[Scope.READ])
     assert await status(platform.url, secret) == 200
     await ring.revoke(key.id)
@@ -49,7 +49,7 @@ async def test_a_revoked_key_is_refused_within_ten_seconds_by_a_pod_that_has_see
 
 async def test_a_key_ends_at_its_time_also_where_a_pod_remembers_it(start_platform: Any) -> None:
     platform = start_platform(auth="keys")
-    ring = KeyRing(platform.connect())
+    ring = ApiKeyStore(platform.connect())
     secret, _ = await ring.create("x", tenant="acme", scopes=[Scope.READ], lasts_seconds=1.0)
     assert await status(platform.url, secret) == 200
     assert await until(401, platform.url, secret) < 5
@@ -59,7 +59,7 @@ async def test_a_rotated_key_goes_on_for_its_grace_and_the_new_one_has_its_tenan
     start_platform: Any,
 ) -> None:
     platform = start_platform(auth="keys")
-    ring = KeyRing(platform.connect())
+    ring = ApiKeyStore(platform.connect())
     old, key = await ring.create("ci", tenant="acme", scopes=[Scope.READ])
     new, renewed = await ring.rotate(key.id, grace_seconds=1.0)
     assert (renewed.name, renewed.tenant, renewed.scopes) == ("ci", "acme", {Scope.READ})
@@ -73,7 +73,7 @@ async def test_redis_knows_only_the_digest_and_when_a_key_was_used(
     start_platform: Any, redis_server: Any
 ) -> None:
     platform = start_platform(auth="keys", key_prefix="")
-    ring = KeyRing(platform.connect())
+    ring = ApiKeyStore(platform.connect())
     secret, _ = await ring.create("laptop", tenant="acme", scopes=[Scope.READ])
     assert (await ring.list())[0].last_used_at is None
     assert await status(platform.url, secret) == 200
@@ -103,7 +103,7 @@ async def test_while_redis_is_away_no_key_is_called_wrong_and_none_gets_through(
     start_platform: Any, own_redis: Any
 ) -> None:
     platform = start_platform(redis_port=own_redis.port, auth="keys", timeout_seconds=0.5)
-    secret, _ = await KeyRing(platform.connect()).create(
+    secret, _ = await ApiKeyStore(platform.connect()).create(
         "laptop", tenant="acme", scopes=[Scope.READ]
     )
     assert await status(platform.url, secret) == 200
@@ -184,7 +184,7 @@ async def test_usage_is_ones_own_and_all_of_it_for_an_admin(
     start_platform: Any, wav: bytes, claim: Any, transcript: Any
 ) -> None:
     platform = start_platform(auth="keys")
-    ring = KeyRing(platform.connect())
+    ring = ApiKeyStore(platform.connect())
     secrets = {}
     for name, scopes in (
         ("acme", list(Scope)[:3]),
@@ -226,7 +226,9 @@ async def test_openais_client_raises_its_own_exceptions_for_a_wrong_key_and_a_sm
     start_platform: Any,
 ) -> None:
     platform = start_platform(auth="keys")
-    small, _ = await KeyRing(platform.connect()).create("k", tenant="acme", scopes=[Scope.WRITE])
+    small, _ = await ApiKeyStore(platform.connect()).create(
+        "k", tenant="acme", scopes=[Scope.WRITE]
+    )
     for key, error in (
         (new_secret(), openai.AuthenticationError),
         (small, openai.PermissionDeniedError),

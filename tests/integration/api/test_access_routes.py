@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 
 from asr_api.app import create_app
 from asr_core.access import Scope
-from asr_core.queue import KeyRing
+from asr_core.queue import ApiKeyStore
 from asr_core.settings.programs import ApiSettings
 
 # `public`: everybody. The others need a key with the scope after the colon. `task` is about one
@@ -97,7 +97,7 @@ async def tenant(guarded: Any) -> Any:
     made: list[Tenant] = []
 
     async def make(name: str, *scopes: Scope) -> Tenant:
-        ring = KeyRing(guarded.connect())
+        ring = ApiKeyStore(guarded.connect())
         secret, _ = await ring.create("test", tenant=name, scopes=scopes or (Scope.ADMIN,))
         made.append(Tenant(guarded.url, secret))
         return made[-1]

@@ -9,8 +9,8 @@ import pytest
 
 from asr_core.errors import StoreUnavailable
 from asr_core.lifecycle.retention import Retention
-from asr_core.queue import Failure, Producer, Sweeping
-from asr_core.queue.retention_index import Keeping
+from asr_core.queue import Failure, OrphanIndex, Producer
+from asr_core.queue.retention_index import RetentionIndex
 from asr_core.retention_policy import RetentionPolicy
 
 pytestmark = pytest.mark.asyncio
@@ -21,7 +21,7 @@ def retain(platform):
     """One pass under these limits."""
 
     connection = platform.connect()
-    keeping, sweeping = Keeping(connection), Sweeping(connection)
+    keeping, sweeping = RetentionIndex(connection), OrphanIndex(connection)
 
     async def run(**limits):
         return await Retention(keeping, sweeping, platform.store, RetentionPolicy(**limits)).run()

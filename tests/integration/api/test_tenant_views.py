@@ -16,7 +16,7 @@ from fastapi.routing import iter_route_contexts
 
 from asr_api.app import create_app
 from asr_core.access import Scope
-from asr_core.queue import Claim, Consumer, Failure, KeyRing
+from asr_core.queue import ApiKeyStore, Claim, Consumer, Failure
 from asr_core.settings.programs import ApiSettings
 
 pytestmark = pytest.mark.asyncio
@@ -42,7 +42,7 @@ async def holder(guarded: Any) -> AsyncIterator[MakeClient]:
     made: list[httpx.AsyncClient] = []
 
     async def make(tenant: str, *scopes: Scope) -> httpx.AsyncClient:
-        ring = KeyRing(guarded.connect())
+        ring = ApiKeyStore(guarded.connect())
         secret, _ = await ring.create(
             "test", tenant=tenant, scopes=scopes or (Scope.TRANSCRIBE, Scope.READ, Scope.WRITE)
         )
@@ -225,7 +225,7 @@ async def test_a_redis_that_hangs_does_not_hang_health_for_whoever_sends_a_key(
     start_platform: Any, own_redis: Any
 ) -> None:
     platform = start_platform(redis_port=own_redis.port, auth="keys", health_timeout_seconds=0.2)
-    secret, _ = await KeyRing(platform.connect()).create(
+    secret, _ = await ApiKeyStore(platform.connect()).create(
         "test", tenant="operators", scopes=(Scope.ADMIN,)
     )
     os.kill(own_redis.process.pid, signal.SIGSTOP)

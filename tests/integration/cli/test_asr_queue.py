@@ -35,7 +35,7 @@ async def submit(connection: RedisConnection, count: int) -> list[str]:
     return [(await producer.submit(task)).task_id for task in tasks]
 
 
-async def bury(connection: RedisConnection, count: int) -> list[str]:
+async def dead_letter(connection: RedisConnection, count: int) -> list[str]:
     """Dead letters: tasks whose transient failures are used up."""
     ids = await submit(connection, count)
     consumer = Consumer(connection, QueueSettings(retry_limit=0), pool="default", name="w-1")
@@ -62,7 +62,7 @@ async def test_status_counts_what_waits(asr: Any, connection: RedisConnection) -
 
 @pytest.mark.asyncio
 async def test_dead_letters_are_listed_and_put_back(asr: Any, connection: RedisConnection) -> None:
-    first, *others = await bury(connection, 3)
+    first, *others = await dead_letter(connection, 3)
     listed = json.loads(asr("queue", "dead", "--json").stdout)["dead_letters"]
     assert {letter["task_id"] for letter in listed} == {first, *others}
     assert asr("queue", "put-back", first).stdout.split() == [first]
@@ -78,7 +78,7 @@ async def test_dead_letters_are_listed_and_put_back(asr: Any, connection: RedisC
 async def test_a_page_of_dead_letters_leads_to_the_next(
     asr: Any, connection: RedisConnection
 ) -> None:
-    ids = await bury(connection, 3)
+    ids = await dead_letter(connection, 3)
     page = json.loads(asr("queue", "dead", "--limit", "2", "--json").stdout)
     cursor = page["next_cursor"]
     rest = json.loads(asr("queue", "dead", "--cursor", cursor, "--json").stdout)
@@ -90,7 +90,7 @@ async def test_a_page_of_dead_letters_leads_to_the_next(
 async def test_putting_back_what_is_not_dead_fails_and_the_rest_is_put_back(
     asr: Any, connection: RedisConnection
 ) -> None:
-    (dead,) = await bury(connection, 1)
+    (dead,) = await dead_letter(connection, 1)
     done = asr("queue", "put-back", "no-such-task", dead)
     assert done.returncode == 1
     assert done.stdout.split() == [dead]

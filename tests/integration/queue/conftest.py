@@ -21,16 +21,16 @@ from asr_core.queue import (
     Consumer,
     Failure,
     Finish,
+    OrphanIndex,
     Outcome,
     Producer,
+    QueueReconciler,
     RedisConnection,
     Submission,
-    Sweeping,
     TaskWatcher,
-    Upkeep,
     WorkerRecord,
 )
-from asr_core.queue.retention_index import Keeping
+from asr_core.queue.retention_index import RetentionIndex
 from asr_core.retention_policy import RetentionPolicy
 from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.store import Store
@@ -49,7 +49,7 @@ class Queue:
     connection: RedisConnection = field(init=False)
     producer: Producer = field(init=False)
     reader: BacklogReader = field(init=False)
-    upkeep: Upkeep = field(init=False)
+    upkeep: QueueReconciler = field(init=False)
     raw: redis.Redis = field(init=False)
     _connections: list[RedisConnection] = field(default_factory=list)
 
@@ -57,7 +57,7 @@ class Queue:
         self.connection = self.connect()
         self.producer = Producer(self.connection, self.settings)
         self.reader = BacklogReader(self.connection, self.settings)
-        self.upkeep = Upkeep(self.connection, self.settings)
+        self.upkeep = QueueReconciler(self.connection, self.settings)
         self.raw = redis.Redis(
             port=self.redis_settings.port, username="admin", decode_responses=True
         )
@@ -236,7 +236,7 @@ class Keep:
     def retention(self, **limits: Any) -> Retention:
         connection = self.queue.connection
         policy = RetentionPolicy(**limits)
-        return Retention(Keeping(connection), Sweeping(connection), self.store, policy)
+        return Retention(RetentionIndex(connection), OrphanIndex(connection), self.store, policy)
 
     def recordings(self) -> set[str]:
         return {path.name for path in self.folder.glob("audio/*")}

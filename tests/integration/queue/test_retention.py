@@ -10,7 +10,7 @@ from asr_core.errors import AudioGone, StateConflict, TaskNotFound
 from asr_core.lifecycle.orphan_sweep import Sweep
 from asr_core.lifecycle.retention import RetentionRefused
 from asr_core.queue import Consumer, Failure
-from asr_core.queue.retention_index import Keeping
+from asr_core.queue.retention_index import RetentionIndex
 from asr_core.task import State, audio_path, result_path
 
 pytestmark = pytest.mark.asyncio
@@ -59,7 +59,7 @@ async def test_recordings_go_by_age_from_the_end_of_their_task(keep: Any) -> Non
     keep.queue.raw.hset(
         f"asr:task:{submitted_long_ago}",
         "finished_at",
-        await Keeping(keep.queue.connection).now_ms(),
+        await RetentionIndex(keep.queue.connection).now_ms(),
     )
     await keep.run(recordings_max_age_ms=DAY_MS, results_max_age_ms=3 * DAY_MS)
     assert keep.recordings() == {young, submitted_long_ago}
@@ -70,7 +70,7 @@ async def test_recordings_go_by_age_from_the_end_of_their_task(keep: Any) -> Non
 
 async def test_a_record_goes_with_all_that_belongs_to_it(keep: Any) -> None:
     queue, raw = keep.queue, keep.queue.raw
-    dead = await bury(keep, idempotency_key="k", tenant="a")
+    dead = await dead_letter(keep, idempotency_key="k", tenant="a")
     await keep.store.put(result_path(dead, 1), b"of a lost attempt")
     done = await keep.add(State.COMPLETED, tenant="b")
     taken_over = await keep.add(State.CANCELLED, tenant="c", idempotency_key="reused")
@@ -89,7 +89,7 @@ async def test_a_record_goes_with_all_that_belongs_to_it(keep: Any) -> None:
     assert (await queue.submit_one(idempotency_key="k", tenant="a")).created
 
 
-async def bury(keep: Any, **fields: Any) -> str:
+async def dead_letter(keep: Any, **fields: Any) -> str:
     """A dead letter."""
     task_id = await keep.add(State.QUEUED, **fields)
     strict = keep.queue.settings.model_copy(update={"retry_limit": 0})
@@ -172,7 +172,7 @@ async def test_history_that_leads_to_no_record_is_forgotten(keep: Any) -> None:
 
 
 async def test_one_turn_at_a_time(keep: Any) -> None:
-    keeping = Keeping(keep.queue.connection)
+    keeping = RetentionIndex(keep.queue.connection)
     assert [await keeping.turn(60) for _ in range(3)] == [True, False, False]
     assert 0 < keep.queue.raw.pttl("asr:lock:retention") <= 60_000
 
@@ -185,7 +185,7 @@ async def test_a_full_redis_is_relieved(private_redis: Any, queue_on: Any, keep:
     keep.queue.raw.config_set("maxmemory", "1mb")
     with pytest.raises(Exception, match="maxmemory"):
         keep.queue.raw.set("more", "x")
-    assert await Keeping(keep.queue.connection).turn(60)
+    assert await RetentionIndex(keep.queue.connection).turn(60)
     told = await keep.run(max_recordings=3, results_max_age_ms=0)
     assert told.records_deleted == len(tasks)
     assert keep.records() == set()

@@ -9,9 +9,9 @@ import pytest
 
 from asr_core.errors import AudioGone, StoreUnavailable, TaskNotFound
 from asr_core.lifecycle.retention import Retention
-from asr_core.queue import Sweeping
-from asr_core.queue.retention_index import Keeping
-from asr_core.retention_policy import RetentionPolicy, Standing
+from asr_core.queue import OrphanIndex
+from asr_core.queue.retention_index import RetentionIndex
+from asr_core.retention_policy import RetentionPolicy, TaskSnapshot
 from asr_core.store import Store
 from asr_core.task import State, audio_path
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.asyncio
 CHANCE = random.Random(3)
 
 
-class Interrupted(Keeping):
+class Interrupted(RetentionIndex):
     """Lets something happen just before tasks are marked."""
 
     before: Callable[[], Awaitable[Any]]
 
-    async def discard(self, tasks: Sequence[Standing]) -> list[Standing]:
+    async def discard(self, tasks: Sequence[TaskSnapshot]) -> list[TaskSnapshot]:
         await self.before()
         return await super().discard(tasks)
 
@@ -33,7 +33,7 @@ class Interrupted(Keeping):
 def interrupted(keep: Any, before: Callable[[], Awaitable[Any]], **limits: Any) -> Retention:
     keeping = Interrupted(keep.queue.connection)
     keeping.before = before
-    sweeping = Sweeping(keep.queue.connection)
+    sweeping = OrphanIndex(keep.queue.connection)
     return Retention(keeping, sweeping, keep.store, RetentionPolicy(**limits))
 
 

@@ -30,12 +30,12 @@ from asr_core.queue import (
     Finish,
     Outcome,
     Producer,
+    QueueReconciler,
     RedisConnection,
     Totals,
-    Upkeep,
     WorkerRecord,
 )
-from asr_core.queue.retention_index import Keeping
+from asr_core.queue.retention_index import RetentionIndex
 from asr_core.settings.programs import QueueSettings
 from asr_core.task import Lane, NewTask, State
 
@@ -64,8 +64,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.connection = RedisConnection(self.server.settings())
         self.producer = Producer(self.connection, QUEUE)
         self.reader = BacklogReader(self.connection, QUEUE)
-        self.upkeep = Upkeep(self.connection, QUEUE)
-        self.keeping = Keeping(self.connection)
+        self.upkeep = QueueReconciler(self.connection, QUEUE)
+        self.keeping = RetentionIndex(self.connection)
         self.run(self.producer.prepare())
         self.workers = {
             name: Consumer(self.connection, QUEUE, pool="default", name=name) for name in WORKERS

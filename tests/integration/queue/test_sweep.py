@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
-from asr_core.queue import Loss, Sweeping
+from asr_core.queue import Loss, OrphanIndex
 from asr_core.store import Store
 from asr_core.task import audio_path, result_path
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio
 
 async def filled(queue: Any, folder: Path, tasks: int) -> tuple[Sweep, Store, list[str]]:
     store = Store.open(folder.as_uri())
-    sweep = Sweep(Sweeping(queue.connection), store)
+    sweep = Sweep(OrphanIndex(queue.connection), store)
     await sweep.mark()
     ids = await queue.submit(tasks)
     for task_id in ids:
@@ -70,12 +70,12 @@ async def test_a_store_with_blobs_and_no_marker_is_not_swept(queue: Any, tmp_pat
     store = Store.open(tmp_path.as_uri())
     await store.put(audio_path("old"), b"x")
     with pytest.raises(SweepRefused):
-        await Sweep(Sweeping(queue.connection), store).run(min_age_seconds=0)
+        await Sweep(OrphanIndex(queue.connection), store).run(min_age_seconds=0)
 
 
 async def test_pods_that_mark_a_fresh_pair_at_once_agree(queue: Any, tmp_path: Path) -> None:
     store = Store.open(tmp_path.as_uri())
-    pods = [Sweep(Sweeping(queue.connection), store) for _ in range(10)]
+    pods = [Sweep(OrphanIndex(queue.connection), store) for _ in range(10)]
     await asyncio.gather(*(pod.mark() for pod in pods))
     assert (await store.get("epoch")).decode() == queue.raw.get("asr:epoch")
     assert (await pods[0].run()).seen == 0
@@ -106,13 +106,13 @@ async def test_a_redis_that_is_emptied_in_the_middle_of_a_pass_costs_no_blob(
 ) -> None:
     sweep, store, _ = await filled(queue, tmp_path, 5)
     before = await paths(store)
-    pointers = Sweeping.pointers
+    pointers = OrphanIndex.pointers
 
-    async def after_a_flush(self: Sweeping, task_ids: list[str]) -> Any:
+    async def after_a_flush(self: OrphanIndex, task_ids: list[str]) -> Any:
         queue.raw.flushall()
         return await pointers(self, task_ids)
 
-    monkeypatch.setattr(Sweeping, "pointers", after_a_flush)
+    monkeypatch.setattr(OrphanIndex, "pointers", after_a_flush)
     with pytest.raises(SweepRefused, match="Redis none"):
         await sweep.run(min_age_seconds=0)
     assert await paths(store) == before
@@ -143,7 +143,7 @@ async def test_adopting_makes_it_quiet_and_gives_a_day_to_think_again(
     await sweep.mark(adopt=True)
     assert (await sweep.run(by_itself=True)).deleted == 0
     assert (await sweep.run(dry_run=True)).orphans == 20
-    sweeping = Sweeping(queue.connection)
+    sweeping = OrphanIndex(queue.connection)
     assert (await sweeping.strays()).recordings == 20
     await sweeping.adopt(time.time() - 25 * 3600)
     assert (await sweep.run(by_itself=True)).deleted == 20
@@ -154,23 +154,23 @@ async def test_a_loss_is_noticed_by_one_pod_and_seen_by_all(queue: Any, tmp_path
     sweep, store, ids = await filled(queue, tmp_path, 3)
     await store.put(result_path(ids[0], 1), b"{}")
     queue.raw.flushall()
-    pods = [Sweep(Sweeping(queue.connection), store) for _ in range(5)]
+    pods = [Sweep(OrphanIndex(queue.connection), store) for _ in range(5)]
     told = await asyncio.gather(*(pod.record_loss(Loss.APART) for pod in pods))
     [strays] = [one for one in told if one is not None]
     assert (strays.recordings, strays.results, strays.loss) == (3, 1, Loss.APART)
-    assert await Sweeping(queue.connection).strays() == strays
+    assert await OrphanIndex(queue.connection).strays() == strays
     assert await sweep.record_loss(Loss.APART) is None
     await sweep.mark(adopt=True)
-    assert (await Sweeping(queue.connection).strays()).loss is None
+    assert (await OrphanIndex(queue.connection).strays()).loss is None
 
 
 async def test_a_loss_is_over_once_the_right_store_is_back(queue: Any, tmp_path: Path) -> None:
     sweep, _, _ = await filled(queue, tmp_path / "right", 1)
     wrong = Store.open((tmp_path / "wrong").as_uri())
     await wrong.put("epoch", b"another")
-    mistaken = Sweep(Sweeping(queue.connection), wrong)
+    mistaken = Sweep(OrphanIndex(queue.connection), wrong)
     with pytest.raises(SweepRefused):
         await mistaken.mark()
     assert await mistaken.record_loss(Loss.APART)
     await sweep.mark()
-    assert (await Sweeping(queue.connection).strays()).loss is None
+    assert (await OrphanIndex(queue.connection).strays()).loss is None

@@ -113,11 +113,11 @@ def test_every_format_of_a_recording_has_the_same_words(
 
 def test_channels_are_mixed_or_kept_apart(tone: FloatArray, encode: Encode) -> None:
     stereo = encode(np.stack([tone, np.zeros_like(tone)]), 16000, "wav", "pcm_s16le")
-    mixed, parted = decode(stereo), decode(stereo, channels="split")
+    mixed, split_by_speaker = decode(stereo), decode(stereo, channels="split")
     assert mixed.shape == (1, 32000)
-    assert parted.shape == (2, 32000)
-    np.testing.assert_allclose(mixed[0], parted[0] / 2, atol=1e-6)
-    assert not parted[1].any()
+    assert split_by_speaker.shape == (2, 32000)
+    np.testing.assert_allclose(mixed[0], split_by_speaker[0] / 2, atol=1e-6)
+    assert not split_by_speaker[1].any()
 
 
 def test_six_channels_are_kept_apart(tone: FloatArray, encode: Encode) -> None:

@@ -19,7 +19,7 @@ from asr_worker.engines.choose import load_engine
 from asr_worker.engines.cif import CifPredictor
 from asr_worker.engines.funasr_models import find_model
 from asr_worker.engines.paraformer import ParaformerEngine
-from asr_worker.engines.sanm import EndToEnd, SanmEncoder, SideBySide
+from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
 from asr_worker.engines.sanm_decoder import SanmDecoder
 from asr_worker.engines.words import timed_words
 
@@ -82,7 +82,7 @@ def test_text_and_times_are_those_of_automodel_at_every_batch_size(
     assert any(words) == ("timestamps" in engine.supports)
 
 
-@pytest.mark.parametrize("layout", [EndToEnd, lambda lengths: SideBySide(lengths, "cpu")])
+@pytest.mark.parametrize("layout", [PackedLayout, lambda lengths: PaddedLayout(lengths, "cpu")])
 def test_every_score_is_that_of_funasr_however_the_segments_lie(
     auto: Any, recordings: list[FloatArray], layout: Callable[[list[int]], Any]
 ) -> None:

@@ -89,9 +89,9 @@ def test_a_hole_is_as_long_as_it_was(hole: float) -> None:
 
 def test_holes_are_kept_in_every_channel() -> None:
     stereo = np.stack([ticking(4), ticking(4) / 2])
-    parted = decode(with_clock(stereo, lambda at: at + 5 * (at > 1.9)), channels="split")
-    assert parted.shape[0] == 2
-    for lane in parted * np.array([[1], [2]]):
+    split_by_speaker = decode(with_clock(stereo, lambda at: at + 5 * (at > 1.9)), channels="split")
+    assert split_by_speaker.shape[0] == 2
+    for lane in split_by_speaker * np.array([[1], [2]]):
         assert ticks(lane) == pytest.approx([0, 1, 7, 8], abs=NEAR_SECONDS)
 
 

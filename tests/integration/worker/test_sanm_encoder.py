@@ -18,7 +18,7 @@ from asr_worker.engines.choose import load_engine
 from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model
 from asr_worker.engines.linear import can_pack, packed
 from asr_worker.engines.precision import lowered
-from asr_worker.engines.sanm import EndToEnd, SanmEncoder, SideBySide
+from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
 from asr_worker.engines.sensevoice import SenseVoiceEngine, with_aligned_outputs
 
 LENGTHS = (5, 33, 33, 1, 97, 40, 40, 40, 5)
@@ -40,7 +40,7 @@ def test_every_frame_is_that_of_funasr_whatever_shares_the_batch(
     encoder: Any, layout: str, is_packed: bool
 ) -> None:
     segments = [torch.randn(length, 560) for length in LENGTHS]
-    laid = EndToEnd(LENGTHS) if layout == "end to end" else SideBySide(LENGTHS, "cpu")
+    laid = PackedLayout(LENGTHS) if layout == "end to end" else PaddedLayout(LENGTHS, "cpu")
     with torch.inference_mode():
         alone = [
             encoder(segment[None].clone(), torch.tensor([len(segment)]))[0][0]

@@ -17,8 +17,8 @@ from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio, Segmen
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.clustering import MOST_CLUSTERED, smoothed_turns, speakers_of
 from asr_worker.transcript.assemble import assemble
-from asr_worker.transcript.diarization import parted, turns_of
-from asr_worker.transcript.segment_result import PlacedText
+from asr_worker.transcript.diarization import split_by_speaker, turns_of
+from asr_worker.transcript.segment_result import SegmentResult
 
 
 def _settings(**values: Any) -> WorkerSettings:
@@ -78,19 +78,19 @@ def _voices(*speakers: int, size: int = 16, seed: int = 5) -> list[Voice]:
 
 def _placed(
     voices: list[Voice], words: str = "", *, start: float = 0.0, channel: int | None = None
-) -> PlacedText:
+) -> SegmentResult:
     """A word every second."""
     seconds = voices[-1].end_seconds
     timed = tuple(Word(word, n + 0.1, n + 0.9) for n, word in enumerate(words.split()))
     said = SegmentText(words or "text", words=timed, voices=tuple(voices))
     span = Span(round(start * 16_000), round((start + seconds) * 16_000))
-    return PlacedText(span, channel, said)
+    return SegmentResult(span, channel, said)
 
 
 def test_a_segment_is_cut_between_two_words_where_the_speaker_changes() -> None:
     words = " ".join(f"w{number}," for number in range(24)) + "."
     part = _placed(_voices(*[0] * 16, *[1] * 16), words, start=100.0)
-    (first, a), (second, b) = parted(part, turns_of([part]))
+    (first, a), (second, b) = split_by_speaker(part, turns_of([part]))
     assert (a, b) == (0, 1)
     assert f"{first.said.text} {second.said.text}" == words
     assert len(first.said.words) + len(second.said.words) == 24
@@ -108,7 +108,7 @@ def test_no_turn_begins_within_a_character() -> None:
     signs = "ที่" * 8  # the model takes each of its three signs for a word
     part = _placed(_voices(*[0] * 17, *[1] * 16), " ".join(signs))
     part = replace(part, said=replace(part.said, text=signs))
-    pieces = parted(part, turns_of([part]))
+    pieces = split_by_speaker(part, turns_of([part]))
     assert [speaker for _, speaker in pieces] == [0, 1]
     assert "".join(piece.said.text for piece, _ in pieces) == signs
     assert all(len(piece.said.text) % 3 == 0 for piece, _ in pieces)
@@ -118,8 +118,8 @@ def test_a_segment_without_words_is_its_longest_speakers() -> None:
     part = _placed(_voices(*[0] * 10, *[1] * 20))
     other = _placed(_voices(*[0] * 10), start=60.0)
     turns = turns_of([part, other])
-    assert parted(part, turns) == [(part, 1)]
-    assert parted(other, turns) == [(other, 0)]
+    assert split_by_speaker(part, turns) == [(part, 1)]
+    assert split_by_speaker(other, turns) == [(other, 0)]
 
 
 def test_speakers_are_the_same_over_channels_and_counted_as_they_begin_to_speak() -> None:
@@ -128,7 +128,7 @@ def test_speakers_are_the_same_over_channels_and_counted_as_they_begin_to_speak(
     again = _placed(_voices(*[3] * 15, seed=6), start=60.0, channel=1)
     turns = turns_of([late, early, again])
     assert [(turn.channel, turn.speaker) for turn in turns] == [(1, 0), (0, 1), (1, 1)]
-    assert [speaker for part in (late, early, again) for _, speaker in parted(part, turns)] == [
+    assert [speaker for part in (late, early, again) for _, speaker in split_by_speaker(part, turns)] == [
         1, 0, 1,
     ]  # fmt: skip
 
@@ -175,7 +175,7 @@ def test_without_a_speaker_model_the_result_says_that_speakers_were_ignored(
 
     engine: Any = Deaf()
     options = TaskOptions(speakers=True)
-    part = PlacedText(Span(0, 16_000), None, SegmentText("hello"))
+    part = SegmentResult(Span(0, 16_000), None, SegmentText("hello"))
     told = assemble([part], duration_seconds=1.0, engine=engine, options=options)
     assert told.options_ignored == ("speakers",)
     assert told.segments[0].speaker is None

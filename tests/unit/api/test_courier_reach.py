@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_api.egress.http_client import Egress
-from asr_api.egress.ssrf_policy import Reach, is_public
-from asr_api.egress.target import Target, one_spelling, respelled
+from asr_api.egress.ssrf_policy import SsrfPolicy, is_public
+from asr_api.egress.target import OutboundUrl, one_spelling, respelled
 from asr_api.errors import UrlRefused
 
 INWARD = (
@@ -47,19 +47,19 @@ MALFORMED = (
 @pytest.mark.parametrize("url", INWARD)
 def test_an_address_that_leads_inward_is_refused_however_it_is_spelled(url: str) -> None:
     with pytest.raises(UrlRefused):
-        Reach().check_early(Target.parse(url))
+        SsrfPolicy().check_early(OutboundUrl.parse(url))
 
 
 @pytest.mark.parametrize("url", MALFORMED)
 def test_what_is_no_plain_http_url_is_refused(url: str) -> None:
     with pytest.raises(UrlRefused):
-        Target.parse(url)
+        OutboundUrl.parse(url)
 
 
 @pytest.mark.parametrize("port", [22, 6379, 8080])
 def test_other_ports_are_refused(port: int) -> None:
     with pytest.raises(UrlRefused, match="Port"):
-        Reach().check_early(Target.parse(f"https://example.com:{port}/"))
+        SsrfPolicy().check_early(OutboundUrl.parse(f"https://example.com:{port}/"))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_public_address_is_public(address: str) -> None:
     assert is_public(ipaddress.ip_address(address))
 
 
-async def connect(reach: Reach, url: str, addresses: Sequence[str]) -> list[str]:
+async def connect(reach: SsrfPolicy, url: str, addresses: Sequence[str]) -> list[str]:
     """Sends a request whose host resolves to `addresses`, in order, one list per look-up."""
     asked: list[str] = []
 
@@ -80,7 +80,7 @@ async def connect(reach: Reach, url: str, addresses: Sequence[str]) -> list[str]
 
     egress = Egress(reach, resolve=resolve)
     try:
-        async with egress.send("GET", Target.parse(url), headers={}, idle_seconds=0.5):
+        async with egress.send("GET", OutboundUrl.parse(url), headers={}, idle_seconds=0.5):
             raise AssertionError("somebody answered")
     finally:
         await egress.close()
@@ -92,22 +92,22 @@ async def connect(reach: Reach, url: str, addresses: Sequence[str]) -> list[str]
 )
 def test_a_name_is_refused_when_any_of_its_addresses_leads_inward(addresses: list[str]) -> None:
     with pytest.raises(httpcore.ConnectError, match="not on the public internet"):
-        asyncio.run(connect(Reach(), "http://harmless.example/", addresses))
+        asyncio.run(connect(SsrfPolicy(), "http://harmless.example/", addresses))
 
 
 def test_a_refusal_does_not_tell_the_address_that_a_name_has_inside() -> None:
     with pytest.raises(httpcore.ConnectError) as refused:
-        asyncio.run(connect(Reach(), "http://harmless.example/", ["10.9.8.7"]))
+        asyncio.run(connect(SsrfPolicy(), "http://harmless.example/", ["10.9.8.7"]))
     assert "10.9.8.7" not in str(refused.value)
 
 
 def test_allowed_names_and_networks_may_be_called_at_any_port() -> None:
-    reach = Reach(("10.1.0.0/16", "hooks.internal", "::1"))
+    reach = SsrfPolicy(("10.1.0.0/16", "hooks.internal", "::1"))
     reach.check("10.1.2.3", 8080, ["10.1.2.3"])
     reach.check("anything.example", 8080, ["10.1.2.3"])
     reach.check("hooks.internal", 9000, ["192.168.0.1"])
     reach.check("::1", 9000, ["::1"])
-    Reach(("BÜCHER.internal.", "[::1]")).check("xn--bcher-kva.internal", 9000, ["10.0.0.1"])
+    SsrfPolicy(("BÜCHER.internal.", "[::1]")).check("xn--bcher-kva.internal", 9000, ["10.0.0.1"])
     with pytest.raises(UrlRefused):
         reach.check("10.2.0.1", 80, ["10.2.0.1"])
     with pytest.raises(UrlRefused):
@@ -115,11 +115,11 @@ def test_allowed_names_and_networks_may_be_called_at_any_port() -> None:
 
 
 def test_a_target_keeps_path_and_query_and_drops_the_fragment() -> None:
-    target = Target.parse("https://Example.COM/a b%20/ü.mp3?x=1&y=ä#part".replace("a b", "ab"))
-    assert target == Target("https", "example.com", 443, "/ab%20/%C3%BC.mp3?x=1&y=%C3%A4")
+    target = OutboundUrl.parse("https://Example.COM/a b%20/ü.mp3?x=1&y=ä#part".replace("a b", "ab"))
+    assert target == OutboundUrl("https", "example.com", 443, "/ab%20/%C3%BC.mp3?x=1&y=%C3%A4")
     assert target.filename == "ü.mp3"
-    assert Target.parse("http://[2606:4700::1]:80/").authority == "[2606:4700::1]"
-    assert Target.parse("https://bücher.example/").host == "xn--bcher-kva.example"
+    assert OutboundUrl.parse("http://[2606:4700::1]:80/").authority == "[2606:4700::1]"
+    assert OutboundUrl.parse("https://bücher.example/").host == "xn--bcher-kva.example"
 
 
 SPELLINGS = {
@@ -148,7 +148,7 @@ def test_a_respelled_url_keeps_path_and_query_and_loses_what_is_not_sent() -> No
 
 
 def test_a_redirect_is_read_as_strictly_as_the_first_url() -> None:
-    target = Target.parse("https://example.com/a/b?c")
+    target = OutboundUrl.parse("https://example.com/a/b?c")
     assert target.joined("../d").path == "/d"
     assert target.joined("//other.example/x").host == "other.example"
     for location in ("ftp://example.com/", "http://u:p@example.com/", "file:///etc/passwd"):
@@ -168,11 +168,11 @@ def test_a_redirect_is_read_as_strictly_as_the_first_url() -> None:
 )
 def test_any_text_is_a_target_or_refused(url: str) -> None:
     try:
-        target = Target.parse(url)
-        Reach().check_early(target)
+        target = OutboundUrl.parse(url)
+        SsrfPolicy().check_early(target)
     except UrlRefused:
         return
-    assert Target.parse(respelled(url)) == target
+    assert OutboundUrl.parse(respelled(url)) == target
     assert respelled(respelled(url)) == respelled(url)
     assert target.path.isascii()
     assert target.authority.isascii()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from asr_core.retention_policy import RecordingPlan, RetentionPolicy, Standing, last_id_before
+from asr_core.retention_policy import RecordingPlan, RetentionPolicy, TaskSnapshot, last_id_before
 from asr_core.settings.programs import RetentionSettings
 from asr_core.task import State
 
@@ -18,13 +18,13 @@ NOW = 1_000_000_000
 FINISHED = (State.COMPLETED, State.CANCELLED)
 
 
-def task(number: int, state: State = State.COMPLETED, **changes: object) -> Standing:
+def task(number: int, state: State = State.COMPLETED, **changes: object) -> TaskSnapshot:
     """Task `number`, the higher the newer; it ended a minute ago."""
-    made = Standing(f"{number:08}", "default", state, NOW - 60_000, 100, False)
+    made = TaskSnapshot(f"{number:08}", "default", state, NOW - 60_000, 100, False)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def going(policy: RetentionPolicy, *tasks: Standing) -> set[str]:
+def going(policy: RetentionPolicy, *tasks: TaskSnapshot) -> set[str]:
     plan = RecordingPlan(policy)
     told = [plan.tell(one, NOW) for one in tasks]
     return {one.task_id for one in told if one is not None}

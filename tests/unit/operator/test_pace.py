@@ -13,7 +13,11 @@ from asr_operator.planning.observation import History, Measurement, Observation,
 from asr_operator.planning.plan import plan
 from asr_operator.planning.prior import prior_throughput
 from asr_operator.planning.spec import PoolSpec
-from asr_operator.planning.throughput import ASSUMED_STARTUP_SECONDS, REMEMBERED_TEMPLATES, pace_of
+from asr_operator.planning.throughput import (
+    ASSUMED_STARTUP_SECONDS,
+    REMEMBERED_TEMPLATES,
+    throughput_of,
+)
 
 PoolOf = Callable[..., PoolSpec]
 See = Callable[..., Observation]
@@ -196,4 +200,4 @@ def test_few_templates_are_remembered_the_present_one_first(
         assert found[0] == template
         assert len(set(found)) == len(found) <= REMEMBERED_TEMPLATES
         seen = of_template(look(1, 0.0), template)
-        assert pace_of(spec, seen, history).throughput >= min(speed, 0.01)
+        assert throughput_of(spec, seen, history).throughput >= min(speed, 0.01)

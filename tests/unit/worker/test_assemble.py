@@ -8,7 +8,7 @@ from asr_core.task import TaskOptions
 from asr_worker.audio.segments import Span
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts, Word
 from asr_worker.transcript.assemble import assemble, join_texts
-from asr_worker.transcript.segment_result import PlacedText
+from asr_worker.transcript.segment_result import SegmentResult
 
 
 class NamedEngine:
@@ -28,8 +28,10 @@ class NamedEngine:
         return lambda: [SegmentText("") for _ in batch]
 
 
-def _placed(start: float, end: float, said: SegmentText, channel: int | None = None) -> PlacedText:
-    return PlacedText(Span(round(start * 16_000), round(end * 16_000)), channel, said)
+def _placed(
+    start: float, end: float, said: SegmentText, channel: int | None = None
+) -> SegmentResult:
+    return SegmentResult(Span(round(start * 16_000), round(end * 16_000)), channel, said)
 
 
 def test_segments_come_back_in_order_with_words_in_the_recordings_time() -> None:

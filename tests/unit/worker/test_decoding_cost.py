@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asr_core.errors import TooExpensive
-from asr_worker.attempts.failure_policy import Fate, verdict_of
+from asr_worker.attempts.failure_policy import Fate, failure_policy
 from asr_worker.audio.decoding.cost import OPENING_CPU_SECONDS, Cost, CostLimits
 
 
@@ -38,5 +38,5 @@ def test_no_amount_of_sound_pays_for_more_than_a_recording_may_take() -> None:
 
 
 def test_it_is_never_tried_again() -> None:
-    verdict = verdict_of(TooExpensive("x"))
+    verdict = failure_policy(TooExpensive("x"))
     assert (verdict.fate, verdict.code) == (Fate.PERMANENT, "too_expensive")

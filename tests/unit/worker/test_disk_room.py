@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from asr_worker.in_flight.disk_quota import DiskRoom, DiskShare
+from asr_worker.in_flight.disk_quota import DiskQuota, DiskShare
 
 pytestmark = pytest.mark.asyncio
 
@@ -17,7 +17,7 @@ async def _settle() -> None:
 
 
 async def test_shares_are_given_in_order_while_there_is_room() -> None:
-    room = DiskRoom(100)
+    room = DiskQuota(100)
     first = await room.share(60)
     given: list[str] = []
 
@@ -41,7 +41,7 @@ async def test_shares_are_given_in_order_while_there_is_room() -> None:
 
 
 async def test_who_needs_more_than_there_is_gets_it_alone() -> None:
-    room = DiskRoom(100)
+    room = DiskQuota(100)
     first = await room.share(1)
     giant = asyncio.create_task(room.share(1000))
     await _settle()
@@ -56,7 +56,7 @@ async def test_who_needs_more_than_there_is_gets_it_alone() -> None:
 
 
 async def test_what_turned_out_larger_keeps_the_next_ones_waiting() -> None:
-    room = DiskRoom(100)
+    room = DiskQuota(100)
     liar = await room.share(1)
     liar.resize(5000)
     waiting = asyncio.create_task(room.share(1))
@@ -68,7 +68,7 @@ async def test_what_turned_out_larger_keeps_the_next_ones_waiting() -> None:
 
 @pytest.mark.parametrize("admitted", [False, True])
 async def test_who_stops_waiting_holds_nothing_and_blocks_nobody(admitted: bool) -> None:
-    room = DiskRoom(100)
+    room = DiskQuota(100)
     first = await room.share(100)
     leaving = asyncio.create_task(room.share(100))
     behind = asyncio.create_task(room.share(10))
@@ -83,7 +83,7 @@ async def test_who_stops_waiting_holds_nothing_and_blocks_nobody(admitted: bool)
 
 
 async def test_what_is_kept_goes_to_owners_that_hold_nothing_however_much_others_grew() -> None:
-    room = DiskRoom(100, kept_bytes=20)
+    room = DiskQuota(100, kept_bytes=20)
     liar = await room.share(1, "liar")
     liar.resize(5000)
     again = asyncio.create_task(room.share(1, "liar"))
@@ -99,7 +99,7 @@ async def test_what_is_kept_goes_to_owners_that_hold_nothing_however_much_others
 
 
 async def test_a_share_moves_to_another_room_and_leaves_its_place() -> None:
-    room, other = DiskRoom(100), DiskRoom(100)
+    room, other = DiskQuota(100), DiskQuota(100)
     share = await room.share(90)
     waiting = asyncio.create_task(room.share(50))
     share.move(other)

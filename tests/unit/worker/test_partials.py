@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from asr_worker.audio.segments import Span
-from asr_worker.inference.partial_results import Telling
+from asr_worker.inference.partial_results import PartialTranscript
 from asr_worker.transcript.assemble import join_texts
 from asr_worker.transcript.recording import RecordedSegment
 
@@ -16,7 +16,7 @@ SEGMENTS = tuple(RecordedSegment(0, Span(place * 10, place * 10 + 10)) for place
 def test_every_order_gives_the_text_of_the_result_and_never_a_later_part_first() -> None:
     whole = join_texts([text for text in TEXTS if text])
     for order in itertools.permutations(range(5)):
-        telling = Telling(SEGMENTS)
+        telling = PartialTranscript(SEGMENTS)
         for done, place in enumerate(order, start=1):
             telling.add(SEGMENTS[place], TEXTS[place])
             assert whole.startswith("".join(telling.texts))
@@ -26,7 +26,7 @@ def test_every_order_gives_the_text_of_the_result_and_never_a_later_part_first()
 
 
 def test_what_was_shown_is_not_pending_any_more() -> None:
-    telling = Telling(SEGMENTS)
+    telling = PartialTranscript(SEGMENTS)
     telling.add(SEGMENTS[0], "one")
     telling.shown = len(telling.texts)
     telling.add(SEGMENTS[1], "two")

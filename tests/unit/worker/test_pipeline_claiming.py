@@ -14,8 +14,8 @@ from asr_core.errors import QueueUnavailable
 from asr_core.queue import Claim, Consumer
 from asr_core.task import Lane, State, Task, TaskOptions
 from asr_worker.attempts.claiming import Claiming
-from asr_worker.in_flight.capacity import Room
-from asr_worker.in_flight.tasks import Hand, TaskInHand
+from asr_worker.in_flight.capacity import Capacity
+from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks
 
 pytestmark = pytest.mark.asyncio
 
@@ -67,14 +67,16 @@ class ScriptedConsumer:
 class Scene:
     """A claim loop with a hand that keeps what it is given."""
 
-    def __init__(self, consumer: ScriptedConsumer, room: Callable[[], Room] | None = None) -> None:
-        self.hand = Hand()
+    def __init__(
+        self, consumer: ScriptedConsumer, room: Callable[[], Capacity] | None = None
+    ) -> None:
+        self.hand = InFlightTasks()
         self.consumer = consumer
         self.usable = True
         self.claiming = Claiming(
             cast("Consumer", consumer),
             self.hand,
-            room=room or (lambda: Room(1000, 100)),
+            room=room or (lambda: Capacity(1000, 100)),
             may_claim=self._may_claim,
             begin=self._begin,
             lease_seconds=30,
@@ -86,7 +88,7 @@ class Scene:
     def _begin(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
             assert (claim.task.task_id, claim.token) not in self.hand
-            self.hand.add(TaskInHand(claim, Path("x"), 1.0))
+            self.hand.add(InFlightTask(claim, Path("x"), 1.0))
 
     async def run(self) -> None:
         running = asyncio.create_task(self.claiming.run())
@@ -123,7 +125,7 @@ async def test_it_claims_nothing_beside_a_task_that_must_run_alone() -> None:
 @pytest.mark.parametrize("reason", ["cordoned", "full", "store"])
 async def test_it_claims_nothing_while_it_must_not(reason: str) -> None:
     consumer = ScriptedConsumer([claim_of("a")])
-    scene = Scene(consumer, room=lambda: Room(0 if reason == "full" else 1000, 100))
+    scene = Scene(consumer, room=lambda: Capacity(0 if reason == "full" else 1000, 100))
     scene.claiming.cordoned = reason == "cordoned"
     scene.usable = reason != "store"
     running = asyncio.create_task(scene.claiming.run())

@@ -24,19 +24,19 @@ from asr_worker.audio.decode_pool import DecodePool
 from asr_worker.audio.decoder_process import DecodeJob, JobWatch
 from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
 from asr_worker.in_flight.stages import Stages
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 
 pytestmark = pytest.mark.asyncio
 HOUR_BYTES = 3600 * BYTES_PER_SECOND
 
 
-def in_hand(folder: Path, *, claims_seconds: float) -> TaskInHand:
+def in_hand(folder: Path, *, claims_seconds: float) -> InFlightTask:
     task = Task(
         task_id="a", state=State.PROCESSING, pool="default", lane=Lane.NORMAL, tenant="t",
         filename="", content_type="", bytes=1000, duration_seconds=claims_seconds,
         options=TaskOptions(), created_at=0, queued_at=0,
     )  # fmt: skip
-    return TaskInHand(Claim(task, "token", False), folder, claims_seconds)
+    return InFlightTask(Claim(task, "token", False), folder, claims_seconds)
 
 
 class Keeper:
@@ -50,7 +50,7 @@ class Keeper:
 class Storage:
     """Has every recording."""
 
-    async def download(self, task: TaskInHand, file: Path, _on_chunk: object) -> int:
+    async def download(self, task: InFlightTask, file: Path, _on_chunk: object) -> int:
         return file.write_bytes(bytes(1000))
 
 

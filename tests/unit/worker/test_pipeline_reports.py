@@ -13,18 +13,18 @@ from asr_core.errors import QueueUnavailable
 from asr_core.queue import Claim, Consumer, Failure, Finish, Outcome
 from asr_core.task import Lane, State, Task, TaskOptions
 from asr_worker.attempts.reports import HandBack, Report, Reports
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 
 pytestmark = pytest.mark.asyncio
 
 
-def in_hand(name: str) -> TaskInHand:
+def in_hand(name: str) -> InFlightTask:
     task = Task(
         task_id=name, state=State.PROCESSING, pool="default", lane=Lane.NORMAL, tenant="t",
         filename="", content_type="", bytes=1, duration_seconds=1, options=TaskOptions(),
         created_at=0, queued_at=0,
     )  # fmt: skip
-    return TaskInHand(Claim(task, f"token-{name}", False), Path("x"), 1.0)
+    return InFlightTask(Claim(task, f"token-{name}", False), Path("x"), 1.0)
 
 
 class FlakyConsumer:
@@ -53,7 +53,7 @@ class FlakyConsumer:
         return await self._answer("release", attempts)
 
 
-async def sent(consumer: FlakyConsumer, *reports: tuple[TaskInHand, Report]) -> list[Any]:
+async def sent(consumer: FlakyConsumer, *reports: tuple[InFlightTask, Report]) -> list[Any]:
     office = Reports(cast("Consumer", consumer))
     running = asyncio.create_task(office.run())
     try:

@@ -16,7 +16,7 @@ from asr_core.errors import (
     UnreadableAudio,
 )
 from asr_core.store import StoreObjectMissing
-from asr_worker.attempts.failure_policy import Fate, verdict_of
+from asr_worker.attempts.failure_policy import Fate, failure_policy
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ from asr_worker.attempts.failure_policy import Fate, verdict_of
     ],
 )
 def test_an_error_has_one_fate(error: Exception, fate: Fate, code: str) -> None:
-    verdict = verdict_of(error)
+    verdict = failure_policy(error)
     assert (verdict.fate, verdict.code) == (fate, code)
 
 
 def test_what_an_unknown_error_says_is_not_told_to_the_caller() -> None:
-    assert "secret" not in verdict_of(RuntimeError("secret words that were spoken")).message
+    assert "secret" not in failure_policy(RuntimeError("secret words that were spoken")).message

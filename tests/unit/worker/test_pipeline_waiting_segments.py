@@ -9,7 +9,7 @@ from asr_core.queue import Claim, Outcome
 from asr_core.task import Lane, State, Task, TaskOptions
 from asr_worker.audio.pcm import SAMPLE_RATE, PcmFile
 from asr_worker.audio.segments import Span
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 from asr_worker.inference.batch_plan import BatchRules
 from asr_worker.inference.segment_queue import WaitingSegments
 from asr_worker.transcript.recording import RecordedSegment, Recording
@@ -17,13 +17,13 @@ from asr_worker.transcript.recording import RecordedSegment, Recording
 RULES = BatchRules(seconds=100)
 
 
-def in_hand(name: str, lane: Lane = Lane.NORMAL, *, solo: bool = False) -> TaskInHand:
+def in_hand(name: str, lane: Lane = Lane.NORMAL, *, solo: bool = False) -> InFlightTask:
     task = Task(
         task_id=name, state=State.PROCESSING, pool="default", lane=lane, tenant="t", filename="",
         content_type="", bytes=1, duration_seconds=1, options=TaskOptions(),
         created_at=0, queued_at=0,
     )  # fmt: skip
-    return TaskInHand(Claim(task, f"token-{name}", solo), Path(name), 1.0)
+    return InFlightTask(Claim(task, f"token-{name}", solo), Path(name), 1.0)
 
 
 def recording(count: int, seconds: float = 10.0) -> Recording:

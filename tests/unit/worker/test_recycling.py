@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from asr_core.settings.programs import WorkerSettings
 from asr_worker.in_flight.capacity import Throughput
-from asr_worker.in_flight.tasks import Hand, TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks
 from asr_worker.process.recycling import (
     LEAST_AGE_SECONDS,
     PATIENCE_SECONDS,
@@ -28,7 +28,7 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.seconds = 0.0
         self.memory = 100 * MIB
-        self.hand = Hand()
+        self.hand = InFlightTasks()
         self.throughput = Throughput()
         self.throughput.add(10.0, 1.0)
         self.recycling = Recycling(
@@ -40,7 +40,7 @@ class World:
         )
 
     def take(self, seconds: float) -> Any:
-        task = TaskInHand(_claim(str(self.hand.gone_count + len(self.hand))), Path("x"), seconds)
+        task = InFlightTask(_claim(str(self.hand.gone_count + len(self.hand))), Path("x"), seconds)
         self.hand.add(task)
         return task
 

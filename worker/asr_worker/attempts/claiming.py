@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.queue import Claim, Consumer
-from asr_worker.in_flight.capacity import Room, backoff_seconds, reap_every_seconds
-from asr_worker.in_flight.tasks import Hand
+from asr_worker.in_flight.capacity import Capacity, backoff_seconds, reap_every_seconds
+from asr_worker.in_flight.tasks import InFlightTasks
 
 POLL_SECONDS = 1.0
 _AGAIN_SECONDS = 0.05
@@ -27,9 +27,9 @@ class Claiming:
     def __init__(
         self,
         consumer: Consumer,
-        hand: Hand,
+        hand: InFlightTasks,
         *,
-        room: Callable[[], Room],
+        room: Callable[[], Capacity],
         may_claim: Callable[[], Awaitable[bool]],
         begin: Callable[[Sequence[Claim]], None],
         lease_seconds: float,
@@ -107,7 +107,7 @@ class Claiming:
         self._begin(claims)
         return bool(claims)
 
-    async def _reap(self, room: Room, *, soon: bool) -> bool:
+    async def _reap(self, room: Capacity, *, soon: bool) -> bool:
         wait = _REAP_PAUSE_SECONDS if soon else self._reap_every_seconds
         if time.monotonic() - self._reaped_at < wait:
             return False

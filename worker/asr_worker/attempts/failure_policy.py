@@ -24,7 +24,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class FailurePolicy:
     """A fate with what the caller is told."""
 
     fate: Fate
@@ -32,19 +32,23 @@ class Verdict:
     message: str
 
 
-def verdict_of(error: Exception) -> Verdict:
+def failure_policy(error: Exception) -> FailurePolicy:
     """The verdict on a task that an error ended. Messages of unknown errors stay in the log."""
     match error:
         case StoreObjectMissing():
-            return Verdict(Fate.PERMANENT, AudioGone.code, "the audio is no longer in the store")
+            return FailurePolicy(
+                Fate.PERMANENT, AudioGone.code, "the audio is no longer in the store"
+            )
         case PermanentTaskError():
-            return Verdict(Fate.PERMANENT, error.code, error.message)
+            return FailurePolicy(Fate.PERMANENT, error.code, error.message)
         case DependencyError():
-            return Verdict(Fate.HAND_BACK, error.code, error.message)
+            return FailurePolicy(Fate.HAND_BACK, error.code, error.message)
         case AsrError():
-            return Verdict(Fate.TRANSIENT, error.code, error.message)
+            return FailurePolicy(Fate.TRANSIENT, error.code, error.message)
         case OSError() if error.errno in _DISK_FULL:
-            return Verdict(Fate.TRANSIENT, "work_dir_full", "the worker's folder for audio is full")
+            return FailurePolicy(
+                Fate.TRANSIENT, "work_dir_full", "the worker's folder for audio is full"
+            )
         case _:
             message = f"the worker failed with {type(error).__name__}; its log says more"
-            return Verdict(Fate.TRANSIENT, AsrError.code, message)
+            return FailurePolicy(Fate.TRANSIENT, AsrError.code, message)

@@ -19,15 +19,15 @@ from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import Claim, Failure, Finish, LeaseKeeper, Outcome
 from asr_core.result import Transcript
 from asr_core.task import State, result_path
-from asr_worker.attempts.failure_policy import Fate, Verdict, verdict_of
+from asr_worker.attempts.failure_policy import FailurePolicy, Fate, failure_policy
 from asr_worker.attempts.preparation import Preparation
 from asr_worker.attempts.reports import HandBack, Reports
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.engines.base import Engine
 from asr_worker.in_flight.stages import Stages
-from asr_worker.in_flight.tasks import Hand, Stage, TaskInHand
-from asr_worker.inference.batch_runner import Feed
+from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks, Stage
+from asr_worker.inference.batch_runner import BatchRunner
 from asr_worker.transcript.assemble import assemble
 
 _log = get_logger(__name__)
@@ -37,11 +37,11 @@ _log = get_logger(__name__)
 class Pipeline:
     """`begin` takes claims in; `lose`, `abandon` and `hand_back` end tasks before their time."""
 
-    hand: Hand
+    hand: InFlightTasks
     folder: WorkFolder
     keeper: LeaseKeeper
     preparation: Preparation
-    feed: Feed
+    feed: BatchRunner
     stages: Stages
     reports: Reports
     store: StoreAccess
@@ -54,7 +54,7 @@ class Pipeline:
         for claim in claims:
             task_id = claim.task.task_id
             self.keeper.hold(task_id, claim.token)
-            task = TaskInHand(claim, self.folder.for_task(task_id), claim.task.duration_seconds)
+            task = InFlightTask(claim, self.folder.for_task(task_id), claim.task.duration_seconds)
             self.hand.add(task)
             task.work = asyncio.create_task(self._carry(task))
 
@@ -63,7 +63,7 @@ class Pipeline:
         if task := self.hand.find(task_id, token):
             self.abandon([task], outcome)
 
-    def abandon(self, tasks: Iterable[TaskInHand], outcome: Outcome) -> None:
+    def abandon(self, tasks: Iterable[InFlightTask], outcome: Outcome) -> None:
         """Drops tasks without a report; one that is being reported awaits the queue's answer."""
         for task in tasks:
             if task.lost is not None:
@@ -75,7 +75,7 @@ class Pipeline:
                 _log.warning("task lost", task_id=task.task_id, outcome=outcome, stage=task.stage)
                 task.work.cancel()
 
-    async def hand_back(self, tasks: Iterable[TaskInHand]) -> None:
+    async def hand_back(self, tasks: Iterable[InFlightTask]) -> None:
         """Stops work on tasks and gives them back to the queue, attempts refunded."""
         given = [task for task in tasks if task.lost is None]
         works = [task.work for task in given if task.work is not None]
@@ -87,7 +87,7 @@ class Pipeline:
         if given:
             _log.info("handed back", tasks=outcomes.count(Outcome.OK), of=len(given))
 
-    async def _carry(self, task: TaskInHand) -> None:
+    async def _carry(self, task: InFlightTask) -> None:
         claimed = task.claim.task
         structlog.contextvars.bind_contextvars(task_id=task.task_id, attempt=claimed.attempt)
         if claimed.started_at is not None:
@@ -109,7 +109,7 @@ class Pipeline:
                 share = task.disk
                 removed.add_done_callback(lambda _: share.free())
 
-    async def _work(self, task: TaskInHand) -> None:
+    async def _work(self, task: InFlightTask) -> None:
         task.folder.mkdir()
         recording = await self.preparation.prepare(task)
         self.stages.enter(task, Stage.BATCH_WAIT)
@@ -131,7 +131,7 @@ class Pipeline:
         self.stages.enter(task, Stage.FINISH)
         await self._finish(task, transcript, data)
 
-    async def _finish(self, task: TaskInHand, transcript: Transcript, data: bytes) -> None:
+    async def _finish(self, task: InFlightTask, transcript: Transcript, data: bytes) -> None:
         path = result_path(task.task_id, task.claim.task.attempt)
         await self.store.put(task, path, data)
         seconds = time.monotonic() - task.claimed_at
@@ -148,7 +148,7 @@ class Pipeline:
             _log.warning("result refused", outcome=outcome)
             await self.store.delete(path)
 
-    def _completed(self, task: TaskInHand, transcript: Transcript, seconds: float) -> None:
+    def _completed(self, task: InFlightTask, transcript: Transcript, seconds: float) -> None:
         if transcript.warnings:
             _log.warning(
                 "recording not wholly readable",
@@ -173,8 +173,8 @@ class Pipeline:
             language=transcript.language,
         )
 
-    async def _give_up(self, task: TaskInHand, error: Exception) -> None:
-        verdict = verdict_of(error)
+    async def _give_up(self, task: InFlightTask, error: Exception) -> None:
+        verdict = failure_policy(error)
         _log.warning(
             "task not done",
             fate=verdict.fate,
@@ -204,7 +204,7 @@ class Pipeline:
             )
 
 
-def _report(task: TaskInHand, verdict: Verdict) -> HandBack | Failure:
+def _report(task: InFlightTask, verdict: FailurePolicy) -> HandBack | Failure:
     if verdict.fate is Fate.HAND_BACK:
         return HandBack(*task.key)
     return Failure(

@@ -20,9 +20,9 @@ from asr_worker.audio.decoder import DecodeLimits
 from asr_worker.audio.decoder_process import DecodeJob, JobWatch
 from asr_worker.audio.decoding.cost import CostLimits
 from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile
-from asr_worker.in_flight.disk_quota import DiskRoom
+from asr_worker.in_flight.disk_quota import DiskQuota
 from asr_worker.in_flight.stages import Stages
-from asr_worker.in_flight.tasks import Stage, TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask, Stage
 from asr_worker.transcript.recording import Recording, cut
 
 # Any of these makes a recording a long one: seconds of sound by its header, and then as decoded, of
@@ -60,10 +60,10 @@ class Preparation:
         self._decoders = DecoderQueue(processes)
         half = settings.work_dir_max_bytes // 2
         kept = round(half * _KEPT_DISK)
-        self._room = DiskRoom(half - kept, kept_bytes=kept)
-        self._long_room = DiskRoom(half - kept, kept_bytes=kept)
+        self._room = DiskQuota(half - kept, kept_bytes=kept)
+        self._long_room = DiskQuota(half - kept, kept_bytes=kept)
 
-    async def prepare(self, task: TaskInHand) -> Recording:
+    async def prepare(self, task: InFlightTask) -> Recording:
         """Raises what the store, the decoder or the disk raises."""
         source = task.folder / "source"
         claimed = task.claim.task
@@ -87,7 +87,7 @@ class Preparation:
         task.total_seconds = recording.seconds
         return recording
 
-    def _expected_bytes(self, task: TaskInHand) -> int:
+    def _expected_bytes(self, task: InFlightTask) -> int:
         """The file as it came and its samples, of as many channels as there may be. Its duration is
         what the file claims: decoding corrects it.
         """
@@ -96,7 +96,7 @@ class Preparation:
         seconds = min(claimed.duration_seconds, self._limits.max_seconds)
         return claimed.bytes + round(seconds * lanes * BYTES_PER_SECOND)
 
-    async def _fetched_and_decoded(self, task: TaskInHand, *, is_long: bool) -> PcmFile | None:
+    async def _fetched_and_decoded(self, task: InFlightTask, *, is_long: bool) -> PcmFile | None:
         """None if it had to leave its decoder: it is long, and others are as well."""
         claimed, source = task.claim.task, task.folder / "source"
         async with self._decoders.turn(claimed.tenant, claimed.lane, is_long=is_long) as turn:
@@ -112,7 +112,7 @@ class Preparation:
                     return None
                 raise
 
-    async def _decode(self, task: TaskInHand, turn: DecoderTurn) -> PcmFile:
+    async def _decode(self, task: InFlightTask, turn: DecoderTurn) -> PcmFile:
         job = DecodeJob(
             source=task.folder / "source",
             target=task.folder / "pcm",
@@ -142,7 +142,7 @@ class Preparation:
             raise
 
     def _looked(
-        self, task: TaskInHand, turn: DecoderTurn, samples_bytes: int, cpu_seconds: float
+        self, task: InFlightTask, turn: DecoderTurn, samples_bytes: int, cpu_seconds: float
     ) -> None:
         """A file that holds more than it claims takes its room while it is decoded, and its place
         among the long ones.
@@ -161,5 +161,5 @@ class Preparation:
             task.disk.move(self._long_room)
 
 
-def _remove(task: TaskInHand) -> None:
+def _remove(task: InFlightTask) -> None:
     shutil.rmtree(task.folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer, Failure, Finish, Outcome
 from asr_worker.in_flight.capacity import backoff_seconds
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 
 _GROUP = 64
 _log = get_logger(__name__)
@@ -33,7 +33,7 @@ Report = Finish | Failure | HandBack
 
 @dataclass(eq=False)
 class _Letter:
-    task: TaskInHand
+    task: InFlightTask
     report: Report
     answer: asyncio.Future[Outcome | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -47,7 +47,7 @@ class Reports:
         self._consumer = consumer
         self._letters: asyncio.Queue[_Letter] = asyncio.Queue()
 
-    async def send(self, task: TaskInHand, report: Report) -> Outcome | None:
+    async def send(self, task: InFlightTask, report: Report) -> Outcome | None:
         """The queue's answer. None: the lease was lost before Redis answered, nothing is known."""
         letter = _Letter(task, report)
         self._letters.put_nowait(letter)

@@ -18,7 +18,7 @@ from asr_core.process.logs import get_logger
 from asr_core.store import Store
 from asr_core.task import audio_path
 from asr_worker.in_flight.capacity import backoff_seconds
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 
 PATIENCE_SECONDS = 60.0
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ class StoreAccess:
             self.problem = ""
         return True
 
-    async def download(self, task: TaskInHand, file: Path, on_chunk: Callable[[], None]) -> int:
+    async def download(self, task: InFlightTask, file: Path, on_chunk: Callable[[], None]) -> int:
         """Copies the task's audio into `file`; returns its size. `on_chunk`: it moves on."""
 
         async def copy() -> int:
@@ -59,7 +59,7 @@ class StoreAccess:
 
         return await self._patiently(task, copy)
 
-    async def put(self, task: TaskInHand, path: str, data: bytes) -> int:
+    async def put(self, task: InFlightTask, path: str, data: bytes) -> int:
         """Writes a result."""
         return await self._patiently(task, lambda: self._store.put(path, data))
 
@@ -70,7 +70,7 @@ class StoreAccess:
         except DependencyError as error:
             _log.warning("result of a lost attempt not deleted", path=path, error=str(error))
 
-    async def _patiently(self, task: TaskInHand, act: Callable[[], Awaitable[Result]]) -> Result:
+    async def _patiently(self, task: InFlightTask, act: Callable[[], Awaitable[Result]]) -> Result:
         give_up_at = time.monotonic() + self._patience_seconds
         failures = 0
         while True:

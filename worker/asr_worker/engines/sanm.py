@@ -5,8 +5,8 @@ The same arithmetic as `funasr.models.sense_voice.model.SenseVoiceEncoderSmall` 
 each: no mask is multiplied in where nothing is masked, and the residual of a memory block is one
 more weight of its filter.
 
-On a CPU the segments lie end to end (`EndToEnd`): no padding is computed, and each attends to
-itself alone. On other devices they lie side by side, padded and masked (`SideBySide`): there few
+On a CPU the segments lie end to end (`PackedLayout`): no padding is computed, and each attends to
+itself alone. On other devices they lie side by side, padded and masked (`PaddedLayout`): there few
 large kernels beat many small ones.
 """
 
@@ -48,7 +48,7 @@ class Layout(Protocol):
         """The frames of all segments end to end, without padding: (frames, size)."""
 
 
-class EndToEnd:
+class PackedLayout:
     """(all frames and a few that are nobody's, size), of few numbers in all for oneDNN."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
@@ -58,15 +58,15 @@ class EndToEnd:
 
     def lay(self, padded: torch.Tensor) -> torch.Tensor:
         parts = zip(padded, self.spans, strict=True)
-        nobodys = padded.new_zeros(self._nobodys, padded.shape[2])
-        return torch.cat([*(row[: end - begin] for row, (begin, end) in parts), nobodys])
+        padding_rows = padded.new_zeros(self._nobodys, padded.shape[2])
+        return torch.cat([*(row[: end - begin] for row, (begin, end) in parts), padding_rows])
 
     def padded(self, laid: torch.Tensor) -> torch.Tensor:
         parts = [laid[begin:end] for begin, end in self.spans]
         return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
     def attend(
-        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: EndToEnd
+        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: PackedLayout
     ) -> torch.Tensor:
         """Neighbours of one length in one call."""
         size = queries.shape[1]
@@ -115,7 +115,7 @@ def _lengths(pair: tuple[_Span, _Span]) -> tuple[int, int]:
     return end - begin, last - first
 
 
-class SideBySide:
+class PaddedLayout:
     """(batch, most frames, size); what stands behind the shorter ones is never looked at."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
@@ -131,7 +131,7 @@ class SideBySide:
         return laid * self.is_frame[..., None]
 
     def attend(
-        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: SideBySide
+        self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: PaddedLayout
     ) -> torch.Tensor:
         batch, frames, size = queries.shape
         query = queries.reshape(batch, frames, heads, -1).transpose(1, 2)
@@ -153,7 +153,7 @@ class SideBySide:
 
 def layout_on(device: torch.device, lengths: Sequence[int]) -> Layout:
     """The layout that suits the device."""
-    return EndToEnd(lengths) if device.type == "cpu" else SideBySide(lengths, device)
+    return PackedLayout(lengths) if device.type == "cpu" else PaddedLayout(lengths, device)
 
 
 class SanmEncoder:

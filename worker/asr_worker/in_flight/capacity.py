@@ -25,7 +25,7 @@ _DRAIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """What may be claimed now, in audio-seconds and in tasks.
 
     `kept_for`: only interactive tasks, and of tenants that have few in hand; this says how many.
@@ -44,17 +44,19 @@ def batch_seconds_on(device: str, configured: float | None) -> float:
     return configured or (CPU_BATCH_SECONDS if device == "cpu" else GPU_BATCH_SECONDS)
 
 
-def room_left(left_seconds: Iterable[float], *, batch_seconds: float, max_tasks: int) -> Room:
+def room_left(left_seconds: Iterable[float], *, batch_seconds: float, max_tasks: int) -> Capacity:
     """Two batches of audio less what is in hand; `left_seconds` holds what each task still needs.
 
     A task counts as one batch at most: batches mix tasks, so a ten-hour recording does not keep a
     worker from taking the short request behind it.
     """
     left = [min(seconds, batch_seconds) for seconds in left_seconds]
-    return Room(BATCHES_IN_HAND * batch_seconds - sum(left), max_tasks - len(left))
+    return Capacity(BATCHES_IN_HAND * batch_seconds - sum(left), max_tasks - len(left))
 
 
-def room_kept(in_hand: Iterable[tuple[Lane, str]], *, batch_seconds: float, max_tasks: int) -> Room:
+def room_kept(
+    in_hand: Iterable[tuple[Lane, str]], *, batch_seconds: float, max_tasks: int
+) -> Capacity:
     """What is left for interactive tasks where others have taken all room; `in_hand` holds the lane
     and the tenant of each task.
 
@@ -64,7 +66,7 @@ def room_kept(in_hand: Iterable[tuple[Lane, str]], *, batch_seconds: float, max_
     held = list(in_hand)
     interactive = Counter(tenant for lane, tenant in held if lane is Lane.INTERACTIVE)
     tasks = min(KEPT_TASKS, max_tasks + KEPT_TASKS - len(held))
-    return Room(batch_seconds, tasks, interactive)
+    return Capacity(batch_seconds, tasks, interactive)
 
 
 def worth_gathering(

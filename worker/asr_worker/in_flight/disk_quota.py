@@ -26,7 +26,7 @@ class _Wish:
     admitted: asyncio.Future[_Part] = field(repr=False)
 
 
-class DiskRoom:
+class DiskQuota:
     """`size_bytes` for all shares together; first come, first served. `kept_bytes` more are for
     owners that hold nothing here, whatever the others' shares grow to.
 
@@ -103,7 +103,7 @@ class DiskRoom:
 class DiskShare:
     """What one task holds of a room."""
 
-    def __init__(self, room: DiskRoom, size_bytes: int, owner: str, part: _Part) -> None:
+    def __init__(self, room: DiskQuota, size_bytes: int, owner: str, part: _Part) -> None:
         self._room = room
         self._owner = owner
         self._part = part
@@ -117,7 +117,7 @@ class DiskShare:
         by_bytes, self.size_bytes = size_bytes - self.size_bytes, size_bytes
         self._room.change(by_bytes, self._part)
 
-    def move(self, room: DiskRoom) -> None:
+    def move(self, room: DiskQuota) -> None:
         """To another room, whether it has place or not: the bytes are there already."""
         if self._is_freed or room is self._room:
             return

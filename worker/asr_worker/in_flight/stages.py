@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from asr_core.metrics import WorkerMetrics
 from asr_core.queue import LeaseKeeper
-from asr_worker.in_flight.tasks import Stage, TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask, Stage
 
 
 class Stages:
@@ -18,7 +18,7 @@ class Stages:
         self._keeper = keeper
         self.worker_moved_at = 0.0
 
-    def enter(self, task: TaskInHand, stage: Stage) -> None:
+    def enter(self, task: InFlightTask, stage: Stage) -> None:
         """The stage before is over."""
         now = time.monotonic()
         if task.stage not in (None, Stage.ENGINE):
@@ -26,23 +26,23 @@ class Stages:
         task.stage, task.entered_at = stage, now
         self.moved(task)
 
-    def leave(self, task: TaskInHand) -> None:
+    def leave(self, task: InFlightTask) -> None:
         """The last stage is over."""
         if task.stage not in (None, Stage.ENGINE):
             self.observe(task.stage, time.monotonic() - task.entered_at)
 
-    def moved(self, task: TaskInHand) -> None:
+    def moved(self, task: InFlightTask) -> None:
         """The task has made progress now."""
         task.moved_at = time.monotonic()
         self._keeper.progress(*task.key, task.fraction)
 
-    def batch_done(self, tasks: Iterable[TaskInHand]) -> None:
+    def batch_done(self, tasks: Iterable[InFlightTask]) -> None:
         """These tasks came forward, and what waits behind them is not stuck."""
         for task in tasks:
             self.moved(task)
         self._worker_moved()
 
-    def decoding(self, task: TaskInHand) -> None:
+    def decoding(self, task: InFlightTask) -> None:
         """The decoder has brought more samples: as `batch_done`, and safe from any thread."""
         self.moved(task)
         self._worker_moved()

@@ -31,7 +31,7 @@ _PREPARING = (None, Stage.DOWNLOAD, Stage.DECODE, Stage.SEGMENT)
 
 
 @dataclass(eq=False)
-class TaskInHand:
+class InFlightTask:
     """One attempt and how far it has come.
 
     `total_seconds` is what was probed at submit until decoding knows better; `stage` is None while
@@ -80,33 +80,33 @@ class TaskInHand:
         return self.stage is Stage.FINISH
 
 
-class Hand:
+class InFlightTasks:
     """All tasks in hand. `changed` is set whenever one has gone.
 
     `done_count` are those with a result, `gone_count` all that are no longer here.
     """
 
     def __init__(self) -> None:
-        self._tasks: dict[TaskKey, TaskInHand] = {}
+        self._tasks: dict[TaskKey, InFlightTask] = {}
         self.changed = asyncio.Event()
         self.done_count = 0
         self.gone_count = 0
 
-    def add(self, task: TaskInHand) -> None:
+    def add(self, task: InFlightTask) -> None:
         self._tasks[task.key] = task
 
-    def remove(self, task: TaskInHand) -> None:
+    def remove(self, task: InFlightTask) -> None:
         if self._tasks.pop(task.key, None) is not None:
             self.gone_count += 1
         self.changed.set()
 
-    def find(self, task_id: str, token: str) -> TaskInHand | None:
+    def find(self, task_id: str, token: str) -> InFlightTask | None:
         return self._tasks.get((task_id, token))
 
     def __contains__(self, key: TaskKey) -> bool:
         return key in self._tasks
 
-    def __iter__(self) -> Iterator[TaskInHand]:
+    def __iter__(self) -> Iterator[InFlightTask]:
         """A copy: tasks may come and go while it is walked."""
         return iter(list(self._tasks.values()))
 

@@ -20,13 +20,13 @@ from asr_core.task import Lane
 from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
 from asr_worker.in_flight.capacity import GATHER_SECONDS, Throughput, worth_gathering
 from asr_worker.in_flight.stages import Stages
-from asr_worker.in_flight.tasks import Stage, TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask, Stage
 from asr_worker.inference.batch_plan import Batch, BatchRules
 from asr_worker.inference.engine_thread import EngineThread
 from asr_worker.inference.partial_results import Partials
 from asr_worker.inference.segment_queue import WaitingSegment, WaitingSegments
 from asr_worker.transcript.recording import Recording
-from asr_worker.transcript.segment_result import PlacedText
+from asr_worker.transcript.segment_result import SegmentResult
 
 Begin = Callable[[Sequence[SegmentAudio]], Texts]
 MOST_RUNS = 2
@@ -40,7 +40,7 @@ class EngineBroken(Exception):
     then runs alone and ends among the dead letters, which handing it back would never do.
     """
 
-    def __init__(self, culprits: frozenset[TaskInHand]) -> None:
+    def __init__(self, culprits: frozenset[InFlightTask]) -> None:
         super().__init__("the engine is broken")
         self.culprits = culprits
 
@@ -54,7 +54,7 @@ class Prepared:
     audio: tuple[SegmentAudio, ...]
 
     @property
-    def tasks(self) -> frozenset[TaskInHand]:
+    def tasks(self) -> frozenset[InFlightTask]:
         return frozenset(segment.task for segment in self.segments)
 
 
@@ -66,7 +66,7 @@ class _Run:
     computed: asyncio.Event
 
 
-class Feed:
+class BatchRunner:
     """`transcribe` is called for every task in hand, `run` is the loop that serves them.
 
     `begin` and `warm_up` are only ever called on `thread`, and what `begin` returns on `reader`;
@@ -98,13 +98,13 @@ class Feed:
         self._partials = partials
         self._stages = stages
         self._waiting = WaitingSegments(rules)
-        self._answers: dict[TaskInHand, _Answer] = {}
+        self._answers: dict[InFlightTask, _Answer] = {}
         self._news = asyncio.Event()
         self._stepped_back = False
         self._under_way = 0
         self._read_at = 0.0
 
-    async def transcribe(self, task: TaskInHand, recording: Recording) -> list[PlacedText]:
+    async def transcribe(self, task: InFlightTask, recording: Recording) -> list[SegmentResult]:
         """The texts of all segments of a recording, in no promised order.
 
         Cancelled, it takes back what has not run yet. Raises EngineFailed.
@@ -249,7 +249,7 @@ class Feed:
 
     async def _isolate(self, prepared: Prepared, error: Exception) -> None:
         """Runs each task's segments by themselves: the culprit fails, its mates complete."""
-        parts: dict[TaskInHand, list[int]] = defaultdict(list)
+        parts: dict[InFlightTask, list[int]] = defaultdict(list)
         for index, segment in enumerate(prepared.segments):
             if segment.task in self._answers:
                 parts[segment.task].append(index)
@@ -268,7 +268,7 @@ class Feed:
             name = type(cause).__name__
             self._fail(task, EngineFailed(f"the engine failed on this audio: {name}"))
 
-    async def _check_engine(self, culprits: frozenset[TaskInHand]) -> None:
+    async def _check_engine(self, culprits: frozenset[InFlightTask]) -> None:
         """Nothing worked: is it the audio or the engine? Raises EngineBroken."""
         try:
             await self._thread.call(self._warm_up)
@@ -281,10 +281,10 @@ class Feed:
                 channel = segment.recording.pcm.channel_of(segment.part.lane)
                 segment.task.done_seconds += segment.seconds
                 self._partials.said(segment.task, segment.part, said.text)
-                answer.add(PlacedText(segment.part.span, channel, said))
+                answer.add(SegmentResult(segment.part.span, channel, said))
         self._stages.batch_done({segment.task for segment in segments})
 
-    def _fail(self, task: TaskInHand, error: Exception) -> None:
+    def _fail(self, task: InFlightTask, error: Exception) -> None:
         if answer := self._answers.get(task):
             answer.fail(error)
 
@@ -294,10 +294,12 @@ class _Answer:
 
     def __init__(self, expected: int) -> None:
         self._expected = expected
-        self._placed: list[PlacedText] = []
-        self.future: asyncio.Future[list[PlacedText]] = asyncio.get_running_loop().create_future()
+        self._placed: list[SegmentResult] = []
+        self.future: asyncio.Future[list[SegmentResult]] = (
+            asyncio.get_running_loop().create_future()
+        )
 
-    def add(self, text: PlacedText) -> None:
+    def add(self, text: SegmentResult) -> None:
         self._placed.append(text)
         if len(self._placed) == self._expected and not self.future.done():
             self.future.set_result(self._placed)

@@ -11,7 +11,7 @@ import asyncio
 from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 from asr_worker.transcript.assemble import glue
 from asr_worker.transcript.recording import RecordedSegment, Recording
 
@@ -19,7 +19,7 @@ _PAUSE_SECONDS = 1.0
 _log = get_logger(__name__)
 
 
-class Telling:
+class PartialTranscript:
     """One task's texts in order. Pure bookkeeping.
 
     `texts` are those that may be shown, `shown` how many of them have been.
@@ -53,20 +53,20 @@ class Partials:
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
-        self._tellings: dict[TaskInHand, Telling] = {}
+        self._tellings: dict[InFlightTask, PartialTranscript] = {}
         self._news = asyncio.Event()
 
-    def begin(self, task: TaskInHand, recording: Recording) -> None:
+    def begin(self, task: InFlightTask, recording: Recording) -> None:
         """Only tasks that somebody reads along are shown."""
         if task.claim.task.partials:
-            self._tellings[task] = Telling(recording.segments)
+            self._tellings[task] = PartialTranscript(recording.segments)
 
-    def said(self, task: TaskInHand, segment: RecordedSegment, text: str) -> None:
+    def said(self, task: InFlightTask, segment: RecordedSegment, text: str) -> None:
         if telling := self._tellings.get(task):
             telling.add(segment, text)
             self._news.set()
 
-    def end(self, task: TaskInHand) -> None:
+    def end(self, task: InFlightTask) -> None:
         """Whatever has not been shown comes with the result."""
         self._tellings.pop(task, None)
 
@@ -78,7 +78,7 @@ class Partials:
                 if telling.pending:
                     await self._show(task, telling)
 
-    async def _show(self, task: TaskInHand, telling: Telling) -> None:
+    async def _show(self, task: InFlightTask, telling: PartialTranscript) -> None:
         texts = telling.pending
         try:
             read = await self._consumer.say(*task.key, first=telling.shown, texts=texts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from asr_core.task import Lane
-from asr_worker.in_flight.tasks import TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask
 from asr_worker.inference.batch_plan import Batch, BatchRules, PendingSegment, plan_batch
 from asr_worker.inference.fair_queueing import FairOrder
 from asr_worker.transcript.recording import RecordedSegment, Recording
@@ -26,7 +26,7 @@ _BATCHES_IN_VIEW = 4
 class WaitingSegment:
     """One segment of a task in hand; `seen_at` is when it first came into view."""
 
-    task: TaskInHand
+    task: InFlightTask
     recording: Recording
     part: RecordedSegment
     tag: float
@@ -59,7 +59,7 @@ class WaitingSegments:
     def lanes(self) -> set[Lane]:
         return {segment.lane for segment in self._segments}
 
-    def add(self, task: TaskInHand, recording: Recording) -> None:
+    def add(self, task: InFlightTask, recording: Recording) -> None:
         """Everything a task has to be transcribed."""
         lane = task.claim.task.lane
         tags = self._order.tags(lane, [part.span.seconds for part in recording.segments])
@@ -70,7 +70,7 @@ class WaitingSegments:
         self._segments.sort(key=attrgetter("tag"))
         self._count()
 
-    def drop(self, task: TaskInHand) -> None:
+    def drop(self, task: InFlightTask) -> None:
         """Nothing of this task any more."""
         self._segments = [segment for segment in self._segments if segment.task is not task]
         self._count()

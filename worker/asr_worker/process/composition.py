@@ -21,12 +21,18 @@ from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.audio.decode_pool import DecodePool
 from asr_worker.engines.base import Engine
 from asr_worker.engines.gpu import gpu_use
-from asr_worker.in_flight.capacity import Room, Throughput, batch_seconds_on, room_kept, room_left
+from asr_worker.in_flight.capacity import (
+    Capacity,
+    Throughput,
+    batch_seconds_on,
+    room_kept,
+    room_left,
+)
 from asr_worker.in_flight.obstacles import Obstacles
 from asr_worker.in_flight.stages import Stages
-from asr_worker.in_flight.tasks import Hand
+from asr_worker.in_flight.tasks import InFlightTasks
 from asr_worker.inference.batch_plan import BatchRules
-from asr_worker.inference.batch_runner import Begin, Feed
+from asr_worker.inference.batch_runner import BatchRunner, Begin
 from asr_worker.inference.engine_thread import EngineThread
 from asr_worker.inference.partial_results import Partials
 from asr_worker.process.heartbeat import Heartbeat
@@ -58,7 +64,7 @@ class LoadedEngine:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Dependencies:
     """What the parts share and someone else closes."""
 
     settings: WorkerSettings
@@ -70,7 +76,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """One of each. Loops are methods named `run`; the keeper and the watchdog are threads."""
 
     pipeline: Pipeline
@@ -92,11 +98,11 @@ def decoder_count(settings: WorkerSettings) -> int:
     return settings.decode_processes or max(_LEAST_DECODERS, min(_MOST_DECODERS, half))
 
 
-def compose(around: Surroundings) -> Parts:
+def build(around: Dependencies) -> Components:
     """The parts of one process; call it on the event loop they are to run on."""
     settings, loaded = around.settings, around.loaded
     loop = asyncio.get_running_loop()
-    hand, throughput = Hand(), Throughput()
+    hand, throughput = InFlightTasks(), Throughput()
 
     def on_lost(task_id: str, token: str, outcome: Outcome) -> None:
         with suppress(RuntimeError):  # the loop is closed: there is nothing left to lose
@@ -136,7 +142,7 @@ def compose(around: Surroundings) -> Parts:
         lease_seconds=settings.lease_seconds,
         progress_deadline_seconds=settings.progress_deadline_seconds,
     )
-    return Parts(
+    return Components(
         pipeline,
         claiming,
         heartbeat,
@@ -150,8 +156,8 @@ def compose(around: Surroundings) -> Parts:
 
 
 def _pipeline(
-    around: Surroundings,
-    hand: Hand,
+    around: Dependencies,
+    hand: InFlightTasks,
     keeper: LeaseKeeper,
     throughput: Throughput,
     partials: Partials,
@@ -159,7 +165,7 @@ def _pipeline(
     settings, loaded, metrics = around.settings, around.loaded, around.metrics
     stages = Stages(metrics, keeper)
     store = StoreAccess(Store.open(settings.store_url))
-    feed = Feed(
+    feed = BatchRunner(
         loaded.begin,
         loaded.engine.warm_up,
         loaded.thread,
@@ -189,13 +195,13 @@ def _pipeline(
     )
 
 
-def _obstacles(around: Surroundings, pipeline: Pipeline) -> Obstacles:
+def _obstacles(around: Dependencies, pipeline: Pipeline) -> Obstacles:
     checks = {"disk": around.folder.look, "store": lambda: pipeline.store.problem}
     return Obstacles(checks, around.metrics)
 
 
 def _claiming(
-    around: Surroundings, hand: Hand, pipeline: Pipeline, recycling: Recycling
+    around: Dependencies, hand: InFlightTasks, pipeline: Pipeline, recycling: Recycling
 ) -> Claiming:
     settings = around.settings
 
@@ -205,7 +211,7 @@ def _claiming(
 
     batch_seconds = batch_seconds_on(around.loaded.engine.device, settings.batch_size)
 
-    def room() -> Room:
+    def room() -> Capacity:
         most = settings.max_tasks_in_hand
         left = [task.left_seconds for task in hand]
         held = ((task.claim.task.lane, task.claim.task.tenant) for task in hand)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from asr_core.process.logs import get_logger
 from asr_worker.attempts.pipeline import Pipeline
 from asr_worker.in_flight.capacity import Throughput, Unfinished, fits
-from asr_worker.in_flight.tasks import Hand, TaskInHand
+from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks
 
 # Redis may be slow or away at the end; leases run out without us.
 LAST_WORD_SECONDS = 5.0
@@ -38,7 +38,7 @@ async def drain(pipeline: Pipeline, throughput: Throughput, *, grace_seconds: fl
         await asyncio.wait_for(pipeline.reports.delivered(), max(0.0, ends_at - time.monotonic()))
 
 
-async def _give_back(pipeline: Pipeline, tasks: Iterable[TaskInHand], ends_at: float) -> None:
+async def _give_back(pipeline: Pipeline, tasks: Iterable[InFlightTask], ends_at: float) -> None:
     seconds = min(LAST_WORD_SECONDS, max(0.0, ends_at - time.monotonic()))
     try:
         await asyncio.wait_for(pipeline.hand_back(tasks), seconds)
@@ -46,7 +46,7 @@ async def _give_back(pipeline: Pipeline, tasks: Iterable[TaskInHand], ends_at: f
         _log.error("not handed back: Redis does not answer, the leases will run out")
 
 
-async def _until_empty(hand: Hand, deadline: float) -> None:
+async def _until_empty(hand: InFlightTasks, deadline: float) -> None:
     while len(hand) and (left := deadline - time.monotonic()) > 0:
         hand.changed.clear()
         with suppress(TimeoutError):

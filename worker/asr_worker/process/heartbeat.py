@@ -15,7 +15,7 @@ from asr_worker.attempts.claiming import Claiming
 from asr_worker.engines.base import Engine
 from asr_worker.in_flight.capacity import Throughput
 from asr_worker.in_flight.obstacles import Obstacles
-from asr_worker.in_flight.tasks import Hand
+from asr_worker.in_flight.tasks import InFlightTasks
 from asr_worker.process.resource_usage import ResourceMeter, ResourceUse
 
 BEAT_SECONDS = 10.0
@@ -29,7 +29,7 @@ class Heartbeat:
     settings: WorkerSettings
     consumer: Consumer
     engine: Engine
-    hand: Hand
+    hand: InFlightTasks
     claiming: Claiming
     throughput: Throughput
     resources: ResourceMeter

@@ -19,7 +19,7 @@ from typing import Final
 from asr_core.process.logs import get_logger
 from asr_core.settings.programs import WorkerSettings
 from asr_worker.in_flight.capacity import Throughput, Unfinished, fits
-from asr_worker.in_flight.tasks import Hand
+from asr_worker.in_flight.tasks import InFlightTasks
 
 # A process that comes near its bound again and again must not spend its time with loading models.
 LEAST_AGE_SECONDS: Final = 300.0
@@ -66,7 +66,7 @@ class Recycling:
     def __init__(
         self,
         settings: WorkerSettings,
-        hand: Hand,
+        hand: InFlightTasks,
         throughput: Throughput,
         *,
         memory: Callable[[], int | None] = resident_bytes,

@@ -27,7 +27,13 @@ from asr_worker.engines.base import SegmentAudio, Texts
 from asr_worker.in_flight.capacity import backoff_seconds, batch_seconds_on
 from asr_worker.inference.batch_runner import EngineBroken
 from asr_worker.inference.engine_thread import EngineThread
-from asr_worker.process.composition import LoadedEngine, Parts, Surroundings, compose, decoder_count
+from asr_worker.process.composition import (
+    Components,
+    Dependencies,
+    LoadedEngine,
+    build,
+    decoder_count,
+)
 from asr_worker.process.drain import LAST_WORD_SECONDS, drain
 from asr_worker.process.pod_server import PodServer
 
@@ -55,7 +61,7 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = N
             if await _or_stopped(_join(around.consumer), stop) is None:
                 return 0
             stack.push_async_callback(_leave, around.consumer)
-            parts = compose(around)
+            parts = build(around)
             if pod_server:
                 pod_server.watch(parts.watchdog.trouble)
             return await _work(settings, parts, stop)
@@ -109,7 +115,7 @@ async def _surroundings(
     decoders: DecodePool,
     folder: WorkFolder,
     stack: AsyncExitStack,
-) -> Surroundings:
+) -> Dependencies:
     """Everything that must be closed again; `stack` does."""
     stack.callback(loaded.thread.stop)
     stack.callback(loaded.reader.stop)
@@ -119,7 +125,7 @@ async def _surroundings(
     worker = settings.worker_name or socket.gethostname()
     name = f"{worker}-{secrets.token_hex(4)}"
     consumer = Consumer(connection, settings, pool=settings.pool, name=name, worker=worker)
-    return Surroundings(settings, consumer, loaded, decoders, folder, metrics)
+    return Dependencies(settings, consumer, loaded, decoders, folder, metrics)
 
 
 def _pod_server(
@@ -152,7 +158,7 @@ async def _leave(consumer: Consumer) -> None:
         await consumer.leave()
 
 
-async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> int:
+async def _work(settings: WorkerSettings, parts: Components, stop: asyncio.Event) -> int:
     parts.keeper.start()
     parts.watchdog.start()
     await parts.heartbeat.beat()
@@ -186,7 +192,7 @@ async def _work(settings: WorkerSettings, parts: Parts, stop: asyncio.Event) -> 
 
 
 async def _until_over(
-    loops: list[asyncio.Task[None]], ends: list[asyncio.Task[Any]], parts: Parts
+    loops: list[asyncio.Task[None]], ends: list[asyncio.Task[Any]], parts: Components
 ) -> bool:
     """True when it is time to end; False when a loop has ended, which none does in health."""
     await asyncio.wait([*ends, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -201,7 +207,7 @@ async def _until_over(
     return False
 
 
-async def _end(parts: Parts, claiming: asyncio.Task[None], grace_seconds: float) -> None:
+async def _end(parts: Components, claiming: asyncio.Task[None], grace_seconds: float) -> None:
     """Claims no more and empties the hand."""
     parts.claiming.stop()
     await asyncio.wait([claiming], timeout=LAST_WORD_SECONDS)

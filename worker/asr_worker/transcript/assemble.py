@@ -13,12 +13,12 @@ from asr_core.task import TaskOptions
 from asr_worker.audio.segments import Span
 from asr_worker.engines.base import Engine, Word
 from asr_worker.engines.words import joins_without_space
-from asr_worker.transcript.diarization import parted, turns_of
-from asr_worker.transcript.segment_result import PlacedText
+from asr_worker.transcript.diarization import split_by_speaker, turns_of
+from asr_worker.transcript.segment_result import SegmentResult
 
 
 def assemble(
-    placed: Iterable[PlacedText],
+    placed: Iterable[SegmentResult],
     *,
     duration_seconds: float,
     engine: Engine,
@@ -56,11 +56,11 @@ def glue(before: str, text: str) -> str:
     return "" if not before or joins_without_space(before[-1], text[0]) else " "
 
 
-def _segments(spoken: Sequence[PlacedText]) -> Iterator[TranscriptSegment]:
+def _segments(spoken: Sequence[SegmentResult]) -> Iterator[TranscriptSegment]:
     """As they were spoken, and where speakers were told apart, one for each turn."""
     turns = turns_of(spoken)
     for part in spoken:
-        for piece, speaker in parted(part, turns):
+        for piece, speaker in split_by_speaker(part, turns):
             yield _segment(piece, None if speaker is None else speaker_name(speaker))
 
 
@@ -69,7 +69,7 @@ def speaker_name(speaker: int) -> str:
     return chr(ord("A") + speaker)
 
 
-def _segment(part: PlacedText, speaker: str | None) -> TranscriptSegment:
+def _segment(part: SegmentResult, speaker: str | None) -> TranscriptSegment:
     return TranscriptSegment(
         start_seconds=round(part.span.start_seconds, 3),
         end_seconds=round(part.span.end_seconds, 3),
@@ -95,7 +95,7 @@ def _word(word: Word, span: Span) -> TranscriptWord:
     )
 
 
-def _language(spoken: Sequence[PlacedText]) -> str | None:
+def _language(spoken: Sequence[SegmentResult]) -> str | None:
     """The language that was spoken longest."""
     seconds: Counter[str] = Counter()
     for part in spoken:

@@ -17,7 +17,7 @@ from asr_core.subtitle_lines import grapheme_starts
 from asr_worker.audio.pcm import SAMPLE_RATE
 from asr_worker.audio.segments import Span
 from asr_worker.engines.clustering import smoothed_turns
-from asr_worker.transcript.segment_result import PlacedText
+from asr_worker.transcript.segment_result import SegmentResult
 
 # Channels follow one another, so far apart that no turn spans two.
 _APART_SECONDS: Final = 1e6
@@ -37,7 +37,7 @@ class Turn:
         return min(self.end_seconds, end_seconds) - max(self.start_seconds, start_seconds)
 
 
-def turns_of(placed: Iterable[PlacedText]) -> list[Turn]:
+def turns_of(placed: Iterable[SegmentResult]) -> list[Turn]:
     """All turns in order of time. The same each time; nothing where no voice was heard."""
     heard = sorted(
         ((_seconds(part), voice) for part in placed for voice in part.said.voices),
@@ -53,7 +53,9 @@ def turns_of(placed: Iterable[PlacedText]) -> list[Turn]:
     return [replace(turn, speaker=order[turn.speaker]) for turn in turns]
 
 
-def parted(part: PlacedText, turns: Sequence[Turn]) -> list[tuple[PlacedText, int | None]]:
+def split_by_speaker(
+    part: SegmentResult, turns: Sequence[Turn]
+) -> list[tuple[SegmentResult, int | None]]:
     """What each speaker says of a segment, in order. It stays whole, and is the one's who speaks
     longest in it, where its words are not known or do not make up its text.
     """
@@ -79,7 +81,7 @@ def parted(part: PlacedText, turns: Sequence[Turn]) -> list[tuple[PlacedText, in
     return [(_piece(part, starts, run[0], run[-1] + 1), speakers[run[0]]) for run in runs]
 
 
-def _piece(part: PlacedText, starts: Sequence[int], first: int, end: int) -> PlacedText:
+def _piece(part: SegmentResult, starts: Sequence[int], first: int, end: int) -> SegmentResult:
     """Words `first` to `end` (exclusive) of a segment, as a segment of its own."""
     said, words = part.said, part.said.words
     is_last = end == len(words)
@@ -97,7 +99,7 @@ def _piece(part: PlacedText, starts: Sequence[int], first: int, end: int) -> Pla
         )
         for word in words[first:end]
     )
-    return PlacedText(
+    return SegmentResult(
         Span(begin, max(stop, begin)), part.channel, replace(said, text=text.strip(), words=moved)
     )
 
@@ -117,7 +119,7 @@ def _longest(turns: Sequence[Turn], span: Span) -> int:
     return max(seconds, key=seconds.__getitem__)
 
 
-def _seconds(part: PlacedText) -> float:
+def _seconds(part: SegmentResult) -> float:
     return (part.channel or 0) * _APART_SECONDS + part.span.start_seconds
 
 

@@ -9,7 +9,7 @@ from asr_worker.engines.base import SegmentText
 
 
 @dataclass(frozen=True)
-class PlacedText:
+class SegmentResult:
     """What was said in a span; `channel` is None for a mono mix. Word times count from the span."""
 
     span: Span

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from asr_core.access import Scope
-from asr_core.queue import Fetching, KeyRing, Outbox, Producer
+from asr_core.queue import ApiKeyStore, Fetching, Outbox, Producer
 
 pytestmark = pytest.mark.asyncio
 Submit = Callable[..., Awaitable[str]]
@@ -28,7 +28,7 @@ def own_platform(start_platform: Callable[..., Any], secret: str) -> Any:
 def submit(own_platform: Any) -> Submit:
     """Submits as a tenant: a URL, or a file with a webhook."""
     keys: dict[str, str] = {}
-    ring = KeyRing(own_platform.connect())
+    ring = ApiKeyStore(own_platform.connect())
 
     async def send(tenant: str, **request: Any) -> str:
         if tenant not in keys:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from asr_core.queue import BacklogReader, Fetching, Producer, Upkeep
+from asr_core.queue import BacklogReader, Fetching, Producer, QueueReconciler
 
 pytestmark = pytest.mark.asyncio
 SubmitUrl = Callable[..., Awaitable[str]]
@@ -86,7 +86,7 @@ async def test_a_task_that_is_being_fetched_is_known_everywhere_and_waits_for_no
     connection = own_platform.connect()
     backlog = await BacklogReader(connection, own_platform.settings).read()
     assert (backlog.waiting, backlog.delayed, backlog.audio_seconds) == (0, 0, 0)
-    reconciled = await Upkeep(connection, own_platform.settings).reconcile(force=True)
+    reconciled = await QueueReconciler(connection, own_platform.settings).reconcile(force=True)
     assert reconciled is not None
     assert reconciled.mended == {}
     audio = await http.get(f"/api/v1/asr/audio/{task_id}")
@@ -118,7 +118,7 @@ async def test_one_that_fell_out_of_its_line_is_put_back_by_reconcile(
     connection = own_platform.connect()
     with redis_server.client() as raw:
         raw.delete(*raw.scan_iter("*asr:line*"))
-    reconciled = await Upkeep(connection, own_platform.settings).reconcile(force=True)
+    reconciled = await QueueReconciler(connection, own_platform.settings).reconcile(force=True)
     assert reconciled is not None
     assert reconciled.mended == {"readded": 1}
     await start_courier()

@@ -22,7 +22,7 @@ from asr_api.courier.errors import (
     FetchUnavailable,
 )
 from asr_api.egress.http_client import Egress
-from asr_api.egress.ssrf_policy import Reach
+from asr_api.egress.ssrf_policy import SsrfPolicy
 from asr_api.uploads.spool import Spool
 from asr_core.errors import AsrError
 
@@ -59,7 +59,7 @@ async def serve() -> AsyncIterator[Callable[[Sends], Awaitable[str]]]:
 @pytest_asyncio.fixture
 async def fetch(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[AsrError]]]:
     """The error that a download ends with, well before it would by its whole time."""
-    egress, spool = Egress(Reach(("127.0.0.0/8",))), Spool(tmp_path, 10_000_000)
+    egress, spool = Egress(SsrfPolicy(("127.0.0.0/8",))), Spool(tmp_path, 10_000_000)
     spool.open()
 
     async def run(url: str, limits: DownloadLimits = LIMITS) -> AsrError:
@@ -172,7 +172,7 @@ async def test_a_body_at_the_least_rate_arrives_whole(serve: Any, tmp_path: Path
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    egress, spool = Egress(Reach(("127.0.0.0/8",))), Spool(tmp_path, 10_000_000)
+    egress, spool = Egress(SsrfPolicy(("127.0.0.0/8",))), Spool(tmp_path, 10_000_000)
     spool.open()
     async with spool.file() as file:
         await download(egress, await serve(send), file, LIMITS)

@@ -22,7 +22,7 @@ import pytest_asyncio
 
 from asr_core.lifecycle.orphan_sweep import Sweep, Swept
 from asr_core.queue import Consumer, Finish, Outcome, Producer, RedisConnection
-from asr_core.queue.orphan_index import Sweeping
+from asr_core.queue.orphan_index import OrphanIndex
 from asr_core.result import Transcript
 from asr_core.settings.programs import QueueSettings, RedisSettings
 from asr_core.store import Store
@@ -250,7 +250,7 @@ class Behind:
 
     async def sweep(self) -> Swept:
         """The hourly sweep, for blobs of any age."""
-        return await Sweep(Sweeping(self.connection), self.store).run(min_age_seconds=0)
+        return await Sweep(OrphanIndex(self.connection), self.store).run(min_age_seconds=0)
 
     async def work(self, transcript: Transcript) -> list[str]:
         """Does all that waits, as a worker does; returns the ids of what was completed."""

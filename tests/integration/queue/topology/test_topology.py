@@ -20,9 +20,9 @@ from asr_core.queue import (
     LeaseKeeper,
     Outcome,
     Producer,
+    QueueReconciler,
     RedisConnection,
     TaskWatcher,
-    Upkeep,
 )
 from asr_core.queue.scripts import script_text
 from asr_core.settings.programs import QueueSettings, RedisSettings
@@ -167,7 +167,7 @@ class Load:
         assert set(self.lost) <= set(self.done)  # a renewal may cross a finish
         tasks = [await self.producer.get(task_id) for task_id in self.accepted]
         assert {(task.state, task.attempt) for task in tasks} == {(State.COMPLETED, 1)}
-        found = await Upkeep(self.api, self.queue).reconcile(force=True)
+        found = await QueueReconciler(self.api, self.queue).reconcile(force=True)
         assert found is not None
         assert found.mended == {}
 

@@ -14,7 +14,7 @@ import pytest
 import uuid_utils
 
 from asr_core.errors import QueueUnavailable
-from asr_core.queue import Consumer, Finish, KeyRing, Outbox, Producer, RedisConnection, Tenants
+from asr_core.queue import ApiKeyStore, Consumer, Finish, Outbox, Producer, RedisConnection, Tenants
 from asr_core.queue.fetching import Fetching
 from asr_core.settings.programs import (
     OperatorSettings,
@@ -86,8 +86,8 @@ async def test_every_program_works_with_both(place: str, request: Any, tmp_path:
     assert await Fetching(connection, queue).depth() == 0
     [standing] = await Tenants(connection, TenantSettings(_env_file=None)).standings()
     assert standing.open_tasks == 2
-    await KeyRing(connection).create("k", tenant="t", scopes=())
-    assert [key.name for key in await KeyRing(connection).list()] == ["k"]
+    await ApiKeyStore(connection).create("k", tenant="t", scopes=())
+    assert [key.name for key in await ApiKeyStore(connection).list()] == ["k"]
     assert len((await producer.history(tenant="default")).tasks) == 3
     await connection.close()
 

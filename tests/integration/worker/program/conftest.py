@@ -26,7 +26,7 @@ from pydantic import AliasChoices
 
 from asr_core.lifecycle.orphan_sweep import Sweep
 from asr_core.queue import BacklogReader, Producer, RedisConnection, TaskWatcher
-from asr_core.queue.orphan_index import Sweeping
+from asr_core.queue.orphan_index import OrphanIndex
 from asr_core.result import Transcript
 from asr_core.settings.programs import QueueSettings, RedisSettings, WorkerSettings
 from asr_core.store import Store
@@ -236,7 +236,7 @@ class Platform:
 
     async def swept_results(self, task_id: str) -> list[str]:
         """The same after a sweep: a worker that lost a task in mid-write may leave an orphan."""
-        sweep = Sweep(Sweeping(self.connection), self.store)
+        sweep = Sweep(OrphanIndex(self.connection), self.store)
         await sweep.mark(adopt=True)
         await sweep.run(min_age_seconds=0.0)
         return await self.results(task_id)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asr_core.lifecycle.orphan_sweep import Sweep
-from asr_core.queue.orphan_index import Sweeping
+from asr_core.queue.orphan_index import OrphanIndex
 from asr_core.task import State
 from chaos.proxy import FaultProxy
 
@@ -21,7 +21,7 @@ FINISH = b'"processing_ms"'
 async def test_a_worker_killed_between_result_and_finish_leaves_an_orphan_that_is_swept(
     platform: Any, level: Any
 ) -> None:
-    sweep = Sweep(Sweeping(platform.connection), platform.store)
+    sweep = Sweep(OrphanIndex(platform.connection), platform.store)
     await sweep.mark()
     async with FaultProxy(platform.redis_settings.port) as proxy:
         finish = proxy.stop_request(FINISH)

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from asr_core.access import Scope
-from asr_core.queue import Claim, Consumer, Failure, KeyRing
+from asr_core.queue import ApiKeyStore, Claim, Consumer, Failure
 from asr_core.result import Transcript
 
 Desk = Any  # of conftest.py
@@ -107,7 +107,7 @@ async def test_keys_are_asked_for_as_the_client_sends_them(open_desk: Callable[.
     with pytest.raises(openai.AuthenticationError) as unknown:
         await desk.call()
     assert unknown.value.code == "invalid_api_key"
-    ring = KeyRing(desk.platform.connect())
+    ring = ApiKeyStore(desk.platform.connect())
     reader, _ = await ring.create("reader", tenant="acme", scopes=(Scope.READ,))
     desk.client = desk.client.copy(api_key=reader)
     assert [model.id async for model in desk.client.models.list()] == ["default"]
