@@ -24,7 +24,7 @@ import httpx
 from asr_cli.local.ports import free_port
 from asr_core.access import Scope
 from asr_core.queue import ApiKeyStore, RedisConnection
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 APIS = {
     "off": {},

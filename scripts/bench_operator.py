@@ -24,7 +24,7 @@ import uuid_utils
 from prometheus_client import CollectorRegistry
 
 from asr_core.queue import Producer, RedisConnection
-from asr_core.settings.programs import OperatorSettings, QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import NewTask
 from asr_operator.cluster.leader_election import Lease
 from asr_operator.cluster.objects import Cluster
@@ -33,6 +33,7 @@ from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.queue_client import PoolQueue
 from asr_operator.reconcile.reconciler import PoolReconciler
 from asr_operator.reconcile.status import parse_spec
+from asr_operator.settings import OperatorSettings
 from cluster_lab import RedisProgram, Scene, on_kmock
 
 Times = list[float]

@@ -23,7 +23,7 @@ from bench_access import start, until_ready
 from asr_cli.local.ports import free_port
 from asr_core.access import Scope
 from asr_core.queue import ApiKeyStore, RedisConnection
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 
 async def make_key(redis_port: int) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from asr_api.app import create_app
-from asr_core.settings.programs import ApiSettings
+from asr_api.settings.api import ApiSettings
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "openapi.json"
 

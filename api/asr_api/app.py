@@ -15,6 +15,7 @@ from asr_api.http.early_reply import EarlyReply
 from asr_api.http.error_reply import register_error_replies
 from asr_api.http.head import HeadAsGet
 from asr_api.http.request_context import RequestContext
+from asr_api.monitoring.registry import build_metrics
 from asr_api.openai_contract import routes as openai_routes
 from asr_api.openapi import document_with
 from asr_api.routes import (
@@ -33,11 +34,10 @@ from asr_api.routes import (
     task,
     usage,
 )
-from asr_api.routes.metrics_text import build_metrics
 from asr_api.services import authorize, build_services
+from asr_api.settings.api import ApiSettings
 from asr_core import __version__
 from asr_core.process.logs import configure_logging
-from asr_core.settings.programs import ApiSettings
 
 ROUTERS = (
     submit.router,

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from asr_api.access.documented import document_access
-from asr_core.settings.programs import ApiSettings
+from asr_api.settings.api import ApiSettings
 
 _FRAMEWORKS_ERROR = "#/components/schemas/HTTPValidationError"
 

@@ -14,8 +14,8 @@ from asr_api.app import create_app
 from asr_api.http.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
 from asr_api.http.cors import CorsPolicy
 from asr_api.http.file_limits import UPLOADS_SHARE, files_allowed, raise_file_limit
+from asr_api.settings.api import ApiSettings
 from asr_core.process.listening import bound_sockets
-from asr_core.settings.programs import ApiSettings
 
 FILES_RESERVED = 128 + TOLD_AT_ONCE  # Redis, the probes, logs, the store
 

@@ -15,11 +15,13 @@ from asr_api.access import Authenticator, Principal
 from asr_api.background.housekeeping import Housekeeping
 from asr_api.background.waiter_leases import WaiterLeases
 from asr_api.monitoring.health_checks import Check
+from asr_api.monitoring.metrics import ApiMetrics
+from asr_api.monitoring.queue_collector import QueueCollector
+from asr_api.probe.limits import probe_limits
 from asr_api.probe.pool import ProbePool, ProbeUnavailable
-from asr_api.probe.report import ProbeLimits
+from asr_api.settings.api import ApiSettings
 from asr_api.uploads.spool import Spool
 from asr_core.lifecycle.orphan_sweep import Sweep
-from asr_core.metrics import ApiMetrics, QueueCollector
 from asr_core.queue import (
     ApiKeyStore,
     Backlog,
@@ -36,7 +38,6 @@ from asr_core.queue import (
     Tenants,
     WorkerRecord,
 )
-from asr_core.settings.programs import ApiSettings, IntakeSettings
 from asr_core.store import Store
 
 QUEUE_RETRIES = 2
@@ -149,17 +150,6 @@ def build_services(
         strays_check=Check(sweeping.strays),
         eviction_check=Check(eviction.look),
         backlog_checks={pool: Check(partial(backlog.read, pool)) for pool in settings.pools},
-    )
-
-
-def probe_limits(settings: IntakeSettings) -> ProbeLimits:
-    """What one look into a file may take."""
-    return ProbeLimits(
-        max_duration_seconds=settings.max_duration_seconds,
-        max_channels=settings.max_channels,
-        cpu_seconds=settings.probe_timeout_seconds,
-        wall_seconds=2 * settings.probe_timeout_seconds,
-        memory_bytes=settings.probe_memory_bytes,
     )
 
 

@@ -6,7 +6,7 @@ import heapq
 from collections import defaultdict
 from dataclasses import dataclass
 
-from asr_core.settings.programs import RetentionSettings
+from asr_core.settings.store import RetentionSettings
 from asr_core.task import State
 
 _DAY_MS = 24 * 3600 * 1000

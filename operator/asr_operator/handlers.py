@@ -12,10 +12,10 @@ from typing import Any, cast
 import kopf
 
 from asr_core.errors import AsrError
-from asr_core.settings.programs import OperatorSettings
 from asr_operator.cluster.rest_client import Json, load_configuration
 from asr_operator.program import Operator
 from asr_operator.reconcile.observer import Claimant
+from asr_operator.settings import OperatorSettings
 
 RESOURCE = ("asr-platform.dev", "v1alpha1", "workerpools")
 REGISTRY = kopf.get_default_registry()

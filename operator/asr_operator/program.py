@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from asr_core.errors import AsrError, ClusterUnavailable
 from asr_core.process.listening import WsgiServer
 from asr_core.process.logs import get_logger
-from asr_core.settings.programs import OperatorSettings
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.leader_election import Lease, lease_name
 from asr_operator.cluster.objects import Cluster
@@ -29,6 +28,7 @@ from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.observer import Claimant
 from asr_operator.reconcile.queue_client import PoolQueue
 from asr_operator.reconcile.reconciler import PoolReconciler
+from asr_operator.settings import OperatorSettings
 
 ALL_NAMESPACES = "*"
 STALE_SECONDS = 60.0

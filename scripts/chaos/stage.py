@@ -22,7 +22,8 @@ from asr_cli.local.redis_server import find_server
 from asr_core.errors import AsrError
 from asr_core.queue import BacklogReader, RedisConnection
 from asr_core.queue.permissions import least_user_options
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from chaos.clips import WORKER_MAX_SECONDS
 from chaos.plan import StoreKind

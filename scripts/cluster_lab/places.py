@@ -14,7 +14,7 @@ import kmock
 import yaml
 from kubernetes.client.configuration import Configuration
 
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.manifests import crd_text, role_rules_text
 from asr_operator.cluster.rest_client import Json, load_configuration, path

@@ -15,7 +15,7 @@ from pathlib import Path
 import redis
 
 from asr_core.queue.permissions import least_user_options
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 LEASE_SECONDS = 3
 

@@ -15,7 +15,7 @@ import uuid_utils
 
 from asr_core.queue import BacklogReader, Producer, RedisConnection
 from asr_core.queue.workers import cordon
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import NewTask
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.objects import STARTED_BY

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Claim, Consumer, Finish, RedisConnection, WorkerRecord
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 
 _boots = itertools.count(1)
 

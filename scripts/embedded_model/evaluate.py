@@ -19,10 +19,10 @@ import numpy as np
 import speak
 from prepare import test_sentences
 
-from asr_core.settings.programs import Precision
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.funasr_models import find_model
 from asr_worker.engines.sensevoice import SenseVoiceEngine
+from asr_worker.settings import Precision
 
 Transcribe = Callable[[speak.Audio], str]
 

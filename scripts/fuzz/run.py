@@ -13,7 +13,7 @@ import httpx
 
 from asr_core.errors import DecoderCrashed, TaskNotFound
 from asr_core.queue import Producer
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from chaos.stage import Scene, Stage
 from fuzz.mutations import Case
 from fuzz.report import Fate, Report, find

@@ -13,8 +13,10 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from asr_api.courier.metrics import CourierMetrics
-from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
+from asr_api.monitoring.metrics import ApiMetrics
+from asr_api.monitoring.queue_collector import QueueCollector
 from asr_operator.reconcile.metrics import OperatorMetrics
+from asr_worker.metrics import WorkerMetrics
 
 ROOT = Path(__file__).parents[2]
 TESTS = Path(__file__).with_name("alerts.yaml")

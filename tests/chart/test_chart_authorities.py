@@ -55,7 +55,7 @@ except StoreUnavailable as error:
     "redis": """
 import redis
 from asr_core.queue.connection import sync_client
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 client = sync_client(RedisSettings(_env_file=None, url=URL.replace('https', 'rediss')))
 try:
     client.ping()

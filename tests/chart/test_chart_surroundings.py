@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from asr_api.access.keyless import KnownHosts
-from asr_core.settings.programs import ApiSettings
+from asr_api.settings.api import ApiSettings
 from chart.tools import Helm
 
 Json = dict[str, Any]

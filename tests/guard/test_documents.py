@@ -12,18 +12,18 @@ from typer.testing import CliRunner
 
 from asr_api.app import create_app
 from asr_api.courier.metrics import CourierMetrics
+from asr_api.monitoring.metrics import ApiMetrics
+from asr_api.monitoring.queue_collector import QueueCollector
+from asr_api.settings.api import ApiSettings
+from asr_api.settings.courier import CourierSettings
 from asr_cli.main import app
-from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
-from asr_core.settings.programs import (
-    ApiSettings,
-    CourierSettings,
-    OperatorSettings,
-    RetentionSettings,
-    WorkerSettings,
-)
+from asr_core.settings.store import RetentionSettings
 from asr_operator.planning.conditions import Reason
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.status_patch import CONDITIONS
+from asr_operator.settings import OperatorSettings
+from asr_worker.metrics import WorkerMetrics
+from asr_worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 READMES = ("README.md", "README.zh-CN.md")

@@ -51,7 +51,7 @@ def test_importing_the_api_loads_no_engine_and_no_cluster() -> None:
 def test_building_the_api_touches_neither_redis_nor_the_store(tmp_path: Path) -> None:
     store = tmp_path / "store"
     modules_loaded_by(
-        "from asr_api.app import create_app; from asr_core.settings.programs import ApiSettings\n"
+        "from asr_api.app import create_app; from asr_api.settings.api import ApiSettings\n"
         f"create_app(ApiSettings(url='redis://127.0.0.1:1/0', store_url={store.as_uri()!r}))"
     )
     assert not store.exists()

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from asr_core.queue.permissions import least_user_options
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 
 def free_port() -> int:

@@ -14,12 +14,12 @@ import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
-from asr_core.settings.programs import OperatorSettings
 from asr_operator.cluster.leader_election import Lease
 from asr_operator.cluster.objects import Cluster
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.queue_client import PoolQueue
 from asr_operator.reconcile.reconciler import PoolReconciler
+from asr_operator.settings import OperatorSettings
 from cluster_lab import RedisProgram, Scene, on_cluster, on_kmock
 
 REAL = "a real API server is used by `make test-cluster`, with KUBECONFIG"

@@ -107,8 +107,8 @@ async def test_the_probe_fails_when_pools_are_no_longer_looked_at(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as when every thread hangs. It is answered on addresses of both families."""
-    from asr_core.settings.programs import OperatorSettings
     from asr_operator import program
+    from asr_operator.settings import OperatorSettings
 
     monkeypatch.setattr(program, "STALE_SECONDS", 0.2)
     port = free_port("::", 0)

@@ -15,11 +15,11 @@ from structlog.contextvars import bind_contextvars
 from asr_api.access.ended_keys import CHECK_SECONDS
 from asr_api.access.key_cache import FRESH_SECONDS, KeyCache
 from asr_api.access.rules import OPERATORS_SEE_MORE, scope_for
+from asr_api.settings.api import ApiSettings
 from asr_core.access import ApiKey, Scope, key_digest
 from asr_core.access.api_key import is_secret
 from asr_core.errors import DependencyError, Forbidden, RateLimited, Unauthenticated
 from asr_core.queue import ApiKeyStore, RateLimit, Tenants
-from asr_core.settings.programs import ApiSettings
 from asr_core.task import DEFAULT_TENANT
 
 TOUCH_SECONDS = 60.0

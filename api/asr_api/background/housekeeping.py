@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from asr_api.background.waiter_leases import WaiterLeases
+from asr_api.monitoring.metrics import ApiMetrics
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
-from asr_core.metrics import ApiMetrics
 from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import EvictionWatch, OrphanIndex, Producer, QueueReconciler, TaskWatcher
 from asr_core.queue.eviction import LOOK_SECONDS

@@ -19,9 +19,9 @@ from asr_api.courier.retry_policy import DeliveryOutcome, again, on_reply, retry
 from asr_api.egress.http_client import Egress, header
 from asr_api.egress.target import OutboundUrl
 from asr_api.errors import UrlRefused
+from asr_api.settings.courier import CourierSettings
 from asr_core.process.logs import get_logger
 from asr_core.queue import Outbox, TryOutcome, Webhook
-from asr_core.settings.programs import CourierSettings
 
 REPLY_MAX_BYTES = 4096
 _log = get_logger("asr_api.courier.webhooks")

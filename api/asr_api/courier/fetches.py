@@ -15,6 +15,7 @@ from asr_api.courier.job_runner import reserved_slots
 from asr_api.courier.metrics import CourierMetrics
 from asr_api.egress.http_client import Egress
 from asr_api.probe.pool import ProbePool
+from asr_api.settings.courier import CourierSettings
 from asr_api.uploads.spool import Spool
 from asr_core.errors import (
     AsrError,
@@ -24,7 +25,6 @@ from asr_core.errors import (
 )
 from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import Fetch, Fetching, FetchTrouble, Outcome
-from asr_core.settings.programs import CourierSettings
 from asr_core.store import Store
 from asr_core.task import State, audio_path
 

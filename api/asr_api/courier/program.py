@@ -16,14 +16,14 @@ from asr_api.courier.metrics import CourierMetrics
 from asr_api.egress.http_client import Egress
 from asr_api.egress.ssrf_policy import SsrfPolicy
 from asr_api.http.file_limits import raise_file_limit
+from asr_api.probe.limits import probe_limits
 from asr_api.probe.pool import ProbePool
-from asr_api.services import probe_limits
+from asr_api.settings.courier import CourierSettings
 from asr_api.uploads.spool import Spool
 from asr_core.errors import DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.process.listening import WsgiServer
 from asr_core.process.logs import configure_logging, get_logger
 from asr_core.queue import Fetch, Fetching, Outbox, RedisConnection, Webhook
-from asr_core.settings.programs import CourierSettings
 from asr_core.store import Store
 
 GAUGES_SECONDS = 5.0

@@ -16,7 +16,7 @@ from structlog.contextvars import bound_contextvars
 from asr_api.http.cors import CorsPolicy
 from asr_api.http.error_reply import error_body, internal_error_reply
 from asr_api.http.reply_headers import safe_headers
-from asr_core.metrics import ApiMetrics
+from asr_api.monitoring.metrics import ApiMetrics
 from asr_core.process.logs import get_logger
 
 _SANE_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")

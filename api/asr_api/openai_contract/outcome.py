@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from asr_api.errors import TranscriptionFailed
 from asr_api.openai_contract.parameters import Granularity, TranscriptionRequest, words_missing
-from asr_api.routes.result import transcript_of
 from asr_api.services import Services
+from asr_api.tasks.results import transcript_of
 from asr_core.errors import (
     AudioTooLong,
     EmptyAudio,

@@ -38,10 +38,10 @@ from asr_api.openai_contract.parameters import (
 from asr_api.openai_contract.replies import reply_body
 from asr_api.openai_contract.schema import EXAMPLES, REQUEST_BODY
 from asr_api.openai_contract.stream import EVENT_STREAM, HEADERS, events
-from asr_api.routes.result import task_after
 from asr_api.services import Services, ServicesOf, TenantOf
 from asr_api.submission.accept_audio import Caller, Form, accept
 from asr_api.submission.options import SubmitOptions
+from asr_api.tasks.results import task_after
 from asr_core.errors import (
     IdempotencyConflict,
     InvalidOption,

@@ -18,8 +18,8 @@ from asr_api.http.error_reply import error_body
 from asr_api.openai_contract.outcome import transcript_after
 from asr_api.openai_contract.parameters import TranscriptionRequest, heeded
 from asr_api.openai_contract.replies import usage
-from asr_api.routes.events import until_change
 from asr_api.services import Services
+from asr_api.tasks.changes import until_change
 from asr_core.errors import AsrError, DependencyError
 from asr_core.task import Task
 

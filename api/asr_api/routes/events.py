@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -15,8 +14,8 @@ from starlette.responses import StreamingResponse
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.task_ids import TaskId
 from asr_api.services import Services, ServicesOf, TenantOf
+from asr_api.tasks.changes import until_change
 from asr_core.errors import DependencyError, QueueUnavailable, TaskNotFound
-from asr_core.queue import TaskChange
 from asr_core.task import State, Task
 
 router = APIRouter(tags=["tasks"])
@@ -125,19 +124,3 @@ async def _position(services: Services, task: Task) -> int | None:
         return await services.producer.position(task)
     except DependencyError:
         return None
-
-
-async def until_change(
-    changes: AsyncIterator[TaskChange], heartbeat_seconds: float, end_at: float
-) -> AsyncIterator[bytes]:
-    """A comment per silent `heartbeat_seconds`, until something changed or the stream is to end."""
-    change = asyncio.ensure_future(anext(changes))
-    try:
-        while (left_seconds := end_at - time.monotonic()) > 0:
-            await asyncio.wait({change}, timeout=min(heartbeat_seconds, left_seconds))
-            if change.done():
-                change.result()
-                return
-            yield format_sse_event(comment="heartbeat")
-    finally:
-        change.cancel()

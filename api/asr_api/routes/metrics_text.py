@@ -5,28 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from prometheus_client import (
-    CollectorRegistry,
-    GCCollector,
-    PlatformCollector,
-    ProcessCollector,
     generate_latest,
 )
 
 from asr_api.monitoring.health_checks import CheckResult
+from asr_api.monitoring.metrics import ApiMetrics
 from asr_api.services import Services
-from asr_core.metrics import ApiMetrics, QueueCollector
 from asr_core.queue import Eviction, OrphanedBlobs
-
-
-def build_metrics() -> tuple[ApiMetrics, QueueCollector]:
-    """Metrics and the queue's gauges on a registry of their own, beside those of the process."""
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
-    GCCollector(registry=registry)
-    queue = QueueCollector()
-    registry.register(queue)
-    return ApiMetrics(registry), queue
 
 
 async def exposition(services: Services) -> bytes:

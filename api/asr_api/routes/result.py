@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import ValidationError
 
 from asr_api.errors import ResultGone
-from asr_api.http.disconnect import disconnected
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.task_ids import TaskId
 from asr_api.schemas.tasks import ResultBody
-from asr_api.services import RootOf, Services, ServicesOf, TenantOf
+from asr_api.services import RootOf, ServicesOf, TenantOf
+from asr_api.tasks.results import task_after, transcript_of
 from asr_core.errors import (
     InvalidOption,
     QueueUnavailable,
@@ -23,8 +21,6 @@ from asr_core.errors import (
     TaskNotFound,
 )
 from asr_core.render import ResultFormat, render
-from asr_core.result import Transcript
-from asr_core.store import StoreObjectMissing
 from asr_core.task import State, Task
 
 router = APIRouter(tags=["tasks"])
@@ -85,33 +81,6 @@ async def result(
     return ResultBody.with_transcript(task, root, position=position, transcript=None)
 
 
-async def task_after(
-    services: Services, request: Request, task_id: str, tenant: str, wait_seconds: float
-) -> Task:
-    """The task once it has ended, when `wait_seconds` are over, or when the client has gone."""
-    task = await services.producer.get(task_id, tenant)
-    if task.state.terminal or wait_seconds <= 0:
-        return task
-    deadline = time.monotonic() + wait_seconds
-    gone = asyncio.create_task(disconnected(request))
-    try:
-        async with services.watcher.watch(task_id) as changes:
-            task = await services.producer.get(task_id, tenant)
-            while not task.state.terminal:
-                change = asyncio.ensure_future(anext(changes))
-                left_seconds = max(0.0, deadline - time.monotonic())
-                await asyncio.wait(
-                    {change, gone}, timeout=left_seconds, return_when=asyncio.FIRST_COMPLETED
-                )
-                if not change.done():
-                    change.cancel()
-                    break
-                task = await services.producer.get(task_id, tenant)
-    finally:
-        gone.cancel()
-    return task
-
-
 def _require_completed(task: Task) -> None:
     if task.state is State.COMPLETED:
         return
@@ -124,13 +93,3 @@ def _require_completed(task: Task) -> None:
 
 def _yet(task: Task) -> str:
     return "" if task.state.terminal else " yet"
-
-
-async def transcript_of(services: Services, task: Task) -> Transcript:
-    """Of a completed task. Raises ResultGone, StoreUnavailable."""
-    try:
-        return Transcript.model_validate_json(await services.store.get(task.result))
-    except StoreObjectMissing:
-        raise ResultGone(f"The result of task {task.task_id} has been deleted.") from None
-    except ValidationError as error:
-        raise StoreUnavailable(f"The result of task {task.task_id} cannot be read.") from error

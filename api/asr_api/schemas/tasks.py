@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from asr_core.queue import Submission
 from asr_core.result import Transcript
-from asr_core.settings.programs import RetentionSettings
+from asr_core.settings.store import RetentionSettings
 from asr_core.task import Lane, State, Task, TaskOptions
 
 _IGNORED: Any = Field(

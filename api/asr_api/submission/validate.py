@@ -9,10 +9,11 @@ from asr_api.egress.ssrf_policy import SsrfPolicy
 from asr_api.egress.target import OutboundUrl, respelled
 from asr_api.errors import UrlRefused
 from asr_api.services import Services
+from asr_api.settings.api import ApiSettings
+from asr_api.settings.outbound import OutboundSettings
 from asr_api.submission.options import SubmitOptions, parse_options
 from asr_core.errors import InvalidOption
 from asr_core.queue import list_models
-from asr_core.settings.programs import ApiSettings, OutboundSettings
 from asr_core.task import TaskOptions
 from asr_core.text_limits import URL
 

@@ -18,7 +18,7 @@ from asr_cli.bench.audio import SAMPLE_RATE, as_floats, recordings
 from asr_cli.bench.lengths import drawn
 from asr_cli.bench.random_models import Architecture, write_model
 from asr_cli.bench.report import Finding, Series
-from asr_core.settings.programs import Precision, WorkerSettings
+from asr_worker.settings import Precision, WorkerSettings
 
 # Full size, random weights; and the embedded model with its real ones.
 MODELS: Final[dict[str, Architecture]] = {

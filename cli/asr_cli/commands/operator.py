@@ -9,7 +9,7 @@ import typer
 from asr_cli.console import fail
 
 if TYPE_CHECKING:
-    from asr_core.settings.programs import OperatorSettings
+    from asr_operator.settings import OperatorSettings
 
 EXAMPLES = """
 Examples:
@@ -53,7 +53,7 @@ def operator(
         return
     if namespace and all_namespaces:
         fail("--namespace and --all-namespaces exclude each other", status=2)
-    from asr_core.settings.programs import OperatorSettings
+    from asr_operator.settings import OperatorSettings
 
     given = {
         "watch_namespaces": ("*",) if all_namespaces else tuple(namespace or ()),

@@ -38,7 +38,7 @@ def status(
     """What waits and what is in flight, lane by lane, and who works on it."""
     from asr_cli.commands.queue_tables import backlog_json, backlog_tables
     from asr_core.queue import BacklogReader, Eviction, read_eviction
-    from asr_core.settings.programs import QueueSettings
+    from asr_core.settings.queue import QueueSettings
 
     async def read(
         connection: RedisConnection,
@@ -66,7 +66,7 @@ def dead(
     """List the dead letters: tasks given up after errors, or after crashing workers alone."""
     from asr_cli.commands.queue_tables import dead_letters_json, dead_letters_table
     from asr_core.queue import Producer
-    from asr_core.settings.programs import QueueSettings
+    from asr_core.settings.queue import QueueSettings
 
     page = with_redis(
         lambda connection: Producer(connection, QueueSettings()).dead_letters(
@@ -89,7 +89,7 @@ def put_back(
     """Queue dead letters again, with their counters of errors and crashes reset."""
     from asr_cli.commands.dead_letters import put_back_all, put_back_each
     from asr_core.queue import Producer
-    from asr_core.settings.programs import QueueSettings
+    from asr_core.settings.queue import QueueSettings
 
     if bool(task_ids) == everything:
         fail("name the tasks to put back, or use --all", status=2)

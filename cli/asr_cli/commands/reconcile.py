@@ -80,7 +80,7 @@ async def _mend(connection: RedisConnection) -> dict[str, Any]:
     from dataclasses import asdict
 
     from asr_core.queue import QueueReconciler
-    from asr_core.settings.programs import QueueSettings
+    from asr_core.settings.queue import QueueSettings
 
     upkeep = QueueReconciler(connection, QueueSettings())
     moved = await upkeep.move_due()

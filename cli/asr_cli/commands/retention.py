@@ -73,7 +73,8 @@ def retention(
     from asr_core.process.logs import configure_logging
     from asr_core.queue import require_permissions
     from asr_core.retention_policy import RetentionPolicy
-    from asr_core.settings.programs import LogSettings, RetentionSettings
+    from asr_core.settings.logs import LogSettings
+    from asr_core.settings.store import RetentionSettings
 
     if dry_run and every:
         fail("--dry-run looks once: leave out --every", status=2)

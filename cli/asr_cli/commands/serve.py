@@ -42,10 +42,10 @@ def api(
     import asyncio
 
     from asr_api.server import serve
+    from asr_api.settings.api import ApiSettings
     from asr_cli.local.ports import port_is_free
     from asr_core.process.logs import configure_logging
     from asr_core.queue import require_permissions
-    from asr_core.settings.programs import ApiSettings
 
     settings = ApiSettings()
     host = host or settings.api_host

@@ -50,7 +50,7 @@ def set_limits(
     """Give a tenant limits of its own. What is left out stays as it is."""
     from asr_core.access import TenantLimits
     from asr_core.queue import RedisConnection, Tenants
-    from asr_core.settings.programs import TenantSettings
+    from asr_core.settings.queue import TenantSettings
 
     check_tenant(tenant)
     limits = TenantLimits(
@@ -79,7 +79,7 @@ def list_tenants(
 ) -> None:
     """Every tenant that has tasks or limits: what it may take, and what it holds."""
     from asr_core.queue import Tenants
-    from asr_core.settings.programs import TenantSettings
+    from asr_core.settings.queue import TenantSettings
 
     settings = TenantSettings()
     standings = with_redis(lambda connection: Tenants(connection, settings).standings(), data)

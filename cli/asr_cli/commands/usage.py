@@ -38,7 +38,7 @@ def usage(
     """Completed tasks and their audio, per tenant; days in UTC, kept for 400."""
     from asr_core.queue import Tenants
     from asr_core.queue.tenants import today
-    from asr_core.settings.programs import TenantSettings
+    from asr_core.settings.queue import TenantSettings
 
     to_day = last.date() if last else today()
     from_day = first.date() if first else date.fromordinal(max(1, to_day.toordinal() - 30))

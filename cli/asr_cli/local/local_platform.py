@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from asr_api.settings.api import ApiSettings
+from asr_api.settings.courier import CourierSettings
 from asr_cli.local.data_folder import DataFolder
 from asr_cli.local.demo import find_demo, transcript_is_right
 from asr_cli.local.platform_problems import tell_problems
@@ -27,14 +29,10 @@ from asr_cli.local.up_console import UpConsole
 from asr_core.access.hosts import is_loopback
 from asr_core.errors import DependencyError
 from asr_core.queue import BacklogReader, RedisConnection, read_eviction
-from asr_core.settings.programs import (
-    ApiSettings,
-    CourierSettings,
-    QueueSettings,
-    RetentionSettings,
-    WorkerSettings,
-)
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.store import RetentionSettings
 from asr_platform import AsyncClient, ClientError, Transcript
+from asr_worker.settings import WorkerSettings
 
 REDIS_START_SECONDS = 600.0
 API_START_SECONDS = 180.0

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from asr_core.process.private_folder import temporary_folder
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 SOCKET = "redis.sock"
 

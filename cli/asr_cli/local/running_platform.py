@@ -19,7 +19,8 @@ from asr_cli.local.data_folder import PARTS, RUNNING
 from asr_cli.local.redis_socket import listens, private_settings, socket_url
 from asr_core.errors import QueueUnavailable
 from asr_core.settings.base import Settings
-from asr_core.settings.programs import RedisSettings, StoreSettings
+from asr_core.settings.redis import RedisSettings
+from asr_core.settings.store import StoreSettings
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 # Of these settings none says which Redis is meant.

@@ -12,7 +12,7 @@ from asr_cli.local.redis_server import ServerProgram, server_arguments
 from asr_cli.local.redis_socket import private_settings, socket_url
 from asr_core.access.hosts import host_of, is_loopback
 from asr_core.process.listening import ALL_ADDRESSES, url_host
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 GRACE_SECONDS = 5.0
 RETENTION_SECONDS = 60.0

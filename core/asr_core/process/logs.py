@@ -17,7 +17,7 @@ import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 from structlog.typing import EventDict, Processor
 
-from asr_core.settings.programs import LogSettings
+from asr_core.settings.logs import LogSettings
 
 EVENTS_LOGGER = "asr.events"
 EVENTS_FILE = "asr_events.jsonl"

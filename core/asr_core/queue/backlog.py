@@ -12,7 +12,7 @@ from asr_core.keys import GROUP
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import pairs
 from asr_core.queue.workers import WorkerRecord, list_workers
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import DEFAULT_POOL, Lane
 
 BUCKET_SECONDS = 10

@@ -26,7 +26,7 @@ from asr_core.queue.following import (
 )
 from asr_core.queue.masters import master_of, sync_master_of
 from asr_core.queue.scripts import NAMES, script_text
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.settings.redis_address import RedisAddress, redis_address
 
 SCHEMA_VERSION = 1

@@ -18,7 +18,7 @@ from asr_core.queue.outcome import Outcome
 from asr_core.queue.record import from_hash, pairs
 from asr_core.queue.subscription import messages
 from asr_core.queue.workers import WorkerRecord
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import Task
 from asr_core.text_limits import ERROR_MESSAGE
 

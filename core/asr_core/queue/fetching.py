@@ -10,7 +10,7 @@ from enum import StrEnum
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.record import from_hash, pairs
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import State, Task
 from asr_core.text_limits import ERROR_MESSAGE
 

@@ -15,7 +15,8 @@ from asr_core.keys import Keys
 from asr_core.queue.connection import sync_client
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.scripts import script_text
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 
 LostCallback = Callable[[str, str, Outcome], None]
 _log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import redis
 
 from asr_core.keys import Keys
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.settings.redis_address import Topology, redis_address
 
 KEY, CHANNEL = "<key>", "<channel>"

@@ -18,7 +18,7 @@ from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import from_hash, pairs, to_hash
 from asr_core.queue.tenants import NO_LIMITS, default_limits
 from asr_core.queue.waiters import Waiter
-from asr_core.settings.programs import QueueSettings, TenantSettings
+from asr_core.settings.queue import QueueSettings, TenantSettings
 from asr_core.task import NewTask, State, Task
 from asr_core.text_limits import shortened
 

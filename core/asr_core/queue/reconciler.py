@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from asr_core.queue.connection import RedisConnection, redis_errors
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import State
 
 _CHUNK = 500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asr_core.errors import PermissionMissing, QueueUnavailable
 from asr_core.queue.connection import RedisConnection
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 
 async def require_permissions(settings: RedisSettings) -> None:

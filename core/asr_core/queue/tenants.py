@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from asr_core.access import TenantLimits, Usage
 from asr_core.queue.connection import RedisConnection, redis_errors
-from asr_core.settings.programs import TenantSettings
+from asr_core.settings.queue import TenantSettings
 
 _EPOCH = date(1970, 1, 1)
 _NUMBERS = {"weight": float, "rate_per_minute": int, "open_tasks": int, "stored_bytes": int}

@@ -17,3 +17,6 @@ def names(value: object) -> object:
     if isinstance(value, str):
         return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
+
+
+GIB = 1024**3

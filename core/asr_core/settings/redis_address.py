@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 if TYPE_CHECKING:
-    from asr_core.settings.programs import RedisSettings
+    from asr_core.settings.redis import RedisSettings
 
 Node = tuple[str, int]
 SERVER_PORT = 6379

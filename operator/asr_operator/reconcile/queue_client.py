@@ -17,7 +17,7 @@ from asr_core.errors import AsrError, ClusterUnavailable
 from asr_core.process.logs import get_logger
 from asr_core.queue import BacklogReader, RedisConnection, WorkerRecord
 from asr_core.queue.workers import cordon
-from asr_core.settings.programs import OperatorSettings, RedisSettings
+from asr_core.settings.redis import RedisSettings
 from asr_operator.cluster.objects import Cluster
 from asr_operator.planning.observation import (
     ARRIVALS_MINUTES,
@@ -26,6 +26,7 @@ from asr_operator.planning.observation import (
     Signal,
 )
 from asr_operator.planning.spec import PoolSpec, RedisRef
+from asr_operator.settings import OperatorSettings
 
 SECRET_SECONDS = 30.0
 _log = get_logger(__name__)

@@ -17,7 +17,8 @@ import redis
 import uuid_utils
 
 from asr_core.queue import Consumer, Failure, Finish, Producer, RedisConnection, WorkerRecord
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, State, audio_path, result_path
 

@@ -25,6 +25,7 @@ import uvicorn
 
 from asr_api.app import create_app
 from asr_api.server import server_config
+from asr_api.settings.api import ApiSettings
 from asr_core.queue import (
     Claim,
     Consumer,
@@ -35,7 +36,6 @@ from asr_core.queue import (
     WorkerRecord,
 )
 from asr_core.result import Transcript, TranscriptSegment
-from asr_core.settings.programs import ApiSettings
 from asr_core.store import Store
 from asr_core.task import result_path
 

@@ -10,9 +10,9 @@ import pytest_asyncio
 from fastapi.routing import iter_route_contexts
 
 from asr_api.app import create_app
+from asr_api.settings.api import ApiSettings
 from asr_core.access import Scope
 from asr_core.queue import ApiKeyStore
-from asr_core.settings.programs import ApiSettings
 
 # `public`: everybody. The others need a key with the scope after the colon. `task` is about one
 # task, `own` about what the key's tenant has, `platform` about what all tenants share.

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from asr_api.http.behind_proxy import forwarded_prefix, under
-from asr_core.settings.programs import ApiSettings
+from asr_api.settings.api import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

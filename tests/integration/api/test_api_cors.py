@@ -9,7 +9,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from asr_core.settings.programs import ApiSettings
+from asr_api.settings.api import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_api.app import create_app
-from asr_core.settings.programs import ApiSettings
+from asr_api.settings.api import ApiSettings
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "openapi.json"
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from asr_api.app import create_app
+from asr_api.settings.api import ApiSettings
 from asr_core import text_limits as limits
-from asr_core.settings.programs import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -15,9 +15,9 @@ import pytest_asyncio
 from fastapi.routing import iter_route_contexts
 
 from asr_api.app import create_app
+from asr_api.settings.api import ApiSettings
 from asr_core.access import Scope
 from asr_core.queue import ApiKeyStore, Claim, Consumer, Failure
-from asr_core.settings.programs import ApiSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -23,7 +23,8 @@ from asr_cli.local.ports import free_port
 from asr_core.errors import PermanentTaskError
 from asr_core.queue import Claim, Consumer, Failure, Finish, RedisConnection
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from asr_core.task import result_path
 

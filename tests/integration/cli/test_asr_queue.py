@@ -12,7 +12,7 @@ import pytest_asyncio
 import uuid_utils
 
 from asr_core.queue import Consumer, Failure, Producer, RedisConnection
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import NewTask, State
 
 

@@ -19,7 +19,7 @@ import uuid_utils
 
 from asr_cli.local.ports import free_port
 from asr_core.queue import Producer, RedisConnection
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, audio_path
 

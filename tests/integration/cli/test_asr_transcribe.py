@@ -10,7 +10,7 @@ import pytest
 
 from asr_core.queue import RedisConnection, ServedModel, WorkerRecord
 from asr_core.queue.workers import beat
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 pytestmark = pytest.mark.usefixtures("stand_in_worker")
 Recordings = Callable[..., list[str]]

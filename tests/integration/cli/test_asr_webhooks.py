@@ -7,7 +7,7 @@ import pytest
 import uuid_utils
 
 from asr_core.queue import Outbox, Producer, RedisConnection, TryOutcome
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import NewTask
 
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from asr_core.process.logs import business_event, configure_logging, get_logger
-from asr_core.settings.programs import LogSettings
+from asr_core.settings.logs import LogSettings
 
 
 class Terminal(io.StringIO):

@@ -5,7 +5,8 @@ import socket
 from typing import Any
 
 from asr_core.queue import Consumer, Failure, RedisConnection
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 
 
 def test_programs_two_schema_versions_apart_refuse_to_start_and_say_why(

@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import expect
 
 from asr_core.queue import Consumer, RedisConnection, WorkerRecord
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 
 HOUR, DAY = 3600, 86_400
 KEPT = "Sound is kept for an hour, and of the 10 newest recordings for longer."

@@ -32,7 +32,8 @@ from asr_core.queue import (
 )
 from asr_core.queue.retention_index import RetentionIndex
 from asr_core.retention_policy import RetentionPolicy
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, State, audio_path, result_path
 from chaos.proxy import FaultProxy

@@ -9,7 +9,7 @@ import pytest
 
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import RedisConnection, following
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -36,7 +36,7 @@ from asr_core.queue import (
     WorkerRecord,
 )
 from asr_core.queue.retention_index import RetentionIndex
-from asr_core.settings.programs import QueueSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import Lane, NewTask, State
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from asr_core.access import TenantLimits
 from asr_core.errors import QuotaExceeded, TooManyOpenTasks
 from asr_core.queue import Failure, Finish, Outcome, Producer, Tenants
 from asr_core.queue.tenants import today
-from asr_core.settings.programs import TenantSettings
+from asr_core.settings.queue import TenantSettings
 
 pytestmark = pytest.mark.asyncio
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from asr_core.access import TenantLimits
 from asr_core.queue import Tenants
-from asr_core.settings.programs import TenantSettings
+from asr_core.settings.queue import TenantSettings
 
 pytestmark = pytest.mark.asyncio
 

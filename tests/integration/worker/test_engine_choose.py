@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines import automodel
 from asr_worker.engines.automodel import AutoModelEngine
@@ -19,6 +18,7 @@ from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.funasr_models import find_model, pick_device
 from asr_worker.engines.sensevoice import SenseVoiceEngine
+from asr_worker.settings import WorkerSettings
 
 Babble = Callable[[float, int], FloatArray]
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from asr_core.settings.programs import Precision, WorkerSettings
 from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
@@ -22,6 +21,7 @@ from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
 from asr_worker.engines.sanm_decoder import SanmDecoder
 from asr_worker.engines.words import timed_words
+from asr_worker.settings import Precision, WorkerSettings
 
 Babble = Callable[[float, int], FloatArray]
 ARCHITECTURES = ["Paraformer", "BiCifParaformer", "SeacoParaformer"]

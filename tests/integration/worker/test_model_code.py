@@ -16,11 +16,11 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.engines.automodel import _safe_hotword
 from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.model_code import FORCE_ANYTHING, _names_something
+from asr_worker.settings import WorkerSettings
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from asr_core.settings.programs import Precision, WorkerSettings
 from asr_worker.audio.decoder import decode
 from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
 from asr_worker.engines.choose import load_engine
@@ -20,6 +19,7 @@ from asr_worker.engines.linear import can_pack, packed
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
 from asr_worker.engines.sensevoice import SenseVoiceEngine, with_aligned_outputs
+from asr_worker.settings import Precision, WorkerSettings
 
 LENGTHS = (5, 33, 33, 1, 97, 40, 40, 40, 5)
 

@@ -9,8 +9,8 @@ from standardwebhooks import WebhookVerificationError
 
 from asr_api.courier import message
 from asr_api.courier.retry_policy import on_reply, retry_after_seconds
+from asr_api.settings.courier import CourierSettings
 from asr_core.queue import TryOutcome, Webhook
-from asr_core.settings.programs import CourierSettings
 from asr_core.task import State, TaskError
 
 SECRETS = (

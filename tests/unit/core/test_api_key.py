@@ -7,11 +7,11 @@ import hashlib
 import pytest
 from pydantic import ValidationError
 
+from asr_api.settings.api import ApiSettings
 from asr_core.access import ApiKey, Scope, key_digest, new_secret
 from asr_core.access.api_key import is_secret
-from asr_core.metrics import MOST_LABELLED_TENANTS, WorkerMetrics
 from asr_core.process.logs import mask_credentials
-from asr_core.settings.programs import ApiSettings
+from asr_worker.metrics import MOST_LABELLED_TENANTS, WorkerMetrics
 
 
 def test_a_key_is_its_prefix_and_43_letters_and_no_two_are_alike() -> None:

@@ -12,16 +12,14 @@ import pytest
 from prometheus_client import make_wsgi_app
 from pydantic import ValidationError
 
+from asr_api.settings.api import ApiSettings
+from asr_api.settings.courier import CourierSettings
 from asr_cli.local.ports import free_port, port_is_free
 from asr_core.process import listening
 from asr_core.process.listening import WsgiServer, bound_sockets, url_host
-from asr_core.settings.programs import (
-    ApiSettings,
-    CourierSettings,
-    OperatorSettings,
-    WorkerSettings,
-)
 from asr_operator.health import HealthServer
+from asr_operator.settings import OperatorSettings
+from asr_worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.skipif(not port_is_free("::1", 0), reason="no IPv6 here")
 LOOPBACKS = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}

@@ -1,9 +1,11 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from asr_core.metrics import ApiMetrics, QueueCollector, WorkerMetrics
+from asr_api.monitoring.metrics import ApiMetrics
+from asr_api.monitoring.queue_collector import QueueCollector
 from asr_core.queue.backlog import Backlog, LaneBacklog
 from asr_core.task import Lane
+from asr_worker.metrics import WorkerMetrics
 
 
 def backlog(pool: str = "default", *, waiting: int = 7) -> Backlog:

@@ -10,7 +10,7 @@ import pytest
 
 from asr_core.keys import Keys
 from asr_core.queue.permissions import COMMANDS, acl_rules, lacking, question, user_name
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 ROOT = Path(__file__).parents[3]
 QUEUE = ROOT / "core/asr_core/queue"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.settings.redis_address import RedisAddress, Topology, redis_address
 
 SECRET = "geheim"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from asr_core.retention_policy import RecordingPlan, RetentionPolicy, TaskSnapshot, last_id_before
-from asr_core.settings.programs import RetentionSettings
+from asr_core.settings.store import RetentionSettings
 from asr_core.task import State
 
 NOW = 1_000_000_000

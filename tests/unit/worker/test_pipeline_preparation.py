@@ -14,9 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from asr_core.errors import TransientTaskError
-from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Claim, LeaseKeeper
-from asr_core.settings.programs import WorkerSettings
 from asr_core.task import Lane, State, Task, TaskOptions
 from asr_worker.attempts.preparation import LONG_CPU_SECONDS, Preparation
 from asr_worker.attempts.store_access import StoreAccess
@@ -25,6 +23,8 @@ from asr_worker.audio.decoder_process import DecodeJob, JobWatch
 from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
 from asr_worker.in_flight.stages import Stages
 from asr_worker.in_flight.tasks import InFlightTask
+from asr_worker.metrics import WorkerMetrics
+from asr_worker.settings import WorkerSettings
 
 pytestmark = pytest.mark.asyncio
 HOUR_BYTES = 3600 * BYTES_PER_SECOND

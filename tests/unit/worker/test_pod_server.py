@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from asr_core.metrics import WorkerMetrics
+from asr_worker.metrics import WorkerMetrics
 from asr_worker.process.pod_server import PodServer
 
 

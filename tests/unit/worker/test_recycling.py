@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.in_flight.capacity import Throughput
 from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks
 from asr_worker.process.recycling import (
@@ -18,6 +17,7 @@ from asr_worker.process.recycling import (
     Recycling,
     resident_bytes,
 )
+from asr_worker.settings import WorkerSettings
 
 MIB = 1024**2
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from asr_core.metrics import WorkerMetrics
 from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import Claim, Failure, Finish, LeaseKeeper, Outcome
 from asr_core.result import Transcript
@@ -28,6 +27,7 @@ from asr_worker.engines.base import Engine
 from asr_worker.in_flight.stages import Stages
 from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks, Stage
 from asr_worker.inference.batch_runner import BatchRunner
+from asr_worker.metrics import WorkerMetrics
 from asr_worker.transcript.assemble import assemble
 
 _log = get_logger(__name__)

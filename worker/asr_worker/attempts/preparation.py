@@ -12,7 +12,6 @@ import shutil
 import threading
 
 from asr_core.errors import TransientTaskError
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.attempts.decoder_queue import DecoderQueue, DecoderTurn
 from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.audio.decode_pool import DecodePool
@@ -23,6 +22,7 @@ from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile
 from asr_worker.in_flight.disk_quota import DiskQuota
 from asr_worker.in_flight.stages import Stages
 from asr_worker.in_flight.tasks import InFlightTask, Stage
+from asr_worker.settings import WorkerSettings
 from asr_worker.transcript.recording import Recording, cut
 
 # Any of these makes a recording a long one: seconds of sound by its header, and then as decoded, of

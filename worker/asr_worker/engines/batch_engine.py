@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_core.settings.programs import Precision
 from asr_worker.audio.pcm import SAMPLE_RATE
 from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
 from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.stage_times import StageTimes
+from asr_worker.settings import Precision
 
 
 class BatchEngine(ABC):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.engines import paraformer, sensevoice
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import Engine, ModelNotLoaded
@@ -12,6 +11,7 @@ from asr_worker.engines.funasr_models import ModelFolder, find_model, pick_devic
 from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.engines.voices import VoicedEngine, VoiceModel
+from asr_worker.settings import WorkerSettings
 
 # What each batching engine can run; `auto` leaves to AutoModel what only AutoModel does whole:
 # the hotwords of SeacoParaformer, punctuation, voice activity.

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from asr_core.settings.programs import Precision
 from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.linear import can_pack, packed
+from asr_worker.settings import Precision
 
 
 def lowered(model: Any, precision: Precision, device: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from asr_core.metrics import WorkerMetrics
+from asr_worker.metrics import WorkerMetrics
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from asr_core.metrics import WorkerMetrics
 from asr_core.queue import LeaseKeeper
 from asr_worker.in_flight.tasks import InFlightTask, Stage
+from asr_worker.metrics import WorkerMetrics
 
 
 class Stages:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from asr_core.errors import EngineFailed
-from asr_core.metrics import WorkerMetrics
 from asr_core.process.logs import get_logger
 from asr_core.task import Lane
 from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
@@ -25,6 +24,7 @@ from asr_worker.inference.batch_plan import Batch, BatchRules
 from asr_worker.inference.engine_thread import EngineThread
 from asr_worker.inference.partial_results import Partials
 from asr_worker.inference.segment_queue import WaitingSegment, WaitingSegments
+from asr_worker.metrics import WorkerMetrics
 from asr_worker.transcript.recording import Recording
 from asr_worker.transcript.segment_result import SegmentResult
 

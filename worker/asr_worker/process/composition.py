@@ -8,9 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from asr_core.metrics import WorkerMetrics
 from asr_core.queue import Consumer, LeaseKeeper, Outcome
-from asr_core.settings.programs import WorkerSettings
 from asr_core.store import Store
 from asr_worker.attempts.claiming import Claiming
 from asr_worker.attempts.pipeline import Pipeline
@@ -35,11 +33,13 @@ from asr_worker.inference.batch_plan import BatchRules
 from asr_worker.inference.batch_runner import BatchRunner, Begin
 from asr_worker.inference.engine_thread import EngineThread
 from asr_worker.inference.partial_results import Partials
+from asr_worker.metrics import WorkerMetrics
 from asr_worker.process.heartbeat import Heartbeat
 from asr_worker.process.lease_watch import LeaseWatch
 from asr_worker.process.recycling import Recycling
 from asr_worker.process.resource_usage import ResourceMeter
 from asr_worker.process.watchdog import Watchdog
+from asr_worker.settings import WorkerSettings
 
 _LEAST_DECODERS, _MOST_DECODERS = 2, 8
 

@@ -10,13 +10,13 @@ import asr_core
 from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer, ServedModel, WorkerRecord
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.attempts.claiming import Claiming
 from asr_worker.engines.base import Engine
 from asr_worker.in_flight.capacity import Throughput
 from asr_worker.in_flight.obstacles import Obstacles
 from asr_worker.in_flight.tasks import InFlightTasks
 from asr_worker.process.resource_usage import ResourceMeter, ResourceUse
+from asr_worker.settings import WorkerSettings
 
 BEAT_SECONDS = 10.0
 _log = get_logger(__name__)

@@ -17,8 +17,8 @@ import time
 from asr_core.errors import AsrError
 from asr_core.process.logs import configure_logging, get_logger
 from asr_core.queue import require_permissions
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.process.supervisor import Supervisor, child_settings
+from asr_worker.settings import WorkerSettings
 
 # Who stops a whole group, as a terminal and systemd do, reaches a child twice: directly and through
 # its parent. That is one request.

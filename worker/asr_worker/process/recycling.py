@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from asr_core.process.logs import get_logger
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.in_flight.capacity import Throughput, Unfinished, fits
 from asr_worker.in_flight.tasks import InFlightTasks
+from asr_worker.settings import WorkerSettings
 
 # A process that comes near its bound again and again must not spend its time with loading models.
 LEAST_AGE_SECONDS: Final = 300.0

@@ -16,10 +16,8 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from asr_core.errors import AsrError, DependencyError, PermissionMissing, SchemaMismatch
-from asr_core.metrics import WorkerMetrics
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer, Outcome, RedisConnection
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.attempts.decoder_queue import KEPT_DECODERS
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.audio.decode_pool import DecodePool
@@ -27,6 +25,7 @@ from asr_worker.engines.base import SegmentAudio, Texts
 from asr_worker.in_flight.capacity import backoff_seconds, batch_seconds_on
 from asr_worker.inference.batch_runner import EngineBroken
 from asr_worker.inference.engine_thread import EngineThread
+from asr_worker.metrics import WorkerMetrics
 from asr_worker.process.composition import (
     Components,
     Dependencies,
@@ -36,6 +35,7 @@ from asr_worker.process.composition import (
 )
 from asr_worker.process.drain import LAST_WORD_SECONDS, drain
 from asr_worker.process.pod_server import PodServer
+from asr_worker.settings import WorkerSettings
 
 Result = TypeVar("Result")
 _log = get_logger(__name__)

@@ -15,8 +15,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from asr_core.process.logs import get_logger
-from asr_core.settings.programs import WorkerSettings
 from asr_worker.in_flight.capacity import backoff_seconds
+from asr_worker.settings import WorkerSettings
 
 Start = Callable[[WorkerSettings], None]
 # A child that lived this long was healthy: its next death is the first again.

@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from asr_api.courier.program import run_courier
-from asr_core.settings.programs import CourierSettings
+from asr_api.settings.courier import CourierSettings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOCAL = ("127.0.0.0/8",)

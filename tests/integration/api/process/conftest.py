@@ -24,7 +24,8 @@ from asr_core.lifecycle.orphan_sweep import Sweep, Swept
 from asr_core.queue import Consumer, Finish, Outcome, Producer, RedisConnection
 from asr_core.queue.orphan_index import OrphanIndex
 from asr_core.result import Transcript
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from asr_core.task import result_path
 

@@ -16,7 +16,7 @@ import redis
 from redis.crc import key_slot
 
 from asr_core.queue.permissions import acl_rules
-from asr_core.settings.programs import RedisSettings
+from asr_core.settings.redis import RedisSettings
 
 PASSWORD = "p@ss/w#rd"
 ENCODED = "p%40ss%2Fw%23rd"

@@ -25,7 +25,8 @@ from asr_core.queue import (
     TaskWatcher,
 )
 from asr_core.queue.scripts import script_text
-from asr_core.settings.programs import QueueSettings, RedisSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.task import NewTask, State
 
 pytestmark = pytest.mark.asyncio

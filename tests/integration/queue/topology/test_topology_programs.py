@@ -16,17 +16,14 @@ import uuid_utils
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import ApiKeyStore, Consumer, Finish, Outbox, Producer, RedisConnection, Tenants
 from asr_core.queue.fetching import Fetching
-from asr_core.settings.programs import (
-    OperatorSettings,
-    QueueSettings,
-    RedisSettings,
-    TenantSettings,
-)
+from asr_core.settings.queue import QueueSettings, TenantSettings
+from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, result_path
 from asr_operator.planning.observation import Signal
 from asr_operator.planning.spec import PoolSpec
 from asr_operator.reconcile.queue_client import PoolQueue
+from asr_operator.settings import OperatorSettings
 
 SENTINEL_PASSWORD = "look"
 

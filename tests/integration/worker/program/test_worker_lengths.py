@@ -15,7 +15,7 @@ from av.audio.stream import AudioStream
 from structlog.testing import capture_logs
 
 from asr_core.queue import Tenants
-from asr_core.settings.programs import TenantSettings
+from asr_core.settings.queue import TenantSettings
 from asr_core.task import State
 
 pytestmark = pytest.mark.asyncio

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[4]
 PROGRAM = """
 import signal, sys, threading
 from pathlib import Path
-from asr_core.settings.programs import WorkerSettings
+from asr_worker.settings import WorkerSettings
 from asr_worker.process.supervisor import Supervisor, child_settings
 
 def work(settings):

@@ -1,0 +1,94 @@
+"""Settings of a worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, field_validator
+
+from asr_core.settings.base import GIB
+from asr_core.settings.listening import MetricsSettings
+from asr_core.settings.logs import LogSettings
+from asr_core.settings.queue import QueueSettings
+from asr_core.settings.redis import RedisSettings
+from asr_core.settings.store import StoreSettings
+from asr_core.task import DEFAULT_POOL
+
+Precision = Literal["float32", "bfloat16", "int8"]
+
+
+class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, MetricsSettings):
+    """A worker's settings."""
+
+    model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
+    model_revision: str = ""
+    engine: Literal["auto", "sensevoice", "paraformer", "automodel"] = "auto"
+    precision: Precision = Field(
+        "float32", description="`float32`, `bfloat16` or `int8`; not for engine `automodel`"
+    )
+    punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
+    vad_model: str = Field(
+        "", description="FunASR voice activity model, engine `automodel` only: what is heard"
+    )
+    speaker_model: str = Field(
+        "", description="FunASR's CAM++, for callers who ask who speaks; with any engine"
+    )
+    pool: str = DEFAULT_POOL
+    use_gpu: bool | None = Field(
+        None, description="unset: if there is one; true: required; false: never"
+    )
+    batch_size: float | None = Field(
+        None, gt=0, description="padded audio-seconds per batch; unset: 500 on a GPU, 60 on a CPU"
+    )
+    segment_max_seconds: float = Field(30.0, gt=1)
+    max_duration_seconds: float = Field(10 * 3600.0, gt=0)
+    max_channels: int = Field(16, ge=1)
+    cpu_threads: int | None = Field(None, ge=1)
+    decode_processes: int | None = Field(
+        None,
+        ge=1,
+        description="processes that decode; one more is kept for short interactive recordings; "
+        "unset: half of the processors, 2 to 8",
+    )
+    decode_cpu_ratio: float = Field(
+        0.2, gt=0, description="processor seconds that decoding a second of sound may take"
+    )
+    decode_cpu_seconds: float = Field(
+        1800.0, gt=0, description="processor seconds that decoding one recording may take"
+    )
+    work_dir: Path | None = Field(
+        None, description="decoded audio; unset: the system's temporary folder"
+    )
+    work_dir_max_bytes: int = Field(
+        16 * GIB, ge=1, description="decoded audio of all tasks in hand; the next ones wait"
+    )
+    worker_count: int = Field(
+        1, ge=1, validation_alias=AliasChoices("WORKER_COUNT", "ASR_WORKER_COUNT")
+    )
+    worker_name: str = Field(
+        "", validation_alias=AliasChoices("ASR_WORKER_NAME", "POD_NAME", "HOSTNAME")
+    )
+    max_tasks_in_hand: int = Field(256, ge=1)
+    grace_seconds: float = Field(
+        30.0, ge=0, description="after SIGTERM; what does not fit is handed back"
+    )
+    progress_deadline_seconds: float = Field(
+        600.0, gt=0, description="no progress: leases are no longer renewed"
+    )
+    max_tasks_per_process: int = Field(
+        0, ge=0, description="after so many a fresh process takes over; 0: never"
+    )
+    max_memory_bytes: int = Field(
+        0, ge=0, description="above this a fresh process takes over; 0: no bound"
+    )
+
+    @property
+    def recycles(self) -> bool:
+        """Whether worker processes end by themselves, and fresh ones take over."""
+        return bool(self.max_tasks_per_process or self.max_memory_bytes)
+
+    @field_validator("use_gpu", "batch_size", mode="before")
+    @classmethod
+    def _unset(cls, value: object) -> object:
+        return None if value == "" else value
