@@ -160,7 +160,7 @@ def services_of(request: Request) -> Services:
 
 
 async def authorize(request: Request) -> None:
-    """Runs before every route of the app, and before its body is read: see `Authenticator.admit`."""
+    """Runs before every route of the app and before its body is read: `Authenticator.admit`."""
     request.state.principal = await services_of(request).access.admit(request)
 
 

@@ -105,7 +105,7 @@ def test_every_condition_and_reason_of_a_worker_pool_is_documented() -> None:
     document = read("docs/operator.md")
     rows = re.findall(r"^\| `([A-Z][A-Za-z]+)` \|.*\|.*\|$", document, re.M)
     assert list(CONDITIONS) == rows
-    sources = "".join(each.read_text() for each in (ROOT / "operator/asr_operator").glob("*.py"))
+    sources = "".join(each.read_text() for each in (ROOT / "operator/asr_operator").rglob("*.py"))
     written = re.findall(
         r"(?:Condition|Hold|_say_not_ready|Event|IgnoredField)\(([^)]*)\)", sources
     )

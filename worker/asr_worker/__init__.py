@@ -1,7 +1,8 @@
 """The worker: claim → decode → segment → batch → engine → assemble → finish.
 
-The room's law: it imports `core` and nothing of the API, the operator or the command line. Inside
-it, only `audio` imports the decoder, only `engines` import torch or funasr, and `segments`,
-`batching`, `assemble` and `engines.tags` are pure: plain data in, plain data out, no I/O and no
-clock.
+It imports `core` and nothing of the API, the operator or the command line. Its sub-rooms, from top
+to bottom: `process` runs the program, `attempts` takes a task from claim to report, `inference`
+batches segments across tasks, `transcript` puts the results together, `engines` run the models,
+`in_flight` holds what is under way, `audio` decodes and cuts. Only `audio` imports PyAV, only
+`engines` import torch or funasr.
 """

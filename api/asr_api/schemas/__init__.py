@@ -1,1 +1,1 @@
-"""Bodies of requests and replies, as OpenAPI documents them. Pure: imports core, performs no I/O."""
+"""Bodies of requests and replies, as OpenAPI documents them. Pure: imports core, does no I/O."""

@@ -2,7 +2,7 @@
 
 Redis 7.0 or Valkey 8 is the least that the queue's scripts run on. Every write is fsynced before
 its reply (`appendfsync always`): a task that was answered with 202 survives a power cut.
-`python -m asr_cli.local.redis_server` prints the program found, or says in one line what to install.
+`python -m asr_cli.local.redis_server` prints the program found, or in one line what to install.
 """
 
 from __future__ import annotations

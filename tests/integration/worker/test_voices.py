@@ -128,9 +128,8 @@ def test_speakers_are_the_same_over_channels_and_counted_as_they_begin_to_speak(
     again = _placed(_voices(*[3] * 15, seed=6), start=60.0, channel=1)
     turns = turns_of([late, early, again])
     assert [(turn.channel, turn.speaker) for turn in turns] == [(1, 0), (0, 1), (1, 1)]
-    assert [speaker for part in (late, early, again) for _, speaker in split_by_speaker(part, turns)] == [
-        1, 0, 1,
-    ]  # fmt: skip
+    parts = [part for each in (late, early, again) for part in split_by_speaker(each, turns)]
+    assert [speaker for _, speaker in parts] == [1, 0, 1]
 
 
 def test_clustering_is_the_same_each_time_and_goes_on_behind_its_bound() -> None:
