@@ -25,7 +25,7 @@ from asr_core.queue.following import (
     error_code,
 )
 from asr_core.queue.masters import master_of, sync_master_of
-from asr_core.queue.scripts import NAMES, script_text
+from asr_core.queue.scripts import script_names, script_text
 from asr_core.settings.redis import RedisSettings
 from asr_core.settings.redis_address import RedisAddress, redis_address
 
@@ -159,7 +159,8 @@ class RedisConnection:
         self.client: Any = redis.asyncio.Redis.from_pool(pool)
         self.pubsub_client = redis.asyncio.Redis.from_pool(listeners)
         self._scripts = {
-            name: self.client.register_script(script_text(name, self.keys)) for name in NAMES
+            name: self.client.register_script(script_text(name, self.keys))
+            for name in script_names()
         }
 
     async def call(self, script: str, **arguments: Any) -> Any:

@@ -27,8 +27,8 @@ NO_COMMANDS = {"aclose", "close", "execute", "pipeline", "pubsub", "register_scr
 
 
 def commands_of_scripts() -> set[str]:
-    """`redis.call`, and the prelude's `try`, which is `redis.pcall`."""
-    text = "\n".join(path.read_text() for path in (QUEUE / "lua").glob("*.lua"))
+    """`redis.call`, and the shared `try`, which is `redis.pcall`."""
+    text = "\n".join(path.read_text() for path in (QUEUE / "lua").rglob("*.lua"))
     calls = re.findall(r"(?:redis\.p?call|\btry)\(\s*('\w+'|\w+|\.\.\.)(?:,\s*'([A-Z]+)')?", text)
     names = {
         name.strip("'").lower() + (f"|{sub.lower()}" if name in ("'XGROUP'", "'XINFO'") else "")

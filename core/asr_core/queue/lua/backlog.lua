@@ -1,9 +1,10 @@
+-- needs: clock, depths, failover, tenant_view
 -- Counts only, of a pool or of one tenant in it. Finished entries are deleted, so XLEN - XPENDING is exactly
 -- what is undelivered.
 local pool, tenant = args.pool, args.tenant
-witness(args.lease_ms)
+note_activity(args.lease_ms)
 local run = run_id()
-local trusted = is_trusted(run, args.lease_ms) and 1 or 0
+local trusted = is_past_grace(run, args.lease_ms) and 1 or 0
 -- As in reap: what nobody may take over yet is no orphan.
 local until_ms = trusted * now
 local oldest = now

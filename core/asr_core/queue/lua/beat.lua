@@ -1,3 +1,4 @@
+-- needs: clock
 -- A worker's record, alive for `ttl_ms`. Replies 1 if it has been cordoned.
 local flat = {}
 for name, value in pairs(args.record) do

@@ -1,3 +1,4 @@
+-- needs: ending, tasks
 -- Ends an open task; a worker that has it learns at its next renewal. Replies {verdict, state}.
 local task = read(args.task_id)
 if not task or (args.tenant ~= '' and task.tenant ~= args.tenant) then return {'missing', ''} end

@@ -1,8 +1,9 @@
+-- needs: attempts, clock, depths, failover, fair_share, groups, leases, tasks
 -- Reads the lanes fairly and begins what it takes. Replies a list of {token, solo, hash}. `kept_for`: only
 -- interactive tasks, of tenants that have fewer than `kept_each` of them in hand by it; the others' entries
 -- go to the end of the stream.
 local to = args
-witness(to.lease_ms)
+note_activity(to.lease_ms)
 if is_cordoned(to.consumer) or to.room_tasks <= 0 or to.room_ms <= 0 then return {} end
 local alone = take_alone(to)
 if alone == true then return {} end
@@ -77,8 +78,8 @@ while #claims < limit and taken_ms < to.room_ms and looks > 0 do
     delivered(to.pool, lane, task.tenant, to.window)
     ready[lane] = math.max(ready[lane], 1)
     turn = turn + 1
-    if must_be_alone(task) then
-      set_aside(id, task)
+    if must_run_alone(task) then
+      isolate(id, task)
     else
       claims[#claims + 1] = begin(id, task, to, to.token .. ':' .. #claims + 1, false)
       taken_ms = taken_ms + task.duration_ms

@@ -1,3 +1,4 @@
+-- needs: ending, tasks
 -- Removes a task and every trace of it in Redis, cancelling it first. Replies {verdict, hash}. For an hour
 -- a mark keeps a copy of its submit that is still under way from bringing it back.
 local id = args.task_id

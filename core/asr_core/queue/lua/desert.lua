@@ -1,6 +1,7 @@
+-- needs: callers, clock, ending, failover, tasks
 -- Cancels tasks whose last caller left, or died, `grace_ms` ago; forgets what is over. Replies their ids.
 -- Leases run on while Redis is away: until it is trusted, nobody counts as gone.
-if not is_trusted(run_id(), args.grace_ms) then return {} end
+if not is_past_grace(run_id(), args.grace_ms) then return {} end
 local cancelled = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', K.attended, '-inf', now, 'LIMIT', 0, args.limit)) do
   local task = read(id)

@@ -1,3 +1,4 @@
+-- needs: clock, tasks, tenants
 -- Marks finished tasks whose recording is about to be deleted: no marked task is ever queued again.
 -- One that does not stand as it was seen is left alone: a retry takes `finished_at` away, the next
 -- end sets another. Replies 1 or 0 for each.

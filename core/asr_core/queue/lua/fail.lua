@@ -1,9 +1,10 @@
+-- needs: backlog, clock, ending, statistics, tasks
 -- Permanent errors fail at once; transient ones wait in the delayed set, `retry_limit` times.
 -- Replies one outcome per task.
 local outcomes = {}
 
 local function delay(id, task, item)
-  take_out(id, task)
+  remove_everywhere(id, task)
   set_state(id, task, 'queued')
   redis.call('HSET', K.task(id), 'transient_failures', task.transient_failures, 'owner', '', 'token', '',
     'error_code', item.code, 'error_message', item.message)
@@ -32,7 +33,7 @@ for i, item in ipairs(args.tasks) do
   else
     task.transient_failures = task.transient_failures + 1
     if task.transient_failures > args.retry_limit then
-      bury(id, task, item.code, item.message)
+      dead_letter(id, task, item.code, item.message)
     else
       delay(id, task, item)
     end

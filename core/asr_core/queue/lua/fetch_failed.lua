@@ -1,3 +1,4 @@
+-- needs: clock, destinations, ending, tasks
 -- A fetch that did not bring a recording: `postpone` costs no try, `transient` may be tried `retry_limit`
 -- times again, `permanent` ends the task. Replies {outcome, how it stands now}.
 local id = args.task_id
@@ -15,5 +16,5 @@ end
 redis.call('HSET', K.task(id), 'fetch_tries', tries, 'fetch_token', '')
 local delay_ms = args.backoff_ms
 if args.kind == 'transient' then delay_ms = delay_ms * 2 ^ (tries - 1) end
-line_up('fetch', fetch_line(task), id, math.floor(now + math.max(delay_ms * args.jitter, args.not_before_ms)))
+enqueue_job('fetch', fetch_destination(task), id, math.floor(now + math.max(delay_ms * args.jitter, args.not_before_ms)))
 return {'ok', 'fetching'}

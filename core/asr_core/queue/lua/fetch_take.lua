@@ -1,3 +1,4 @@
+-- needs: courier, destinations, tasks
 -- Takes tasks whose recording is to be fetched and is due. Replies a list of
 -- {token, line, flat hash}.
 local taken = {}
@@ -9,7 +10,7 @@ for i, item in ipairs(take_due('fetch', args)) do
     redis.call('HSET', K.task(id), 'fetch_token', token)
     taken[#taken + 1] = {token, line, redis.call('HGETALL', K.task(id))}
   else
-    leave_line('fetch', line, id)
+    dequeue_job('fetch', line, id)
   end
 end
 return taken

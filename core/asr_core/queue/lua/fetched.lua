@@ -1,3 +1,4 @@
+-- needs: backlog, clock, ending, fair_share, groups, statistics, tasks, tenants
 -- The recording is in the store: the task is queued. Its URL, which may hold a secret, is forgotten.
 -- Replies one outcome; a replay of one that worked is 'ok'.
 local id = args.task_id
@@ -6,7 +7,7 @@ if not task then return 'gone' end
 if task.state == 'cancelled' then return 'cancelled' end
 if task.fetch_token ~= args.token then return 'fenced' end
 if task.state ~= 'fetching' then return 'ok' end
-take_out(id, task)
+remove_everywhere(id, task)
 redis.call('HSET', K.task(id), 'bytes', args.bytes, 'duration_ms', args.duration_ms,
   'content_type', args.content_type, 'queued_at', now, 'source_url', '')
 task = read(id)

@@ -1,3 +1,4 @@
+-- needs: ending, statistics, tasks
 -- Records results. The token decides, not the owner: a task reaped but begun by nobody is still good work.
 -- `duration_ms` is what was decoded; until then the task bears what its file claims. A worker of a release
 -- before it was told sends none.

@@ -1,3 +1,4 @@
+-- needs: ending, tasks
 -- Removes the records of marked tasks (see discard), and history entries that lead to no record.
 -- Replies how many records it removed.
 local removed = 0

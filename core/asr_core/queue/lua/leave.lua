@@ -1,3 +1,4 @@
+-- needs: callers, clock, tasks
 -- A caller leaves, with its whole reply or without.
 local id = args.task_id
 if args.answered then

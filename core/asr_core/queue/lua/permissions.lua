@@ -1,7 +1,6 @@
 -- What the user who asks may not do. Replies {commands, keys, channels}, each as a list of names.
--- It stands without the prelude, which would already call Redis. A command with keys can only be judged
+-- It needs nothing shared, which would already call Redis. A command with keys can only be judged
 -- on a key that may be touched: where there is none, the keys alone are told.
-local args = cjson.decode(ARGV[1])
 local commands, refused_keys, refused_channels = {}, {}, {}
 if not redis.acl_check_cmd then return {commands, refused_keys, refused_channels} end -- a lookalike
 

@@ -1,3 +1,4 @@
+-- needs: groups
 -- Writes the schema's version where there is none or an older one, makes the groups of `pools` and, with
 -- `publish`, records these as all there are. Replies the version found; nothing is done two versions apart.
 local found = tonumber(redis.call('GET', K.schema) or args.version)

@@ -1,10 +1,11 @@
+-- needs: attempts, clock, ending, failover, leases, replies, statistics, tasks
 -- Takes over tasks whose lease has run out. Replies a list of {token, solo, hash}.
 local to = args
-witness(to.lease_ms)
+note_activity(to.lease_ms)
 if is_cordoned(to.consumer) or to.room_tasks <= 0 or to.room_ms <= 0 then return {} end
 if redis.call('GET', K.solo_turn(to.pool)) == to.consumer then return {} end
 -- Until this Redis is trusted only what was handed back (lease 0) is free.
-local until_ms = is_trusted(run_id(), to.lease_ms) and now or 0
+local until_ms = is_past_grace(run_id(), to.lease_ms) and now or 0
 
 local function crashed(id, task)
   task.crashes = task.crashes + 1
@@ -30,9 +31,9 @@ local function take(id, lane)
   end
   if task.state == 'processing' then crashed(id, task) end
   if task.solo_crashes >= 3 then
-    return bury(id, task, 'worker_crashed', 'the worker died three times while it ran this task alone')
+    return dead_letter(id, task, 'worker_crashed', 'the worker died three times while it ran this task alone')
   end
-  if must_be_alone(task) then return set_aside(id, task) end
+  if must_run_alone(task) then return isolate(id, task) end
   local got = try('XCLAIM', K.stream(to.pool, lane), GROUP, to.consumer, 0, task.entry, 'JUSTID')
   if got.err or not got[1] then return reopen(id, task, to.window) end
   claims[#claims + 1] = begin(id, task, to, to.token .. ':' .. #claims + 1, false)

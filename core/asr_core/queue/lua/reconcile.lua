@@ -1,3 +1,4 @@
+-- needs: attempts, backlog, clock, destinations, fair_share, groups, leases, replies, tasks
 -- Looks at open tasks (`ids`) and queues again what stands nowhere. Replies {readded, forgotten}.
 local readded, forgotten = 0, 0
 
@@ -34,9 +35,9 @@ local function stands(id, task)
   local pool, lane = task.pool, task.lane
   local stream = K.stream(pool, lane)
   if task.state == 'fetching' then
-    if not redis.call('ZSCORE', K.line('fetch', fetch_line(task)), id) then return false end
+    if not redis.call('ZSCORE', K.line('fetch', fetch_destination(task)), id) then return false end
     if redis.call('ZADD', K.fetching(pool), 'NX', now, id) == 1 then add_open(task, 'fetching', 1) end
-    refresh_line('fetch', fetch_line(task))
+    refresh_destination('fetch', fetch_destination(task))
     return true
   end
   local lease = redis.call('ZSCORE', K.leases(pool, lane), id)
@@ -71,7 +72,7 @@ for _, id in ipairs(args.ids) do
     forgotten = forgotten + 1
   elseif not stands(id, task) then
     if task.state == 'fetching' then
-      stand_for_fetching(id, task, now)
+      enqueue_fetch(id, task, now)
     else
       ensure_group(K.stream(task.pool, task.lane))
       reopen(id, task, args.window)

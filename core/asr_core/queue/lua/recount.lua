@@ -1,3 +1,4 @@
+-- needs: fair_share, replies, tenants
 -- Derives one pool's counters from its open tasks, corrects what had drifted and drops idle consumers.
 -- Replies {corrected counters, consumers removed, corrected counters of tenants}: the last are such as
 -- programs of an older release do not keep.
@@ -45,7 +46,7 @@ end
 
 local function top_up_all(lane, undelivered)
   for _, tenant in ipairs(redis.call('HKEYS', K.held_tenants(pool, lane))) do
-    top_up(pool, lane, tenant, undelivered[tenant] or 0, share_of(tenant, window))
+    refill(pool, lane, tenant, undelivered[tenant] or 0, share_of(tenant, window))
   end
 end
 

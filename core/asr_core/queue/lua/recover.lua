@@ -1,3 +1,4 @@
+-- needs: replies, tasks
 -- What was begun for this consumer, for a worker whose reply was lost. Replies as claim does.
 local claims = {}
 for _, lane in ipairs(LANES) do

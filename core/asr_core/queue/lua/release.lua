@@ -1,3 +1,4 @@
+-- needs: attempts, leases, replies, tasks
 -- Hands tasks back at once: lease 0, token cleared, attempt refunded. Replies one outcome per task.
 local outcomes = {}
 for i, item in ipairs(args.tasks) do
@@ -16,7 +17,7 @@ for i, item in ipairs(args.tasks) do
     set_state(id, task, 'queued')
     redis.call('HSET', K.task(id), 'owner', '', 'token', '', 'worker', '', 'progress', '0',
       'attempt', math.max(0, task.attempt - 1))
-    if must_be_alone(task) then redis.call('ZADD', K.solo(task.pool), task.queued_at, id) end
+    if must_run_alone(task) then redis.call('ZADD', K.solo(task.pool), task.queued_at, id) end
     announce(id, 'queued', '0')
     redis.call('PUBLISH', K.wake(task.pool), '1')
     outcomes[i] = 'ok'

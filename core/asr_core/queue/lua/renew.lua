@@ -1,6 +1,7 @@
+-- needs: clock, failover, leases, replies, tasks
 -- Renews leases after checking owner and token (an unchecked XCLAIM lets a stale worker steal back).
 -- Replies one outcome per task.
-witness(args.lease_ms)
+note_activity(args.lease_ms)
 local outcomes = {}
 for i, item in ipairs(args.tasks) do
   local task = read(item.task_id)

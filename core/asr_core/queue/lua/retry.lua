@@ -1,3 +1,4 @@
+-- needs: backlog, clock, depths, destinations, ending, fair_share, groups, statistics, tasks, tenants
 -- A failed or cancelled task is queued again, its failure counters at zero. Attempts go on counting:
 -- each writes to its own path. One whose recording was given up stays as it is; one whose recording was
 -- never fetched is fetched again. Replies {verdict, state}.
@@ -22,7 +23,7 @@ if task.source_url ~= '' then
   redis.call('HSET', K.task(id), 'fetch_tries', 0, 'fetch_token', '')
   set_state(id, task, 'fetching')
   count(task, 'fetching', 1)
-  stand_for_fetching(id, task, now)
+  enqueue_fetch(id, task, now)
   announce(id, 'fetching', '0')
   return {'ok', 'fetching'}
 end

@@ -1,3 +1,4 @@
+-- needs: clock
 -- Records a new key under its digest. With `replaces`, the id of another, that one ends after `grace_ms`
 -- at the latest, and the new one takes its name, tenant and scopes. A key that has ended stays to be
 -- looked at for thirty days. Replies the new record, as HGETALL; nothing where `replaces` names none.

@@ -1,3 +1,4 @@
+-- needs: tasks
 -- Adds what an attempt has transcribed so far, in order, to what it said before; `first` is how many
 -- texts came before. The list begins with the attempt's token. Replies 'ok', or 'over' where nobody reads it.
 local task = read(args.task_id)

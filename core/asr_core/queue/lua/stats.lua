@@ -1,3 +1,4 @@
+-- needs: depths, tenant_view
 -- A pool's buckets from `first` to `last` (Unix seconds), each of `step` seconds, empty ones left out; with
 -- `tenant`, what happened to its tasks. Replies JSON, {"open": how many tasks are open now, "buckets":
 -- [[at, [field, value, …]], …]}: a day of them as Redis's own arrays costs the reader a second.

@@ -1,3 +1,4 @@
+-- needs: backlog, callers, clock, depths, destinations, fair_share, groups, statistics, tasks, tenant_view, tenants
 -- A new task, or the one that the same idempotency key made before, or that this caller joins. Replies
 -- {verdict, id, its place among the tenant's own}.
 local t = args.task
@@ -42,7 +43,7 @@ count(task, 'arrivals', 1)
 if task.source_url ~= '' then
   set_state(t.task_id, task, 'fetching')
   count(task, 'fetching', 1)
-  stand_for_fetching(t.task_id, task, now)
+  enqueue_fetch(t.task_id, task, now)
   announce(t.task_id, 'fetching', '0')
   return {'created', t.task_id, 0}
 end

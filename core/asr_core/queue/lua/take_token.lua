@@ -1,3 +1,4 @@
+-- needs: clock, tenants
 -- One request of a tenant, out of a bucket that holds a minute's worth and fills evenly.
 -- Replies {taken, limit, left, ms until full, ms until the next}; a limit of 0 is none.
 local limit = limit_of(args.tenant, 'rate_per_minute', args.default)

@@ -1,3 +1,4 @@
+-- needs: clock, courier, destinations
 -- Dead webhooks get all their tries again, under their old ids. Replies the ids.
 local found = {}
 for _, place in ipairs(args.places) do
@@ -9,7 +10,7 @@ for _, place in ipairs(args.places) do
     redis.call('HSET', K.webhook(f.id), 'attempts', 0)
     redis.call('ZADD', K.webhooks, f.at, f.id)
     count_webhook(f.line, 1)
-    line_up('webhook', f.line, f.id, now)
+    enqueue_job('webhook', f.line, f.id, now)
     redis.call('XDEL', K.webhooks_dead, place)
     found[#found + 1] = f.id
   end

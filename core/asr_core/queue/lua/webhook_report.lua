@@ -1,3 +1,4 @@
+-- needs: clock, courier, destinations
 -- What became of one try: `done`, `retry` in `delay_ms`, or `dead`. Replies ok, fenced or gone. What was
 -- delivered is done, whoever has taken it since.
 local key = K.webhook(args.id)
@@ -6,7 +7,7 @@ if not line then return 'gone' end
 if args.outcome ~= 'done' and token ~= args.token then return 'fenced' end
 if args.outcome == 'retry' then
   redis.call('HSET', key, 'attempts', attempts + 1, 'reason', args.reason, 'token', '')
-  line_up('webhook', line, args.id, now + args.delay_ms)
+  enqueue_job('webhook', line, args.id, now + args.delay_ms)
   return 'ok'
 end
 if args.outcome == 'dead' then

@@ -1,3 +1,4 @@
+-- needs: clock, courier, destinations
 -- Moves what the outbox brought into the lines of tenants and receivers, and takes what is due. Replies a
 -- list of flat hashes. An entry leaves the outbox in the script that lines it up: none is lost, none comes
 -- twice. Where a tenant has more than `tenant_capacity` on their way, the newest are given up at once.
@@ -12,7 +13,7 @@ for _, entry in ipairs(entries) do
   redis.call('HSET', K.webhook(id), 'id', id, 'task_id', f.task_id, 'state', f.state, 'url', f.url,
     'at', at, 'code', f.code or '', 'message', f.message or '', 'line', line, 'attempts', 0)
   redis.call('ZADD', K.webhooks, at, id)
-  line_up('webhook', line, id, now)
+  enqueue_job('webhook', line, id, now)
   if count_webhook(line, 1) > args.tenant_capacity then
     redis.call('HSET', K.webhook(id), 'reason', 'too many webhooks of this tenant wait already')
     dead_letter_webhook(id)
@@ -28,7 +29,7 @@ for i, item in ipairs(take_due('webhook', args)) do
     redis.call('HSET', K.webhook(id), 'token', args.token .. ':' .. i)
     taken[#taken + 1] = redis.call('HGETALL', K.webhook(id))
   else
-    leave_line('webhook', line, id)
+    dequeue_job('webhook', line, id)
   end
 end
 return taken

@@ -1,4 +1,5 @@
--- Who waits for a task, and which run an equal request joins. For scripts that need it, after the prelude.
+-- needs: clock, tasks
+-- Who waits for a task, and which run an equal request joins.
 --
 -- asr:callers:{id}   callers by the end of their lease. One that left without its whole reply stays, its
 --                    lease over: that reply is still owed. One that has it is removed.

@@ -1,11 +1,10 @@
--- Redis's clock, and what is counted of tasks: of the platform, and of each tenant.
-
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+-- needs: clock
+-- What happens to tasks, counted for the platform and for each tenant.
 
 -- What happens to tasks, kept for a day: of a pool in buckets of ten seconds, of a tenant in a pool in
 -- buckets of a minute.
 local STATS_KEPT_SECONDS = 86400
+
 local function count(task, field, by)
   local seconds = math.floor(now / 1000)
   for _, key in ipairs({K.stats(task.pool, seconds - seconds % 10),
@@ -22,17 +21,11 @@ end
 
 -- Since ever; those of a tenant are forgotten with its usage, and say since when they count.
 local TENANT_KEPT_SECONDS = 400 * 86400
+
 local function total(task, field, by)
   redis.call('HINCRBY', K.totals, field, by)
   local key = K.tenant_totals(task.tenant)
   redis.call('HSETNX', key, 'since', now)
   redis.call('HINCRBY', key, field, by)
   redis.call('EXPIRE', key, TENANT_KEPT_SECONDS)
-end
-
--- What of a tenant stands in a pool: `leases:LANE`, `audio_ms:LANE`, `delayed`, `fetching`. A field at zero
--- is removed. Programs of an older release keep none of them: recount sets them right.
-local function add_open(task, what, by)
-  local key, field = K.tenant_open(task.pool), what .. ':' .. task.tenant
-  if redis.call('HINCRBY', key, field, by) <= 0 then redis.call('HDEL', key, field) end
 end

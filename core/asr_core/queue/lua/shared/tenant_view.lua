@@ -1,4 +1,5 @@
--- What of one tenant stands in the queue. For scripts that need it, after the prelude.
+-- needs: fair_share
+-- What of one tenant stands in the queue.
 
 -- A tenant's undelivered and held tasks: both counters every release keeps.
 local function waiting_of(pool, lane, tenant)

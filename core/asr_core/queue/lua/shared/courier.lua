@@ -1,4 +1,6 @@
--- Shared by the scripts of the courier: who is next, and webhooks on their way.
+-- needs: clock, destinations
+-- Whose job is next, and webhooks on their way.
+
 -- Tenants with something due, by their turns. A member that is a line is of a release whose `lines` held
 -- lines: it joins those of its tenant.
 local function due_tenants(kind)
@@ -8,7 +10,7 @@ local function due_tenants(kind)
       tenants[#tenants + 1] = member
     else
       redis.call('ZREM', K.lines(kind), member)
-      if redis.call('EXISTS', K.line(kind, member)) == 1 then refresh_line(kind, member) end
+      if redis.call('EXISTS', K.line(kind, member)) == 1 then refresh_destination(kind, member) end
     end
   end
   return tenants
@@ -20,10 +22,10 @@ local function take_one(kind, tenant, to)
     local busy = to.busy[line] or 0
     local id, due_ms = first_of(K.line(kind, line))
     if not id or due_ms > now then
-      refresh_line(kind, line)
+      refresh_destination(kind, line)
     elseif busy < to.per_line then
       redis.call('ZADD', K.line(kind, line), now + to.lease_ms, id)
-      refresh_line(kind, line, true)
+      refresh_destination(kind, line, true)
       to.busy[line] = busy + 1
       return {id, line}
     end
@@ -66,12 +68,13 @@ local function count_webhook(line, by)
 end
 
 local DEAD_WEBHOOKS = 10000
+
 local function dead_letter_webhook(id)
   redis.call('XADD', K.webhooks_dead, 'MAXLEN', DEAD_WEBHOOKS, '*', unpack(redis.call('HGETALL', K.webhook(id))))
 end
 
 local function forget_webhook(id, line)
-  leave_line('webhook', line, id)
+  dequeue_job('webhook', line, id)
   redis.call('ZREM', K.webhooks, id)
   redis.call('DEL', K.webhook(id))
   count_webhook(line, -1)
