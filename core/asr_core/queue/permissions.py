@@ -84,7 +84,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 _OTHER_DATABASES = "select"  # database 0 is there without it
 _OF_A_CLUSTER = "cluster|slots"
-# Redis 7.0 and Valkey 8; others say NOPERM. `try` in prelude.lua knows the same.
+# Redis 7.0 and Valkey 8; others say NOPERM. `try` in replies.lua knows the same.
 _IN_A_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 _RUNBOOK = "docs/operations.md#redis-user"
 
