@@ -183,3 +183,20 @@ def test_every_test_that_holds_a_trust_boundary_exists_where_it_is_said_to() -> 
             assert named, f"nothing shows: {held}"
             for file, test in named:
                 assert re.search(rf"def {test}\(", read(file)), f"{file}::{test}"
+
+
+@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_document_names_is_there(name: str) -> None:
+    named = re.findall(r"`((?:core|api|worker|operator|cli|client)/[\w/.]+)`", read(name))
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_architecture_shows_every_sub_room() -> None:
+    """In its picture or its table, by name."""
+    document = read("docs/architecture.md")
+    rooms = [ROOT / "core/asr_core", ROOT / "api/asr_api", ROOT / "worker/asr_worker"]
+    rooms += [ROOT / "operator/asr_operator", ROOT / "cli/asr_cli"]
+    found = {each.parent.name for room in rooms for each in room.glob("*/__init__.py")}
+    assert len(found) > 30
+    assert {name for name in found if f"`{name}`" not in document} <= {"pages"}
