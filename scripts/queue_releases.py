@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
+from asr_core.options import TaskOptions
 from asr_core.queue import Claim, Consumer, Failure, Finish, LeaseKeeper
-from asr_core.task import NewTask, TaskOptions
+from asr_core.task import NewTask
 
 RELEASE_1 = Path(__file__).parents[1] / "tests" / "fixtures" / "release-1"
 LEASE_MS = 400

@@ -1,20 +1,18 @@
-"""The task: its states, options and record, as `asr:task:{id}` holds them."""
+"""The task: its states and record, as `asr:task:{id}` holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr_core import text_limits as limits
 from asr_core.errors import InvalidOption
-from asr_core.text_limits import HOTWORDS_MAX
+from asr_core.options import TaskOptions
 
 DEFAULT_POOL = "default"
 DEFAULT_TENANT = "default"
-TRACK_MAX = 100
 POOL_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
@@ -43,53 +41,6 @@ class Lane(StrEnum):
     INTERACTIVE = "interactive"
     NORMAL = "normal"
     BATCH = "batch"
-
-
-Hotword = Annotated[str, WithJsonSchema(limits.HOTWORD.schema())]
-
-
-class TaskOptions(BaseModel):
-    """What the caller asked of the engine. The bounds of its texts are those of new tasks: records
-    of older releases are read as they are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    language: str = Field(
-        "auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code"
-    )
-    itn: bool = Field(False, description="inverse text normalisation: digits and punctuation")
-    hotwords: tuple[Hotword, ...] = Field(
-        (), max_length=HOTWORDS_MAX, description="words to favour"
-    )
-    speakers: bool = Field(False, description="tell apart who speaks")
-    channels: Literal["mix", "split"] = Field(
-        "mix", description="mix down, or transcribe channels apart"
-    )
-    track: int | None = Field(
-        None,
-        ge=1,
-        le=TRACK_MAX,
-        description="which of several audio tracks, from 1; null: the one flagged as default, else "
-        "the first that can be decoded",
-    )
-
-    def unheeded(self, features: Collection[str], languages: Collection[str]) -> tuple[str, ...]:
-        """What is asked here of a model that has not got it; `languages` empty: they are not
-        known.
-        """
-        asked = {
-            "language": self.language != "auto",
-            "itn": self.itn,
-            "hotwords": bool(self.hotwords),
-            "speakers": self.speakers,
-        }
-        foreign = bool(languages) and self.language not in languages
-        return tuple(
-            name
-            for name, wanted in asked.items()
-            if wanted and (name not in features or (name == "language" and foreign))
-        )
 
 
 class NewTask(BaseModel):
@@ -129,8 +80,7 @@ class NewTask(BaseModel):
             limits.IGNORED_NAME.check("options_ignored", ignored)
         if len(self.options_ignored) > limits.IGNORED_NAMES_MAX:
             raise InvalidOption("There are too many options that are not heeded.")
-        limits.LANGUAGE.check("language", self.options.language)
-        limits.check_hotwords(self.options.hotwords)
+        self.options.check_texts()
         return self
 
 

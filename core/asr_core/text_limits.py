@@ -66,6 +66,52 @@ class TextLimit:
         return f"at most {self.characters} characters and {self.bytes} bytes"
 
 
+@dataclass(frozen=True)
+class WordsLimit:
+    """A list of phrases: each of them, how many, and the bytes of all together in UTF-8."""
+
+    each: TextLimit
+    count: int
+    bytes: int
+
+    def check(self, name: str, words: Sequence[str]) -> tuple[str, ...]:
+        """Each word once, in order. Raises InvalidOption for one that is too long, or too many."""
+        distinct = tuple(dict.fromkeys(words))
+        if len(distinct) > self.count:
+            raise InvalidOption(
+                f"{name!r} has {len(distinct)} phrases, and may have {self.count}.", param=name
+            )
+        for word in distinct:
+            self.each.check(name, word)
+        size = sum(map(byte_length, distinct))
+        if size > self.bytes:
+            raise InvalidOption(
+                f"{name!r} have {size} bytes in UTF-8 together, and may have {self.bytes}.",
+                param=name,
+            )
+        return distinct
+
+    def fitting(self, words: Sequence[str]) -> tuple[str, ...]:
+        """Those of the first that fit, for who would rather be served with some than refused."""
+        kept: list[str] = []
+        left_bytes = self.bytes
+        for word in dict.fromkeys(words):
+            if len(kept) == self.count:
+                break
+            if self.each.fits(word) and byte_length(word) <= left_bytes:
+                kept.append(word)
+                left_bytes -= byte_length(word)
+        return tuple(kept)
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        return (
+            f"at most {self.count} of them and {self.bytes} bytes together, each of "
+            f"{self.each.words}"
+        )
+
+
 # What stands for one of a few words: a switch, a lane, a format, a number.
 WORD: Final = TextLimit(64, 256)
 LANGUAGE: Final = WORD
@@ -82,6 +128,7 @@ FINGERPRINT: Final = TextLimit(64, 64)
 HOTWORD: Final = TextLimit(128, 256)
 HOTWORDS_MAX: Final = 100
 HOTWORDS_MAX_BYTES: Final = 8 * 1024
+HOTWORDS: Final = WordsLimit(HOTWORD, HOTWORDS_MAX, HOTWORDS_MAX_BYTES)
 # Read for its phrases, and not kept: clients send what they transcribed before.
 PROMPT: Final = TextLimit(16_384, 65_536)
 # OpenAI's `chunking_strategy`: a word, or an object in JSON.
@@ -98,37 +145,6 @@ LABEL: Final = TextLimit(128, 256)
 def byte_length(text: str) -> int:
     """In UTF-8; what cannot be encoded counts too."""
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
-
-
-def check_hotwords(words: Sequence[str], *, name: str = "hotwords") -> tuple[str, ...]:
-    """Each word once, in order. Raises InvalidOption for one that is too long, or too many."""
-    each = tuple(dict.fromkeys(words))
-    if len(each) > HOTWORDS_MAX:
-        raise InvalidOption(
-            f"{name!r} has {len(each)} phrases, and may have {HOTWORDS_MAX}.", param=name
-        )
-    for word in each:
-        HOTWORD.check(name, word)
-    size = sum(map(byte_length, each))
-    if size > HOTWORDS_MAX_BYTES:
-        raise InvalidOption(
-            f"{name!r} have {size} bytes in UTF-8 together, and may have {HOTWORDS_MAX_BYTES}.",
-            param=name,
-        )
-    return each
-
-
-def fitting_hotwords(words: Sequence[str]) -> tuple[str, ...]:
-    """Those of the first that fit, for who would rather be served with some than refused."""
-    kept: list[str] = []
-    left_bytes = HOTWORDS_MAX_BYTES
-    for word in dict.fromkeys(words):
-        if len(kept) == HOTWORDS_MAX:
-            break
-        if HOTWORD.fits(word) and byte_length(word) <= left_bytes:
-            kept.append(word)
-            left_bytes -= byte_length(word)
-    return tuple(kept)
 
 
 def shortened(text: str) -> str:

@@ -26,7 +26,7 @@ from asr_api.routes.usage import _only_iso
 from asr_api.settings.web import is_root_path
 from asr_api.submission.accept_url import read_submit
 from asr_api.submission.languages import language_code
-from asr_api.submission.options import check_idempotency_key, parse_options
+from asr_api.submission.options import TEXT_FIELDS, check_idempotency_key, parse_options
 from asr_api.uploads.disposition import parse_disposition
 from asr_api.uploads.multipart import FormReader
 from asr_core.access.api_key import is_secret
@@ -197,7 +197,7 @@ PARSERS = (
             partial(options, name),
             (("", ","), ("", "a,"), ("", "1"), ("", " a")),
         )
-        for name in ("hotwords", "language", "track", "itn", "pool", "lane", "channels", "webhook")
+        for name in TEXT_FIELDS
     ),
     *(
         Parser(

@@ -16,6 +16,8 @@ from typing import Any
 
 import httpx
 
+from asr_api.submission.options import SUBMIT_FIELDS, TEXT_FIELDS
+from asr_core.options import Kind
 from fuzz.parsers import PARSERS
 
 CHARACTERS = 60_000  # a head may have 64 KiB
@@ -30,17 +32,19 @@ _HEADERS = (
     "upgrade", "traceparent", "cookie", "accept", "sec-fetch-site",
 )  # fmt: skip
 _FIELDS = {
-    SUBMIT: (
-        *("pool", "lane", "language", "itn", "hotwords", "speakers", "channels", "track"),
-        "webhook",
-    ),
+    SUBMIT: TEXT_FIELDS,
     OPENAI: (
         *("model", "language", "prompt", "keywords[]", "response_format", "temperature"),
         *("timestamp_granularities[]", "stream", "chunking_strategy", "track", "include[]"),
         "another",
     ),
 }
-_JSON = ("url", "webhook", "language", "pool", "lane", "channels", "hotwords")
+_TEXT_KINDS = (Kind.TEXT, Kind.CHOICE, Kind.WORDS)
+_JSON = (
+    "url",
+    *(name for name, option in SUBMIT_FIELDS.items() if option.kind in _TEXT_KINDS),
+)
+_LISTS = {name for name, option in SUBMIT_FIELDS.items() if option.kind is Kind.WORDS}
 _QUERIES = {
     "/api/v1/asr/history": ("cursor", "state", "limit"),
     "/api/v1/usage": ("from", "to", "tenant"),
@@ -110,7 +114,7 @@ def _of_text(unit: str, text: str, task_id: str) -> Iterable[TextCase]:
             more = {"data": odd, "files": {"file": (text, b"x")}}
             yield TextCase("name of a field or a file", unit, "POST", path, more)
     for name in _JSON:
-        body = {"url": "http://example.com/", name: [text] if name == "hotwords" else text}
+        body = {"url": "http://example.com/", name: [text] if name in _LISTS else text}
         yield TextCase(f"JSON {name}", unit, "POST", SUBMIT, {"json": body})
     typed = {"headers": {"content-type": "application/json"}, "content": text.encode()}
     yield TextCase("JSON", unit, "POST", SUBMIT, typed)

@@ -20,9 +20,12 @@ from asr_core.text_limits import shortened
 
 FILE_FIELDS = ("file",)
 LISTS = ("timestamp_granularities", "keywords")
+# Options of a task that have their own names and spellings here too. `track` is not of OpenAI's
+# contract, which has no word for it; `hotwords` and `speakers` come from fields of other names.
+OPTION_FIELDS = ("language", "track")
 SINGLE = (
-    "model", "language", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
-    "track",  # not of OpenAI's contract, which has no word for it
+    "model", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
+    *OPTION_FIELDS,
 )  # fmt: skip
 # Fields of the contract that no model here heeds.
 UNHEEDED: Mapping[str, str] = {

@@ -15,6 +15,7 @@ from enum import StrEnum
 from asr_api.errors import UnsupportedParameter
 from asr_api.openai_contract.fields import (
     FILE_FIELDS,
+    OPTION_FIELDS,
     TEXT_FIELDS,
     UNHEEDED,
     FormValues,
@@ -23,16 +24,15 @@ from asr_api.openai_contract.fields import (
     refuse_unheeded,
     switch,
 )
-from asr_api.submission.options import read_language, read_track
+from asr_api.submission.options import read_option
 from asr_core.errors import InvalidOption
+from asr_core.options import OPTIONS, TaskOptions
 from asr_core.queue import ServedModel
-from asr_core.task import TaskOptions
 from asr_core.text_limits import (
     CHUNKING,
+    HOTWORDS,
     MODEL,
     PROMPT,
-    check_hotwords,
-    fitting_hotwords,
     shortened,
 )
 
@@ -92,8 +92,7 @@ def read_parameters(
         raise InvalidOption("The form has no `model`; /v1/models lists them.", param="model")
     hotwords, ignored = _hotwords(form, strict=strict)
     response_format = choice("response_format", form.one("response_format", "json"), ResponseFormat)
-    language = read_language(form.one("language", "auto"))
-    track = form.one("track", "")
+    same = {name: form.one(name, "") for name in OPTION_FIELDS}
     asked = TranscriptionRequest(
         model=model,
         response_format=response_format,
@@ -103,10 +102,9 @@ def read_parameters(
         ),
         stream=switch("stream", form.one("stream", "false")),
         options=TaskOptions(
-            language=language,
             hotwords=hotwords,
             speakers=response_format is ResponseFormat.DIARIZED_JSON,
-            track=read_track(track) if track else None,
+            **{name: read_option(OPTIONS[name], [text]) for name, text in same.items() if text},
         ),
         hotwords_from="keywords" if "keywords" in form.values else "prompt",
     )
@@ -128,7 +126,7 @@ def heed(
         if strict and unheeded:
             reason = _reason(model, unheeded[0], asked.options.language)
             raise _unsupported(field_of(unheeded[0], asked), reason)
-        plain = {name: TaskOptions.model_fields[name].default for name in unheeded}
+        plain = {name: OPTIONS[name].default for name in unheeded}
         asked = replace(asked, options=asked.options.model_copy(update=plain))
         asked = asked.ignoring([field_of(name, asked) for name in unheeded])
     return asked
@@ -175,9 +173,9 @@ def _hotwords(form: FormValues, *, strict: bool) -> tuple[tuple[str, ...], tuple
     keywords = list(dict.fromkeys(form.values.get("keywords", ())))
     phrases = list(dict.fromkeys([*keywords, *(phrase for phrase in parts if phrase)]))
     if strict:
-        check_hotwords(keywords, name="keywords")
-        return check_hotwords(phrases, name="prompt"), ()
-    kept = fitting_hotwords(phrases)
+        HOTWORDS.check("keywords", keywords)
+        return HOTWORDS.check("prompt", phrases), ()
+    kept = HOTWORDS.fitting(phrases)
     cut = set(phrases).difference(kept)
     fields = {"keywords": cut.intersection(keywords), "prompt": cut.difference(keywords)}
     return kept, tuple(name for name, lost in fields.items() if lost)

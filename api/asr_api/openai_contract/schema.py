@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from asr_api.openai_contract.parameters import TEMPERATURE_MAX, Granularity, ResponseFormat
-from asr_core.task import TRACK_MAX
-from asr_core.text_limits import CHUNKING, HOTWORD, HOTWORDS_MAX, LANGUAGE, MODEL, PROMPT
+from asr_api.submission.schema import form_property
+from asr_core.options import OPTIONS
+from asr_core.text_limits import CHUNKING, HOTWORD, HOTWORDS_MAX, MODEL, PROMPT
 
 _USAGE = {"type": "duration", "seconds": 1.2}
 _STREAM = (
@@ -28,6 +29,7 @@ EXAMPLES: dict[str, Any] = {
 }
 _FORMATS = [form.value for form in ResponseFormat]
 _WORDS = {"type": "array", "maxItems": HOTWORDS_MAX, "items": HOTWORD.schema()}
+_TRACK = form_property(OPTIONS["track"])
 _FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file", "model"],
@@ -38,9 +40,7 @@ _FORM: dict[str, Any] = {
         "model": MODEL.schema(
             description="a name of `/v1/models`; OpenAI's own names and FunASR's are understood"
         ),
-        "language": LANGUAGE.schema(
-            description="a code or a name in English: `en`, `en-US`, `english`", examples=["en"]
-        ),
+        "language": {**form_property(OPTIONS["language"]), "examples": ["en"]},
         "prompt": PROMPT.schema(
             description="phrases to favour, where the model favours any; told apart by their "
             f"punctuation, and of {HOTWORD.words}, or not heeded"
@@ -70,10 +70,8 @@ _FORM: dict[str, Any] = {
             description="audio is cut at its quiet points: others than auto are not heeded",
         ),
         "track": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": TRACK_MAX,
-            "description": "not of OpenAI's contract: which of several audio tracks, from 1",
+            **_TRACK,
+            "description": f"not of OpenAI's contract: {_TRACK['description']}",
         },
     },
 }

@@ -13,72 +13,16 @@ from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_api.submission.accept_audio import Caller, accept, submit_form
 from asr_api.submission.accept_url import UrlSubmit, accept_url, is_json
 from asr_api.submission.options import check_idempotency_key
-from asr_core.task import TRACK_MAX
-from asr_core.text_limits import (
-    HOTWORD,
-    HOTWORDS_MAX,
-    HOTWORDS_MAX_BYTES,
-    IDEMPOTENCY_KEY,
-    LANGUAGE,
-    POOL,
-    URL,
-)
+from asr_api.submission.schema import form_schema
+from asr_core.text_limits import IDEMPOTENCY_KEY
 
 router = APIRouter(tags=["tasks"])
 
-_FORM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["audio"],
-    "additionalProperties": False,
-    "properties": {
-        "audio": {
-            "type": "string",
-            "format": "binary",
-            "description": "the recording; `file` is read as well",
-        },
-        "pool": POOL.schema(default="default", description="which workers: one pool per model"),
-        "lane": {"type": "string", "enum": ["interactive", "normal", "batch"], "default": "normal"},
-        "language": LANGUAGE.schema(
-            default="auto",
-            description="`auto`, a code or a name in English: `en`, `en-US`, `english`",
-        ),
-        "itn": {
-            "type": "boolean",
-            "default": False,
-            "description": "digits and punctuation in the text",
-        },
-        "hotwords": {
-            "type": "string",
-            "maxLength": HOTWORDS_MAX_BYTES,
-            "description": "words to favour, separated by commas; may be repeated; at most "
-            f"{HOTWORDS_MAX} of them and {HOTWORDS_MAX_BYTES} bytes together, each of "
-            f"{HOTWORD.words}",
-        },
-        "speakers": {
-            "type": "boolean",
-            "default": False,
-            "description": "tell apart who speaks; where the pool's workers have no speaker model "
-            "the reply names it in `options_ignored`",
-        },
-        "channels": {"type": "string", "enum": ["mix", "split"], "default": "mix"},
-        "track": {
-            "type": "integer",
-            "minimum": 1,
-            "maximum": TRACK_MAX,
-            "description": "which of several audio tracks, from 1; by default the one flagged as "
-            "default, else the first that can be decoded",
-        },
-        "webhook": URL.schema(
-            description="a URL that is told when the task has ended, in the format of "
-            "standardwebhooks.com"
-        ),
-    },
-}
 _REQUEST_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "multipart/form-data": {
-            "schema": _FORM_SCHEMA,
+            "schema": form_schema(),
             "examples": {
                 "meeting": {
                     "value": {

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from asr_core.options import TaskOptions
 from asr_core.queue import Submission
 from asr_core.result import Transcript
 from asr_core.settings.store import RetentionSettings
-from asr_core.task import Lane, State, Task, TaskOptions
+from asr_core.task import Lane, State, Task
 
 _IGNORED: Any = Field(
     [], description="asked for, and known at submit not to be heeded by the pool's model"

@@ -7,80 +7,52 @@ from dataclasses import replace
 from typing import Any
 
 import uuid_utils
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
 from asr_api.egress.target import OutboundUrl
 from asr_api.services import Services
 from asr_api.submission.accept_audio import Caller, find_known, require_room, tell_submitted
-from asr_api.submission.options import SubmitOptions
+from asr_api.submission.options import SUBMIT_FIELDS, SubmitOptions
+from asr_api.submission.schema import json_field
 from asr_api.submission.validate import check_url, submit_options, with_unheeded
 from asr_api.uploads.upload import body_chunks
 from asr_core.errors import InvalidOption, UploadTooLarge
 from asr_core.queue import Submission
-from asr_core.task import Hotword, NewTask
-from asr_core.text_limits import (
-    HOTWORDS_MAX,
-    HOTWORDS_MAX_BYTES,
-    LANGUAGE,
-    POOL,
-    URL,
-    WORD,
-)
+from asr_core.task import NewTask
+from asr_core.text_limits import URL, WORD
 
 BODY_MAX_BYTES = 64 * 1024
 
 
-class UrlSubmit(BaseModel):
+class _UrlBody(BaseModel):
     """Where a recording is, and what to do with it: the form's fields, as JSON."""
 
-    model_config = ConfigDict(extra="forbid", title="UrlSubmit")
+    model_config = ConfigDict(extra="forbid")
 
     url: str = Field(
         max_length=URL.characters,
         description=f"http or https, on the public internet; {URL.words}",
         examples=["https://example.com/talks/monday.mp3"],
     )
-    pool: str = Field(
-        "default", max_length=POOL.characters, description="which workers: one pool per model"
-    )
-    lane: str = Field(
-        "normal",
-        max_length=WORD.characters,
-        json_schema_extra={"enum": ["interactive", "normal", "batch"]},
-    )
-    language: str = Field(
-        "auto",
-        max_length=LANGUAGE.characters,
-        description="`auto`, a code or a name: `en`, `english`",
-    )
-    itn: bool = Field(False, strict=True, description="digits and punctuation in the text")
-    hotwords: list[Hotword] = Field(
-        [],
-        description=f"words to favour; at most {HOTWORDS_MAX_BYTES} bytes together",
-        json_schema_extra={"maxItems": HOTWORDS_MAX},
-    )
-    speakers: bool = Field(False, strict=True, description="tell apart who speaks")
-    channels: str = Field(
-        "mix", max_length=WORD.characters, json_schema_extra={"enum": ["mix", "split"]}
-    )
-    track: int | None = Field(
-        None, strict=True, description="which of several audio tracks, from 1"
-    )
-    webhook: str = Field(
-        "",
-        max_length=URL.characters,
-        description=f"a URL that is told when the task has ended; {URL.words}",
-    )
 
     def fields(self) -> list[tuple[str, str]]:
         """As the form would have brought them."""
-        values = {name: getattr(self, name) for name in _TEXTS}
-        told = [(name, str(value)) for name, value in values.items() if value is not None]
-        return [*told, *(("hotwords", word) for word in self.hotwords)]
+        sent = [(name, getattr(self, name)) for name in SUBMIT_FIELDS]
+        return [
+            (name, str(one))
+            for name, value in sent
+            for one in (value if isinstance(value, list) else [value])
+            if one is not None
+        ]
 
 
-_TEXTS = ("pool", "lane", "language", "itn", "speakers", "channels", "track", "webhook")
+UrlSubmit = create_model(
+    "UrlSubmit",
+    __base__=_UrlBody,
+    __doc__=_UrlBody.__doc__,
+    **{name: json_field(field) for name, field in SUBMIT_FIELDS.items()},  # type: ignore[call-overload]
+)
 
 
 def is_json(request: Request) -> bool:
@@ -134,7 +106,7 @@ async def _accept_new(
     return submission
 
 
-async def _read(request: Request, idle_seconds: float) -> UrlSubmit:
+async def _read(request: Request, idle_seconds: float) -> _UrlBody:
     content = bytearray()
     async for chunk in body_chunks(request, idle_seconds):
         content += chunk
@@ -143,7 +115,7 @@ async def _read(request: Request, idle_seconds: float) -> UrlSubmit:
     return read_submit(bytes(content))
 
 
-def read_submit(content: bytes) -> UrlSubmit:
+def read_submit(content: bytes) -> _UrlBody:
     """The body of a submit in JSON. Raises InvalidOption."""
     try:
         return UrlSubmit.model_validate_json(content)

@@ -1,27 +1,24 @@
-"""The form's text fields read into options. Pure."""
+"""Text fields of a request, read into options by the type that each is declared with. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field
 
 from asr_api.submission.languages import language_code
 from asr_core.errors import InvalidOption
-from asr_core.task import DEFAULT_POOL, TRACK_MAX, Lane, TaskOptions
-from asr_core.text_limits import IDEMPOTENCY_KEY, LANGUAGE, URL, check_hotwords, shortened
+from asr_core.options import OPTIONS, Kind, Option, OptionField, TaskOptions, option_fields
+from asr_core.task import DEFAULT_POOL, Lane
+from asr_core.text_limits import IDEMPOTENCY_KEY, LANGUAGE, POOL, URL, shortened
 
 FILE_FIELDS = ("audio", "file")
-TEXT_FIELDS = (
-    *("pool", "lane", "language", "itn", "hotwords", "speakers", "channels", "track", "webhook"),
-)
-_SWITCHES = ("itn", "speakers")
-
 _BOOLEANS = {
     "true": True,
     "1": True,
@@ -33,6 +30,27 @@ _BOOLEANS = {
     "off": False,
 }
 _IDEMPOTENCY_KEY = re.compile(rf"[\x21-\x7e]{{1,{IDEMPOTENCY_KEY.characters}}}")
+# A fingerprint has always held these; each option that came later only where it is asked for, so
+# that a request has the fingerprint that releases without the option gave it.
+_ALWAYS_IN_FINGERPRINT = frozenset({"language", "itn", "hotwords", "channels"})
+
+
+class Routing(BaseModel):
+    """Where the task goes and who is told of its end: fields of a submit that no engine sees."""
+
+    pool: Annotated[str, Option(text=POOL)] = Field(
+        DEFAULT_POOL, description="which workers: one pool per model"
+    )
+    lane: Lane = Field(Lane.NORMAL, description="priority, highest first")
+    webhook: Annotated[str, Option(text=URL)] = Field(
+        "",
+        description="a URL that is told when the task has ended, in the format of "
+        "standardwebhooks.com",
+    )
+
+
+SUBMIT_FIELDS: Mapping[str, OptionField] = {**option_fields(Routing), **OPTIONS}
+TEXT_FIELDS = tuple(SUBMIT_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -52,14 +70,17 @@ class SubmitOptions:
         """SHA-256 over the audio's digest and the options: equal exactly when the request asks for
         the same.
         """
+        options = self.task.model_dump(mode="json")
+        asked = self.task.model_dump(mode="json", exclude_defaults=True)
         said: dict[str, Any] = {
             "pool": self.pool,
             "lane": self.lane.value,
-            "options": self.task.model_dump(mode="json"),
+            "options": {
+                name: value
+                for name, value in options.items()
+                if name in asked or name in _ALWAYS_IN_FINGERPRINT
+            },
         }
-        for added in ("speakers", "track"):  # as releases that did not know it said
-            if not said["options"][added]:
-                del said["options"][added]
         if self.webhook:
             said["webhook"] = self.webhook
         text = audio_sha256 + json.dumps(said, sort_keys=True, separators=(",", ":"))
@@ -70,22 +91,34 @@ def parse_options(fields: Iterable[tuple[str, str]], *, pools: Collection[str]) 
     """Options from text fields; empty ones count as not sent. Raises InvalidOption naming the
     field.
     """
-    single: dict[str, str] = {}
-    hotwords: list[str] = []
+    texts: dict[str, list[str]] = defaultdict(list)
     for name, raw in fields:
-        value = raw.strip()
-        if name == "hotwords":
-            hotwords += [word.strip() for word in value.split(",") if word.strip()]
-        elif name in single and single[name] != value:
-            raise InvalidOption(f"Field {name!r} was sent twice with different values.", param=name)
-        elif value:
-            single[name] = value
+        if name not in SUBMIT_FIELDS:
+            raise InvalidOption(f"{shortened(name)} is not an option.", param=name)
+        if value := raw.strip():
+            texts[name].append(value)
+    values = {name: read_option(SUBMIT_FIELDS[name], sent) for name, sent in texts.items()}
+    routing = Routing(**{n: values.pop(n) for n in Routing.model_fields if n in values})
     return SubmitOptions(
-        pool=_pool(single.pop("pool", DEFAULT_POOL), pools),
-        lane=_lane(single.pop("lane", Lane.NORMAL.value)),
-        webhook=URL.check("webhook", single.pop("webhook", "")),
-        task=_task_options(single, hotwords),
+        pool=_pool(routing.pool, pools),
+        lane=routing.lane,
+        webhook=routing.webhook,
+        task=TaskOptions(**values),
     )
+
+
+def read_option(field: OptionField, texts: Sequence[str]) -> Any:
+    """What `texts`, at least one and none empty, say for this field. Only words may be sent more
+    than once. Raises InvalidOption.
+    """
+    if field.kind is Kind.WORDS:
+        words = (word.strip() for text in texts for word in text.split(","))
+        return field.option.words.check(field.name, [word for word in words if word])
+    if len(set(texts)) > 1:
+        raise InvalidOption(
+            f"Field {field.name!r} was sent twice with different values.", param=field.name
+        )
+    return _READERS[field.kind](field, texts[0])
 
 
 def check_idempotency_key(key: str | None) -> str:
@@ -113,16 +146,6 @@ def read_language(text: str) -> str:
     return code
 
 
-def read_track(text: str) -> int:
-    """The number of an audio track. Raises InvalidOption."""
-    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= TRACK_MAX:
-        raise InvalidOption(
-            f"'track' is {shortened(text)}; it must be a number from 1 to {TRACK_MAX}.",
-            param="track",
-        )
-    return int(text)
-
-
 def _pool(pool: str, pools: Collection[str]) -> str:
     if pool not in pools:
         known = ", ".join(pools)
@@ -130,40 +153,40 @@ def _pool(pool: str, pools: Collection[str]) -> str:
     return pool
 
 
-def _lane(lane: str) -> Lane:
-    try:
-        return Lane(lane)
-    except ValueError:
-        lanes = ", ".join(known.value for known in Lane)
-        raise InvalidOption(
-            f"Unknown lane {shortened(lane)}; there are: {lanes}.", param="lane"
-        ) from None
-
-
-def _boolean(name: str, text: str) -> bool:
+def _switch(field: OptionField, text: str) -> bool:
     value = _BOOLEANS.get(text.lower())
     if value is None:
-        raise InvalidOption(
-            f"Field {name!r} is {shortened(text)}; it must be true or false.", param=name
-        )
+        raise _invalid(field, text, "it must be true or false")
     return value
 
 
-def _task_options(single: dict[str, str], hotwords: list[str]) -> TaskOptions:
-    values: dict[str, Any] = dict(single)
-    for name in _SWITCHES:
-        if name in single:
-            values[name] = _boolean(name, single[name])
-    if "language" in single:
-        values["language"] = read_language(single["language"])
-    if "track" in single:
-        values["track"] = read_track(single["track"])
-    values["hotwords"] = check_hotwords(hotwords)
-    try:
-        return TaskOptions(**values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        name = str(problem["loc"][0])
-        raise InvalidOption(
-            f"Field {name!r} is {shortened(str(problem['input']))}: {problem['msg']}.", param=name
-        ) from error
+def _number(field: OptionField, text: str) -> int:
+    """Digits alone: `int` takes `+1`, `1_0` and digits of other scripts, too."""
+    lowest, highest = field.minimum, field.maximum
+    if not re.fullmatch("[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+        raise _invalid(field, text, f"it must be a number from {lowest} to {highest}")
+    return int(text)
+
+
+def _choice(field: OptionField, text: str) -> str:
+    if text not in field.choices:
+        raise _invalid(field, text, f"there are: {', '.join(field.choices)}")
+    return text
+
+
+def _text(field: OptionField, text: str) -> str:
+    if field.name == "language":
+        return read_language(text)
+    return field.option.text.check(field.name, text)
+
+
+_READERS: Mapping[Kind, Callable[[OptionField, str], Any]] = {
+    Kind.SWITCH: _switch,
+    Kind.NUMBER: _number,
+    Kind.CHOICE: _choice,
+    Kind.TEXT: _text,
+}
+
+
+def _invalid(field: OptionField, text: str, rule: str) -> InvalidOption:
+    return InvalidOption(f"{field.name!r} is {shortened(text)}; {rule}.", param=field.name)

@@ -14,7 +14,6 @@ from asr_api.settings.outbound import OutboundSettings
 from asr_api.submission.options import SubmitOptions, parse_options
 from asr_core.errors import InvalidOption
 from asr_core.queue import list_models
-from asr_core.task import TaskOptions
 from asr_core.text_limits import URL
 
 
@@ -30,8 +29,8 @@ async def with_unheeded(services: Services, options: SubmitOptions) -> SubmitOpt
     """Told what the pool's workers cannot do of it, by what they, or the last ones, say of
     themselves; of a pool that never had any nothing is told.
     """
-    if options.task == TaskOptions(channels=options.task.channels):
-        return options  # asks for nothing that a model may lack
+    if not options.task.needing_engine:
+        return options
     served = await list_models(services.connection, options.pool)
     ignored = (name for m in served for name in options.task.unheeded(m.features, m.languages))
     return replace(options, ignored=tuple(dict.fromkeys(ignored)))

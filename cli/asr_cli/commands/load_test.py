@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from asr_cli.commands.option_flags import asked, with_option_flags
 from asr_cli.console import fail
-from asr_core.task import Lane
+from asr_core.task import DEFAULT_POOL, Lane
 
 if TYPE_CHECKING:
     from asr_cli.load.recording import Recording
@@ -30,6 +31,7 @@ Examples:
 """
 
 
+@with_option_flags
 def load_test(
     concurrency: Annotated[
         int,
@@ -68,7 +70,7 @@ def load_test(
         ),
     ] = None,
     lane: Annotated[Lane, typer.Option(help="Who waits for it.")] = Lane.NORMAL,
-    pool: Annotated[str, typer.Option(help="Which workers.")] = "default",
+    pool: Annotated[str, typer.Option(help="Which workers.")] = DEFAULT_POOL,
     rate: Annotated[
         float | None,
         typer.Option(
@@ -98,6 +100,7 @@ def load_test(
             "of yours (MAX_RECORDINGS), or leave them to retention.",
         ),
     ] = True,
+    **flags: Any,
 ) -> None:
     """Submit recordings from CONCURRENCY clients for SECONDS, and account for every accepted task.
 
@@ -113,8 +116,9 @@ def load_test(
     from asr_cli.load.plan import LoadPlan
     from asr_cli.load.run import run_load
     from asr_cli.local.running_platform import default_server
-    from asr_platform import ClientError, ServerUnreachable
+    from asr_platform import ClientError, InvalidArgument, ServerUnreachable
     from asr_platform.address import authorization
+    from asr_platform.options import form_fields
 
     plan = LoadPlan(
         concurrency=concurrency,
@@ -125,8 +129,9 @@ def load_test(
     try:
         allow_open_files(plan.open_files)
         _check_writable(json_file)
-        recordings = _recordings(audio, lane, pool)
-    except (OSError, ValueError) as error:
+        fields = form_fields({"lane": lane.value, "pool": pool, **asked(flags)})
+        recordings = _recordings(audio, fields)
+    except (OSError, ValueError, InvalidArgument) as error:
         fail(str(error), status=2)
     try:
         address, headers = server or default_server(), authorization(api_key)
@@ -157,7 +162,7 @@ def _check_writable(json_file: Path | None) -> None:
         json_file.open("a").close()
 
 
-def _recordings(audio: list[Path] | None, lane: Lane, pool: str) -> list[Recording]:
+def _recordings(audio: list[Path] | None, fields: dict[str, str]) -> list[Recording]:
     from asr_cli.load.recording import Recording
     from asr_cli.local.demo import find_demo
 
@@ -165,7 +170,6 @@ def _recordings(audio: list[Path] | None, lane: Lane, pool: str) -> list[Recordi
     paths = audio or ([demo.audio] if demo else [])
     if not paths:
         raise ValueError("the bundled recording is not installed: name one with --audio")
-    fields = {"lane": lane.value, "pool": pool}
     recordings = []
     for path in paths:
         try:

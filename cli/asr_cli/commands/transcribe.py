@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from asr_cli.commands.option_flags import asked, with_option_flags
 from asr_cli.console import fail
 from asr_core.render import ResultFormat
-from asr_core.task import Lane
+from asr_core.task import DEFAULT_POOL, Lane
 
 if TYPE_CHECKING:
     from asr_cli.commands.file_progress import FileProgress
@@ -26,13 +26,7 @@ Examples:
 """
 
 
-class ChannelsName(StrEnum):
-    """What is done with several channels."""
-
-    MIX = "mix"
-    SPLIT = "split"
-
-
+@with_option_flags
 def transcribe(
     files: Annotated[
         list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Recordings.")
@@ -60,26 +54,12 @@ def transcribe(
         typer.Option(file_okay=False, help="One file per recording here, not on stdout."),
     ] = None,
     lane: Annotated[Lane, typer.Option(help="Who waits for it.")] = Lane.NORMAL,
-    language: Annotated[str, typer.Option(help="`auto` or an ISO 639 code.")] = "auto",
-    channels: Annotated[
-        ChannelsName, typer.Option(help="Mix channels down, or transcribe them apart.")
-    ] = ChannelsName.MIX,
-    track: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            show_default=False,
-            help="Which of several audio tracks, from 1; else the one flagged as default.",
-        ),
-    ] = None,
-    itn: Annotated[bool, typer.Option("--itn/--no-itn", help="Write numbers as digits.")] = False,
-    speakers: Annotated[
-        bool, typer.Option("--speakers/--no-speakers", help="Tell apart who speaks.")
-    ] = False,
+    pool: Annotated[str, typer.Option(help="Which workers.")] = DEFAULT_POOL,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Files under way at once.")] = 8,
     patience: Annotated[
         float, typer.Option(min=0, help="Seconds to keep asking a server that is busy or away.")
     ] = 600.0,
+    **flags: Any,
 ) -> None:
     """Transcribe FILES on a server; exit status 1 if any of them failed."""
     import asyncio
@@ -90,14 +70,7 @@ def transcribe(
 
     if len(files) > 1 and output_dir is None and format in (ResultFormat.SRT, ResultFormat.VTT):
         fail(f"{format} of {len(files)} files needs --output-dir", status=2)
-    options = {
-        "lane": lane.value,
-        "language": language,
-        "channels": channels.value,
-        "track": track,
-        "itn": itn,
-        "speakers": speakers or None,
-    }
+    options = {"lane": lane.value, "pool": pool, **asked(flags)}
     try:
         json_fields(options)
         address = server or default_server()

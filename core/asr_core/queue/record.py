@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from asr_core.task import NewTask, Task, TaskError, TaskOptions
+from asr_core.options import TaskOptions
+from asr_core.task import NewTask, Task, TaskError
 
 
 def to_hash(task: NewTask) -> dict[str, str]:
     """The fields that `submit` writes; the script adds state and times."""
     fields = task.model_dump(mode="json", exclude={"duration_seconds", "options"})
     fields["duration_ms"] = round(task.duration_seconds * 1000)
-    fields["options"] = task.options.model_dump_json(exclude_defaults=True)
+    fields["options"] = task.options.record()
     if not task.source_url:
         del fields["source_url"]
     if not task.partials:
@@ -40,7 +41,7 @@ def from_hash(fields: Mapping[str, str]) -> Task:
         {
             **fields,
             "options_ignored": [n for n in fields.get("options_ignored", "").split(",") if n],
-            "options": TaskOptions.model_validate_json(fields.get("options") or "{}"),
+            "options": TaskOptions.from_record(fields.get("options", "")),
             "duration_seconds": int(fields["duration_ms"]) / 1000,
             "created_at": _seconds(fields, "created_at"),
             "queued_at": _seconds(fields, "queued_at"),

@@ -10,7 +10,7 @@ import pytest
 from av.audio.stream import AudioStream
 from av.stream import Disposition
 
-from asr_core.task import TaskOptions
+from asr_core.options import TaskOptions
 
 pytestmark = pytest.mark.asyncio
 

@@ -14,15 +14,16 @@ import pytest_asyncio
 
 from asr_api.app import create_app
 from asr_api.tasks.history_page import GROUP_BYTES, PAGE_MAX_BYTES
+from asr_core.options import TaskOptions
 from asr_core.queue import Producer
-from asr_core.task import NewTask, TaskOptions
-from asr_core.text_limits import fitting_hotwords
+from asr_core.task import NewTask
+from asr_core.text_limits import HOTWORDS
 
 pytestmark = pytest.mark.asyncio
 
 URL = "/api/v1/asr/history"
 TASKS = 200
-WORDS = fitting_hotwords([f"{i:03}" + "x" * 97 for i in range(100)])
+WORDS = HOTWORDS.fitting([f"{i:03}" + "x" * 97 for i in range(100)])
 
 
 @pytest_asyncio.fixture

@@ -9,15 +9,17 @@ import pytest
 
 from asr_api.app import create_app
 from asr_api.settings.api import ApiSettings
+from asr_api.submission.options import SUBMIT_FIELDS, TEXT_FIELDS
 from asr_core import text_limits as limits
+from asr_core.options import Kind
 
 pytestmark = pytest.mark.asyncio
 
 SUBMIT, OPENAI = "/api/v1/asr/submit", "/v1/audio/transcriptions"
 LONG = "x" * 60_000
-FORM = ("pool", "lane", "language", "itn", "hotwords", "speakers", "channels", "track", "webhook")
 OF_OPENAI = ("model", "language", "prompt", "response_format", "temperature", "stream", "track")
-JSON = ("url", "pool", "lane", "language", "hotwords", "channels", "webhook")
+TEXT_KINDS = (Kind.TEXT, Kind.CHOICE, Kind.WORDS)
+JSON = ("url", *(n for n, option in SUBMIT_FIELDS.items() if option.kind in TEXT_KINDS))
 
 
 def told(reply: httpx.Response) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def told(reply: httpx.Response) -> dict[str, Any]:
     return error
 
 
-@pytest.mark.parametrize("name", FORM)
+@pytest.mark.parametrize("name", TEXT_FIELDS)
 async def test_a_field_of_the_form(submit: Any, platform: Any, name: str) -> None:
     error = told(await submit(**{name: LONG}))
     assert (error["code"], error["param"]) == ("invalid_option", name)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from asr_core.errors import AudioTooLong, EmptyAudio, UnreadableAudio
+from asr_core.options import TaskOptions
 from asr_worker.audio.decoder import AudioDecoder, DecodeLimits, decode, spool
 from asr_worker.audio.pcm import FloatArray
 from asr_worker.audio.segments import frame_energy
@@ -105,7 +106,7 @@ def test_every_format_of_a_recording_has_the_same_words(
         source = resample(speech, 16000, rate)
         for count in (2,) if codec == "vorbis" else (1, 2):
             encoded = encode(np.stack([source] * count), rate, container, codec)
-            recordings.append(SegmentAudio(decode(encoded)[0], "en"))
+            recordings.append(SegmentAudio(decode(encoded)[0], TaskOptions(language="en")))
             cases.append((container, codec, rate, count))
     for said, case in zip(engine.transcribe(recordings), cases, strict=True):
         assert said.text.split() == expected, case

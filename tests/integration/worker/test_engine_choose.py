@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines import automodel
 from asr_worker.engines.automodel import AutoModelEngine
@@ -113,7 +114,7 @@ def test_both_engines_say_the_same_with_mixed_options_in_one_batch(
     engine = SenseVoiceEngine(find_model(str(random_folder)), "cpu", cpu_threads=1)
     engine.load()
     batch = [
-        SegmentAudio(babble(1 + number / 3, number), language, use_itn)
+        SegmentAudio(babble(1 + number / 3, number), TaskOptions(language=language, itn=use_itn))
         for number, (language, use_itn) in enumerate(
             [("en", False), ("zh", True), ("en", False), ("auto", False), ("zh", True)]
         )
@@ -136,7 +137,7 @@ def test_arrays_and_options_are_all_that_automodel_is_given(
     monkeypatch.setattr(random_automodel, "supports", automodel.FEATURES["SeacoParaformer"])
     pcm = np.zeros(16_000, np.float32)
     words = ("/etc/x.txt", "http://h/x.txt", "Ada Lovelace")
-    random_automodel.transcribe([SegmentAudio(pcm, hotwords=words)])
+    random_automodel.transcribe([SegmentAudio(pcm, TaskOptions(hotwords=words))])
     ((arrays, options),) = calls
     assert all(isinstance(array, np.ndarray) for array in arrays)
     assert options["hotword"] == "etc x txt http h x txt Ada Lovelace"

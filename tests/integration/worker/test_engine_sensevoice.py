@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines.base import SegmentAudio, SegmentText
 from asr_worker.engines.features import FeatureExtractor
@@ -93,7 +94,10 @@ def test_the_text_is_that_of_automodel_at_every_batch_size(
     chosen = recordings if batch_size >= 8 else recordings[: batch_size * 4]
     said = []
     for start in range(0, len(chosen), batch_size):
-        batch = [SegmentAudio(pcm, "en") for pcm in chosen[start : start + batch_size]]
+        batch = [
+            SegmentAudio(pcm, TaskOptions(language="en"))
+            for pcm in chosen[start : start + batch_size]
+        ]
         said += engine.transcribe(batch)
     assert any(part.text for part in said)
     assert [_without_words(part) for part in said] == [
@@ -106,7 +110,12 @@ def test_each_segment_of_a_batch_has_its_own_language_and_text_normalisation(
 ) -> None:
     options = [("auto", False), ("en", True), ("zh", False), ("ja", True), ("xx", False)]
     pairs = [(recordings[index], *options[index % 5]) for index in range(20)]
-    said = engine.transcribe([SegmentAudio(*pair) for pair in pairs])
+    said = engine.transcribe(
+        [
+            SegmentAudio(pcm, TaskOptions.model_construct(language=language, itn=itn))
+            for pcm, language, itn in pairs
+        ]
+    )
     expected = [parse_tags(_said_by(auto, *pair)["text"]) for pair in pairs]
     assert [part.text for part in said] == [part.text for part in expected]
     assert [part.language for part in said] == [part.language for part in expected]
@@ -127,7 +136,7 @@ def test_words_are_where_the_forced_alignment_of_funasr_puts_them(
     )  # fmt: skip
     pcm = decode(embedded_folder / "demo.wav")[0]
     theirs = _said_by(auto, pcm, "en", False, output_timestamp=True)
-    ours = engine.transcribe([SegmentAudio(pcm, "en")])[0]
+    ours = engine.transcribe([SegmentAudio(pcm, TaskOptions(language="en"))])[0]
     assert ours.words
     assert [word.text for word in ours.words] == theirs["words"]
     for word, (start_ms, end_ms) in zip(ours.words, theirs["timestamp"], strict=True):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from asr_core.task import TaskOptions
+from asr_core.options import TaskOptions
 from asr_worker.audio.segments import Span
 from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio, SegmentText, Voice, Word
 from asr_worker.engines.choose import load_engine
@@ -35,7 +35,7 @@ def test_voices_are_those_that_funasr_hears(engine: Engine, two_voices: Any) -> 
     from funasr.models.campplus.utils import sv_chunk
 
     auto = AutoModel(model=str(two_voices.folder), device="cpu", disable_update=True)
-    [said] = engine.begin([SegmentAudio(two_voices.second, speakers=True)])()
+    [said] = engine.begin([SegmentAudio(two_voices.second, TaskOptions(speakers=True))])()
     windows = sv_chunk([[0.0, 0.0, two_voices.second]])
     assert [(voice.start_seconds, voice.end_seconds) for voice in said.voices] == [
         (start, end) for start, end, _ in windows
@@ -50,7 +50,10 @@ def test_voices_are_those_that_funasr_hears(engine: Engine, two_voices: Any) -> 
 def test_only_callers_who_ask_have_their_voices_heard_and_texts_stay_the_same(
     engine: Engine, two_voices: Any
 ) -> None:
-    audio = [SegmentAudio(two_voices.first, speakers=asked) for asked in (False, True, False)]
+    audio = [
+        SegmentAudio(two_voices.first, TaskOptions(speakers=asked))
+        for asked in (False, True, False)
+    ]
     texts = engine.begin(audio)()
     assert [bool(said.voices) for said in texts] == [False, True, False]
     assert len({said.text for said in texts}) == 1

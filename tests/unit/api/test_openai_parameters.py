@@ -19,9 +19,9 @@ from asr_api.openai_contract.replies import reply_body
 from asr_api.openai_contract.stream import ReadText
 from asr_api.settings.api import ApiSettings
 from asr_core.errors import InvalidOption
+from asr_core.options import TaskOptions
 from asr_core.queue import ServedModel
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning, TranscriptWord
-from asr_core.task import TaskOptions
 
 MODEL = ("model", "whisper-1")
 

@@ -1,9 +1,15 @@
 """Form fields as options."""
 
+import json
+import re
+
 import pytest
 
+from asr_api.submission.accept_url import UrlSubmit, read_submit
 from asr_api.submission.options import check_idempotency_key, parse_options
+from asr_api.submission.schema import form_schema
 from asr_core.errors import InvalidOption
+from asr_core.options import OPTIONS, Kind
 from asr_core.task import Lane
 
 POOLS = ("default", "large")
@@ -80,3 +86,56 @@ def test_an_idempotency_key_is_one_printable_word():
     for key in ("", "a b", "ü", "x" * 256):
         with pytest.raises(InvalidOption):
             check_idempotency_key(key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fingerprint"),
+    [
+        ([], "685c81c200b7b863c9e1769419987e42b38b7c2673440b7e10dfd1d4a952f513"),
+        (
+            [("language", "de"), ("hotwords", "Redis, kopf"), ("itn", "1"), ("channels", "split")],
+            "1e28a2433fb06c4e444e812c66bc4f8314c3c8ee789c0f4f97c34ce54d682598",
+        ),
+        (
+            [("speakers", "true"), ("track", "2"), ("lane", "batch")],
+            "79cfb8566377e021df40a590ab019ef3b42311dc9719e4bfd583958f8b7470a6",
+        ),
+    ],
+)
+def test_a_fingerprint_is_that_of_earlier_releases(fields, fingerprint):
+    """Idempotency keys outlive an upgrade; an option added later must not change these."""
+    assert parse_options(fields, pools=POOLS).fingerprint("a" * 64) == fingerprint
+
+
+EXAMPLES = {Kind.SWITCH: True, Kind.NUMBER: 2, Kind.TEXT: "en", Kind.WORDS: ["Redis", "kopf"]}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_is_read_from_a_form_and_from_json_alike_and_is_documented(name):
+    field = OPTIONS[name]
+    value = field.choices[-1] if field.kind is Kind.CHOICE else EXAMPLES[field.kind]
+    text = ",".join(value) if field.kind is Kind.WORDS else str(value)
+    body = read_submit(json.dumps({"url": "http://example.com/", name: value}).encode())
+    of_form = parse_options([(name, text)], pools=POOLS)
+    of_json = parse_options(body.fields(), pools=POOLS)
+    assert of_form == of_json
+    asked = of_form.task.model_dump(mode="json", exclude_defaults=True)
+    assert asked == {name: value}
+    for schema in (form_schema(), UrlSubmit.model_json_schema()):
+        described = schema["properties"][name]["description"]
+        assert described.startswith(field.description)
+        assert ("`options_ignored`" in described) is field.option.needs_engine
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("+2", "'+2'"), ("1_0", "'1_0'"), ("٣", "'٣'"), ("101", "1 to 100"), ("1" * 40, "1 to 100")],
+)
+def test_a_number_is_written_in_digits_and_within_its_bounds(text, said):
+    with pytest.raises(InvalidOption, match=re.escape(said)):
+        parse_options([("track", text)], pools=POOLS)
+
+
+def test_a_name_that_is_no_option_is_refused():
+    with pytest.raises(InvalidOption, match="'mood' is not an option"):
+        parse_options([("mood", "good")], pools=POOLS)

@@ -17,8 +17,9 @@ from asr_cli.commands.queue_tables import (
     workers_table,
 )
 from asr_cli.main import app
+from asr_core.options import TaskOptions
 from asr_core.queue import Backlog, DeadLetter, DeadLetterPage, LaneBacklog, WorkerRecord
-from asr_core.task import Lane, State, Task, TaskOptions
+from asr_core.task import Lane, State, Task
 
 BACKLOG = Backlog(
     pool="default",

@@ -6,9 +6,10 @@ import pytest
 
 from asr_core import text_limits as limits
 from asr_core.errors import InvalidOption
+from asr_core.options import TaskOptions
 from asr_core.queue.record import from_hash, to_hash
-from asr_core.task import NewTask, TaskOptions
-from asr_core.text_limits import TextLimit, check_hotwords, fitting_hotwords, shortened
+from asr_core.task import NewTask
+from asr_core.text_limits import HOTWORDS, TextLimit, shortened
 
 
 def test_an_error_names_the_field_its_limit_and_how_much_came_and_shows_the_beginning() -> None:
@@ -46,14 +47,14 @@ def test_what_is_cut_fits_and_ends_with_a_whole_character() -> None:
 )
 def test_words_to_favour_are_bounded_one_by_one_and_together(words: list[str], told: str) -> None:
     with pytest.raises(InvalidOption, match=told):
-        check_hotwords(words)
-    kept = fitting_hotwords(words)
-    assert check_hotwords(kept) == kept
+        HOTWORDS.check("hotwords", words)
+    kept = HOTWORDS.fitting(words)
+    assert HOTWORDS.check("hotwords", kept) == kept
     assert set(kept) < set(words)
 
 
 def test_equal_words_count_once() -> None:
-    assert check_hotwords(["Redis"] * 500) == ("Redis",)
+    assert HOTWORDS.check("hotwords", ["Redis"] * 500) == ("Redis",)
 
 
 NEW = NewTask(task_id="1", bytes=0, duration_seconds=0)
@@ -100,7 +101,7 @@ def test_a_record_of_a_release_without_bounds_is_read_as_it_is() -> None:
 
 def test_a_task_of_the_largest_texts_takes_some_kilobytes_of_redis() -> None:
     """A task had 138 kB: 7,700 of them filled a gigabyte for everybody."""
-    words = fitting_hotwords([f"{i:03}" + "x" * 97 for i in range(100)])
+    words = HOTWORDS.fitting([f"{i:03}" + "x" * 97 for i in range(100)])
     largest = NewTask(
         task_id="x" * 64,
         filename="é" * 255,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asr_core.task import TaskOptions
+from asr_core.options import TaskOptions
 from asr_worker.audio.segments import Span
 from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts, Word
 from asr_worker.transcript.assemble import assemble, join_texts

@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from asr_core.errors import QueueUnavailable
+from asr_core.options import TaskOptions
 from asr_core.queue import Claim, Consumer
-from asr_core.task import Lane, State, Task, TaskOptions
+from asr_core.task import Lane, State, Task
 from asr_worker.attempts.claiming import Claiming
 from asr_worker.in_flight.capacity import Capacity
 from asr_worker.in_flight.tasks import InFlightTask, InFlightTasks

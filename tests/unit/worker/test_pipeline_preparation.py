@@ -14,8 +14,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from asr_core.errors import TransientTaskError
+from asr_core.options import TaskOptions
 from asr_core.queue import Claim, LeaseKeeper
-from asr_core.task import Lane, State, Task, TaskOptions
+from asr_core.task import Lane, State, Task
 from asr_worker.attempts.preparation import LONG_CPU_SECONDS, Preparation
 from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.audio.decode_pool import DecodePool

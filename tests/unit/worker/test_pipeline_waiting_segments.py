@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from asr_core.options import TaskOptions
 from asr_core.queue import Claim, Outcome
-from asr_core.task import Lane, State, Task, TaskOptions
+from asr_core.task import Lane, State, Task
 from asr_worker.audio.pcm import SAMPLE_RATE, PcmFile
 from asr_worker.audio.segments import Span
 from asr_worker.in_flight.tasks import InFlightTask

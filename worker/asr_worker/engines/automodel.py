@@ -163,9 +163,9 @@ class AutoModelEngine:
 
 def _options(segment: SegmentAudio) -> Options:
     return (
-        segment.language,
-        segment.use_itn,
-        tuple(filter(None, map(_safe_hotword, segment.hotwords))),
+        segment.options.language,
+        segment.options.itn,
+        tuple(filter(None, map(_safe_hotword, segment.options.hotwords))),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol
 
 from asr_core.errors import AsrError
+from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 
 Feature = Literal[
@@ -26,10 +27,7 @@ class SegmentAudio:
     """One segment: mono float32 in [-1, 1) at 16 kHz, and what its caller asked for."""
 
     pcm: FloatArray
-    language: str = "auto"
-    use_itn: bool = False
-    hotwords: tuple[str, ...] = ()
-    speakers: bool = False
+    options: TaskOptions = field(default_factory=TaskOptions)
 
     @property
     def seconds(self) -> float:

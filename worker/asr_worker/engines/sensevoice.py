@@ -74,9 +74,9 @@ class SenseVoiceEngine(BatchEngine):
         queries = torch.tensor(
             [
                 [
-                    self._language_ids.get(segment.language, self._language_ids["auto"]),
+                    self._language_ids.get(segment.options.language, self._language_ids["auto"]),
                     *EVENT_EMOTION_QUERIES,
-                    self._styles["withitn" if segment.use_itn else "woitn"],
+                    self._styles["withitn" if segment.options.itn else "woitn"],
                 ]
                 for segment in batch
             ]

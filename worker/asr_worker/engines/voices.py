@@ -96,7 +96,7 @@ class VoicedEngine:
 
     def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
         """As the engine does, and the voices of whoever asked."""
-        asked = [index for index, segment in enumerate(batch) if segment.speakers]
+        asked = [index for index, segment in enumerate(batch) if segment.options.speakers]
         read_texts = self._engine.begin(batch)
         if not asked:
             return read_texts

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from asr_core.options import TaskOptions
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWarning, TranscriptWord
-from asr_core.task import TaskOptions
 from asr_worker.audio.segments import Span
 from asr_worker.engines.base import Engine, Word
 from asr_worker.engines.words import joins_without_space

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asr_core.task import TaskOptions
+from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import PcmFile
 from asr_worker.audio.segments import Span, plan_segments
 from asr_worker.engines.base import SegmentAudio
@@ -35,10 +35,7 @@ class Recording:
         """Reads the samples of one segment; only this stretch comes into memory."""
         return SegmentAudio(
             pcm=self.pcm.samples(segment.lane, segment.span.start, segment.span.end),
-            language=self.options.language,
-            use_itn=self.options.itn,
-            hotwords=self.options.hotwords,
-            speakers=self.options.speakers,
+            options=self.options,
         )
 
 

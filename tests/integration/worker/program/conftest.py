@@ -25,13 +25,14 @@ import uuid_utils
 from pydantic import AliasChoices
 
 from asr_core.lifecycle.orphan_sweep import Sweep
+from asr_core.options import TaskOptions
 from asr_core.queue import BacklogReader, Producer, RedisConnection, TaskWatcher
 from asr_core.queue.orphan_index import OrphanIndex
 from asr_core.result import Transcript
 from asr_core.settings.queue import QueueSettings
 from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
-from asr_core.task import NewTask, State, Task, TaskOptions, audio_path, results_prefix
+from asr_core.task import NewTask, State, Task, audio_path, results_prefix
 from asr_worker.engines.base import SegmentAudio, Texts
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.process.runtime import run_worker
