@@ -6,7 +6,7 @@ import pytest
 
 from asr_core import text_limits as limits
 from asr_core.errors import InvalidOption
-from asr_core.options import TaskOptions
+from asr_core.options import OPTIONS, Kind, TaskOptions
 from asr_core.queue.record import from_hash, to_hash
 from asr_core.task import NewTask
 from asr_core.text_limits import HOTWORDS, TextLimit, shortened
@@ -87,8 +87,13 @@ def test_no_text_of_a_task_is_without_a_bound() -> None:
     patterned = {"pool", "tenant"}
     numbers = {"bytes", "duration_seconds", "partials"}
     assert set(NewTask.model_fields) == bounded | patterned | numbers
-    options = {"itn", "speakers", "channels", "track"}
-    assert set(TaskOptions.model_fields) == {"language", "hotwords"} | options
+    # Options are bounded where they are declared: those of any other type are refused there.
+    for name, field in OPTIONS.items():
+        longest = {Kind.TEXT: "x" * 10_000, Kind.WORDS: ("x",) * 10_000 + ("x" * 10_000,)}
+        if field.kind in longest:
+            options = TaskOptions.model_construct(**{name: longest[field.kind]})
+            with pytest.raises(InvalidOption, match=name):
+                options.check_texts()
 
 
 def test_a_record_of_a_release_without_bounds_is_read_as_it_is() -> None:
