@@ -181,3 +181,21 @@ async def test_release_1_leaves_a_task_that_is_being_fetched_alone_and_can_delet
     assert held[0][0] == "task-2"
     assert await old.finish(held) == ["ok"]
     await nothing_is_left(queue, old, Current(queue, "new-worker"))
+
+
+async def test_a_task_with_an_option_of_the_next_release_is_worked_on_and_the_option_named(
+    queue: Any,
+) -> None:
+    """An API of the next release submits it: without this, a claim fails on it again and again."""
+    worker = Current(queue, "worker")
+    await worker.join()
+    task_id = await worker.submit("task")
+    asked = {"language": "en", "volume": 3, "channels": "left"}
+    queue.raw.hset(f"asr:task:{task_id}", "options", json.dumps(asked))
+    held = await worker.claim()
+    assert [i for i, _ in held] == [task_id]
+    options = (await queue.producer.get(task_id)).options
+    assert (options.language, options.channels) == ("en", "mix")
+    assert set(options.unheeded({"language"}, ())) == {"volume", "channels"}
+    assert await worker.finish(held) == ["ok"]
+    await nothing_is_left(queue, worker, worker)
