@@ -20,7 +20,7 @@ def measure(
 
     from asr_worker.engines.base import SegmentAudio
     from asr_worker.engines.funasr_models import find_model, pick_device
-    from asr_worker.engines.voices import VoiceModel
+    from asr_worker.engines.speaker_model import SpeakerModel
 
     device = pick_device(use_gpu)
     segments = [
@@ -28,7 +28,7 @@ def measure(
     ]
     audio_seconds = sum(segment.seconds for segment in segments)
     with tempfile.TemporaryDirectory() as name:
-        model = VoiceModel(find_model(str(write_voice_model(Path(name)))), device, threads)
+        model = SpeakerModel(find_model(str(write_voice_model(Path(name)))), device, threads)
     torch.set_num_threads(threads)
     contenders = {
         "all in a batch": [segments],
@@ -39,7 +39,7 @@ def measure(
         for each in series:
             started = time.perf_counter()
             for batch in contenders[each.name]:
-                model.begin(batch)()
+                model.submit(batch)()
             if number:  # the first one warms up
                 each.rounds.append(audio_seconds / (time.perf_counter() - started))
     return Finding(

@@ -42,11 +42,11 @@ app()
 WORKER = """
 import os, pathlib, time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-pace, begin = pathlib.Path(os.environ["PACE_FILE"]), SenseVoiceEngine.begin
+pace, submit = pathlib.Path(os.environ["PACE_FILE"]), SenseVoiceEngine.submit
 def at_its_pace(self, batch):
     time.sleep(float(pace.read_text()))
-    return begin(self, batch)
-SenseVoiceEngine.begin = at_its_pace
+    return submit(self, batch)
+SenseVoiceEngine.submit = at_its_pace
 from asr_worker.process.main import leave, main
 leave(main())
 """

@@ -242,9 +242,9 @@ def test_audio_over_the_limit_is_refused_while_it_is_decoded(wav: bytes, tmp_pat
 def test_spooled_samples_are_the_decoded_ones(wav: bytes, tmp_path: Path) -> None:
     pcm = spool(io.BytesIO(wav), tmp_path / "a.pcm")
     expected = decode(wav)[0]
-    assert (pcm.sample_count, pcm.lanes, pcm.duration_seconds) == (32000, 1, 2.0)
+    assert (pcm.sample_count, pcm.channels, pcm.duration_seconds) == (32000, 1, 2.0)
     assert (pcm.codec, pcm.source_rate, pcm.source_channels) == ("pcm_s16le", 16000, 1)
-    assert pcm.channel_of(0) is None
+    assert pcm.source_channel(0) is None
     np.testing.assert_array_equal(pcm.samples(), expected)
     np.testing.assert_array_equal(pcm.samples(0, 100, 250), expected[100:250])
     np.testing.assert_array_equal(pcm.samples(0, 31990, 99999), expected[31990:])
@@ -259,7 +259,7 @@ def test_lanes_of_a_spooled_file_are_read_apart(
 ) -> None:
     stereo = np.stack([tone[:10_010], tone[:10_010] / 2])
     pcm = spool(encode(stereo, 16000, "wav", "pcm_s16le"), tmp_path / "a.pcm", channels="split")
-    assert (pcm.lanes, pcm.sample_count, pcm.channel_of(1)) == (2, 10_010, 1)
+    assert (pcm.channels, pcm.sample_count, pcm.source_channel(1)) == (2, 10_010, 1)
     assert len(pcm.energy(1)) == 63
     np.testing.assert_allclose(pcm.samples(1) * 2, pcm.samples(0), atol=1e-4)
     np.testing.assert_allclose(pcm.energy(1) * 4, pcm.energy(0), rtol=1e-2)

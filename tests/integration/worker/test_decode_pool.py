@@ -43,7 +43,7 @@ def test_files_are_decoded_in_processes_of_their_own(
     decoded = [pool.submit(job).result() for job in jobs]
     assert [pcm.path for pcm in decoded] == [job.target for job in jobs]
     assert {pcm.sample_count for pcm in decoded} == {80_000}
-    assert {pcm.lanes for pcm in decoded} == {2}
+    assert {pcm.channels for pcm in decoded} == {2}
 
 
 def test_what_decoding_raises_comes_back_and_leaves_no_file(
@@ -155,7 +155,7 @@ def test_a_long_file_may_take_its_time_as_long_as_samples_come(tmp_path: Path) -
     grown: list[int] = []
     pool = DecodePool(1, stall_seconds=1.5)
     try:
-        watch = JobWatch(on_look=lambda size, _: grown.append(size))
+        watch = JobWatch(on_progress=lambda size, _: grown.append(size))
         decoding = pool.submit(DecodeJob(slow, tmp_path / "x.pcm"), watch)
         with slow.open("wb", buffering=0) as writer:
             writer.write(header)

@@ -123,7 +123,7 @@ def test_only_what_the_voice_activity_model_lets_through_is_heard(
     assert engine.name == "automodel"
     audio = np.concatenate([PAUSE, babble(3.0, 1), PAUSE, babble(2.0, 2)])
     theirs = _funasr(model, audio, vad_model=vad_folder)
-    said, silent, again = engine.begin(
+    said, silent, again = engine.submit(
         [SegmentAudio(audio), SegmentAudio(np.zeros(32_000, np.float32)), SegmentAudio(audio)]
     )()
     assert said.text == again.text == theirs["text"]
@@ -143,7 +143,7 @@ def test_texts_are_punctuated_as_funasr_does_it(
     engine = _loaded(random_folder, punc_model=punc_folder)
     assert engine.name == "automodel"
     audio = [babble(2.0 + seed, seed) for seed in range(3)]
-    texts = [said.text for said in engine.begin([SegmentAudio(pcm) for pcm in audio])()]
+    texts = [said.text for said in engine.submit([SegmentAudio(pcm) for pcm in audio])()]
     theirs = [
         parse_tags(_funasr(random_folder, pcm, punc_model=punc_folder)["text"]).text
         for pcm in audio

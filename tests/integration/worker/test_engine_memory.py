@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts
-from asr_worker.engines.memory import BatchBudget, begin_within_memory, padded_seconds
+from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText
+from asr_worker.engines.memory import BatchBudget, padded_seconds, submit_within_memory
 
 
 class SmallEngine:
@@ -31,7 +31,7 @@ class SmallEngine:
 
     def warm_up(self) -> None: ...
 
-    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+    def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
         self.attempts.append(padded_seconds(batch))
         if self.attempts[-1] > self.fits:
             raise self.error("out of memory")
@@ -49,7 +49,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_text_is_lost(
     engine = SmallEngine(10, error)
     lengths = (4.0, 1.0, 4.5, 2.0, 0.5, 3.0, 4.0)
     budget = BatchBudget(500)
-    said = begin_within_memory(engine, _batch(*lengths), budget)()
+    said = submit_within_memory(engine, _batch(*lengths), budget)()
     assert [part.text for part in said] == [f"{length:g}" for length in lengths]
     assert budget.seconds < 31.5
 
@@ -57,23 +57,23 @@ def test_a_batch_that_does_not_fit_is_halved_and_no_text_is_lost(
 def test_the_smaller_budget_is_remembered() -> None:
     engine = SmallEngine(10, torch.cuda.OutOfMemoryError)
     budget = BatchBudget(500)
-    begin_within_memory(engine, _batch(*[4.0] * 4), budget)
+    submit_within_memory(engine, _batch(*[4.0] * 4), budget)
     assert budget.seconds == 8
     engine.attempts.clear()
-    begin_within_memory(engine, _batch(*[4.0] * 4), budget)
+    submit_within_memory(engine, _batch(*[4.0] * 4), budget)
     assert engine.attempts == [8, 8]
 
 
 def test_a_single_segment_that_does_not_fit_is_an_engine_failure() -> None:
     engine = SmallEngine(1, torch.cuda.OutOfMemoryError)
     with pytest.raises(EngineFailed, match=r"2\.0 s does not fit"):
-        begin_within_memory(engine, _batch(2.0), BatchBudget(500))
+        submit_within_memory(engine, _batch(2.0), BatchBudget(500))
 
 
 def test_other_errors_are_not_hidden() -> None:
     class Broken(SmallEngine):
-        def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+        def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
             raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        begin_within_memory(Broken(1, MemoryError), _batch(1, 1), BatchBudget(500))
+        submit_within_memory(Broken(1, MemoryError), _batch(1, 1), BatchBudget(500))

@@ -103,7 +103,7 @@ def test_every_score_is_that_of_funasr_however_the_segments_lie(
         padded = torch.nn.utils.rnn.pad_sequence(segments, batch_first=True)
         frames = SanmEncoder(model.encoder)(padded, memory)
         embeddings, counts = CifPredictor(model.predictor)(
-            memory.padded(frames), torch.tensor(lengths)
+            memory.to_padded(frames), torch.tensor(lengths)
         )
         assert counts.tolist() == tokens
         lying = layout(tokens)

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from asr_worker.engines.linear import PackedLinear, can_pack, few_rows, onto, packed, with_relu
+from asr_worker.engines.linear import (
+    PackedLinear,
+    add_linear,
+    can_pack,
+    linear_relu,
+    packed,
+    rounded_rows,
+)
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="torch has no oneDNN for this processor")
 
@@ -21,8 +28,8 @@ def test_output_and_what_follows_it_are_those_of_torch(shape: tuple[int, ...], b
         expected = linear(inputs)
         for ours, theirs in (
             (layer(inputs), expected),
-            (with_relu(layer, inputs), expected.relu()),
-            (onto(residual, layer, inputs), residual + expected),
+            (linear_relu(layer, inputs), expected.relu()),
+            (add_linear(residual, layer, inputs), residual + expected),
         ):
             assert ours.shape == theirs.shape
             assert torch.allclose(ours, theirs, atol=1e-5)
@@ -33,18 +40,18 @@ def test_what_goes_in_is_left_as_it_was(layer: Any) -> None:
     with torch.inference_mode():
         inputs, residual = torch.randn(5, 8), torch.randn(5, 8)
         before = inputs.clone(), residual.clone()
-        with_relu(layer, inputs)
-        onto(residual, layer, inputs)
+        linear_relu(layer, inputs)
+        add_linear(residual, layer, inputs)
         assert torch.equal(inputs, before[0])
         assert torch.equal(residual, before[1])
 
 
 def test_numbers_of_rows_are_few_and_hardly_more_than_needed() -> None:
     for rows in range(1, 3000):
-        assert rows <= few_rows(rows) <= max(rows * 17 / 16, rows + 15)
-        assert few_rows(few_rows(rows)) == few_rows(rows)
-    assert len({few_rows(rows) for rows in range(1, 1200)}) <= 52
-    assert len({few_rows(rows) for rows in range(1, 10_000)}) <= 104
+        assert rows <= rounded_rows(rows) <= max(rows * 17 / 16, rows + 15)
+        assert rounded_rows(rounded_rows(rows)) == rounded_rows(rows)
+    assert len({rounded_rows(rows) for rows in range(1, 1200)}) <= 52
+    assert len({rounded_rows(rows) for rows in range(1, 10_000)}) <= 104
 
 
 def test_all_linear_layers_of_a_model_are_replaced_and_their_weights_let_go() -> None:

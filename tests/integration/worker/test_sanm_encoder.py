@@ -18,7 +18,7 @@ from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model
 from asr_worker.engines.linear import can_pack, packed
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
-from asr_worker.engines.sensevoice import SenseVoiceEngine, with_aligned_outputs
+from asr_worker.engines.sensevoice import SenseVoiceEngine, pad_outputs
 from asr_worker.settings import Precision, WorkerSettings
 
 LENGTHS = (5, 33, 33, 1, 97, 40, 40, 40, 5)
@@ -71,7 +71,7 @@ def test_what_fills_up_the_outputs_of_a_head_is_never_the_best_and_has_no_weight
     frames, head = torch.randn(40, 32), torch.nn.Linear(32, 55)
     with torch.inference_mode():
         scores = head(frames)
-        with_aligned_outputs(head)
+        pad_outputs(head)
         filled = lowered(torch.nn.Sequential(head), precision, "cpu")(frames)
     assert filled.shape == (40, 64)
     tolerance = 1e-6 if precision == "float32" else 0.1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from asr_core.options import TaskOptions
 from asr_worker.audio.segments import Span
-from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts, Word
+from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText, Word
 from asr_worker.transcript.assemble import assemble, join_texts
 from asr_worker.transcript.segment_result import SegmentResult
 
@@ -24,7 +24,7 @@ class NamedEngine:
 
     def warm_up(self) -> None: ...
 
-    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+    def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
         return lambda: [SegmentText("") for _ in batch]
 
 

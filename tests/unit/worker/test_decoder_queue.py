@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from asr_core.task import Lane
-from asr_worker.attempts.decoder_queue import DecoderQueue, DecoderTurn
+from asr_worker.attempts.decoder_queue import DecoderQueue, DecoderSlot
 from asr_worker.inference.fair_queueing import UseClock
 
 pytestmark = pytest.mark.asyncio
@@ -20,7 +20,7 @@ class Scene:
 
     def __init__(self, processes: int) -> None:
         self.queue = DecoderQueue(processes)
-        self.running: dict[str, DecoderTurn] = {}
+        self.running: dict[str, DecoderSlot] = {}
         self.order: list[str] = []
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -49,8 +49,8 @@ class Scene:
             await self.stops_waiting(name)
 
     async def _work(self, name: str, tenant: str, lane: Lane, is_long: bool) -> None:
-        async with self.queue.turn(tenant, lane, is_long=is_long) as turn:
-            self.running[name] = turn
+        async with self.queue.slot(tenant, lane, is_long=is_long) as slot:
+            self.running[name] = slot
             self.order.append(name)
             try:
                 await self._ends[name].wait()
@@ -72,7 +72,7 @@ async def test_one_decoder_is_kept_for_short_interactive_recordings(processes: i
             await at.comes(f"batch {number}", "a", Lane.BATCH)
             await at.comes(f"long {number}", "b", Lane.INTERACTIVE, is_long=True)
         assert len(at.running) == processes
-        assert sum(turn.is_long for turn in at.running.values()) <= max(1, processes - 1)
+        assert sum(slot.is_long for slot in at.running.values()) <= max(1, processes - 1)
         await at.comes("short", "a", Lane.INTERACTIVE)
         assert "short" in at.running
         assert len(at.running) == processes + 1
@@ -85,9 +85,9 @@ async def test_what_turns_out_long_makes_room_for_a_neighbour_whatever_came_befo
         await at.comes("neighbour", "neighbour", Lane.INTERACTIVE)
         assert set(at.running) == {"hostile 0", "hostile 1"}
         first, second = at.running["hostile 0"], at.running["hostile 1"]
-        at.queue.turned_long(first, has_place=True)
+        at.queue.became_long(first, has_place=True)
         assert not first.must_yield
-        at.queue.turned_long(second, has_place=True)
+        at.queue.became_long(second, has_place=True)
         assert second.must_yield
         await at.ends("hostile 1", 4.0)
         assert set(at.running) == {"hostile 0", "neighbour"}
@@ -96,7 +96,7 @@ async def test_what_turns_out_long_makes_room_for_a_neighbour_whatever_came_befo
 async def test_what_turns_out_long_yields_where_the_disk_for_such_is_full() -> None:
     async with scene(4) as at:
         await at.comes("one", "a")
-        at.queue.turned_long(at.running["one"], has_place=False)
+        at.queue.became_long(at.running["one"], has_place=False)
         assert at.running["one"].must_yield
 
 

@@ -38,5 +38,5 @@ def test_no_amount_of_sound_pays_for_more_than_a_recording_may_take() -> None:
 
 
 def test_it_is_never_tried_again() -> None:
-    verdict = failure_policy(TooExpensive("x"))
-    assert (verdict.fate, verdict.code) == (Fate.PERMANENT, "too_expensive")
+    policy = failure_policy(TooExpensive("x"))
+    assert (policy.fate, policy.code) == (Fate.PERMANENT, "too_expensive")

@@ -16,18 +16,18 @@ SEGMENTS = tuple(RecordedSegment(0, Span(place * 10, place * 10 + 10)) for place
 def test_every_order_gives_the_text_of_the_result_and_never_a_later_part_first() -> None:
     whole = join_texts([text for text in TEXTS if text])
     for order in itertools.permutations(range(5)):
-        telling = PartialTranscript(SEGMENTS)
+        transcript = PartialTranscript(SEGMENTS)
         for done, place in enumerate(order, start=1):
-            telling.add(SEGMENTS[place], TEXTS[place])
-            assert whole.startswith("".join(telling.texts))
+            transcript.add(SEGMENTS[place], TEXTS[place])
+            assert whole.startswith("".join(transcript.texts))
             if 0 not in order[:done]:
-                assert telling.texts == []
-        assert "".join(telling.texts) == whole
+                assert transcript.texts == []
+        assert "".join(transcript.texts) == whole
 
 
 def test_what_was_shown_is_not_pending_any_more() -> None:
-    telling = PartialTranscript(SEGMENTS)
-    telling.add(SEGMENTS[0], "one")
-    telling.shown = len(telling.texts)
-    telling.add(SEGMENTS[1], "two")
-    assert telling.pending == [" two"]
+    transcript = PartialTranscript(SEGMENTS)
+    transcript.add(SEGMENTS[0], "one")
+    transcript.published = len(transcript.texts)
+    transcript.add(SEGMENTS[1], "two")
+    assert transcript.pending == [" two"]

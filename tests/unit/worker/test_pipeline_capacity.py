@@ -6,35 +6,35 @@ import pytest
 
 from asr_core.task import Lane
 from asr_worker.in_flight.capacity import (
-    KEPT_TASKS,
+    RESERVED_TASKS,
     Throughput,
     Unfinished,
     backoff_seconds,
     batch_seconds_on,
     fits,
     reap_every_seconds,
-    room_kept,
-    room_left,
-    worth_gathering,
+    remaining_capacity,
+    reserved_capacity,
+    should_gather,
 )
 
 
 def test_an_empty_worker_has_room_for_two_batches() -> None:
-    room = room_left([], batch_seconds=500, max_tasks=256)
+    room = remaining_capacity([], batch_seconds=500, max_tasks=256)
     assert (room.seconds, room.tasks) == (1000, 256)
 
 
 def test_room_shrinks_by_what_is_still_to_be_transcribed() -> None:
-    assert room_left([100, 250], batch_seconds=500, max_tasks=256).seconds == 650
+    assert remaining_capacity([100, 250], batch_seconds=500, max_tasks=256).seconds == 650
 
 
 def test_a_ten_hour_recording_leaves_room_for_a_short_one_and_two_of_them_do_not() -> None:
-    assert room_left([36_000], batch_seconds=500, max_tasks=256)
-    assert not room_left([36_000, 36_000], batch_seconds=500, max_tasks=256)
+    assert remaining_capacity([36_000], batch_seconds=500, max_tasks=256)
+    assert not remaining_capacity([36_000, 36_000], batch_seconds=500, max_tasks=256)
 
 
 def test_there_is_no_room_beyond_the_most_tasks_whatever_their_length() -> None:
-    assert not room_left([1.0] * 8, batch_seconds=500, max_tasks=8)
+    assert not remaining_capacity([1.0] * 8, batch_seconds=500, max_tasks=8)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_there_is_no_room_beyond_the_most_tasks_whatever_their_length() -> None:
 def test_an_idle_engine_waits_only_for_more_of_what_nobody_watches(
     ready: float, lanes: list[Lane], coming: bool, waits: bool
 ) -> None:
-    assert waits is worth_gathering(
+    assert waits is should_gather(
         ready_seconds=ready, batch_seconds=500, lanes=lanes, more_coming=coming
     )
 
@@ -92,7 +92,7 @@ def test_a_batch_is_as_large_as_configured_or_as_suits_the_device() -> None:
 
 def test_a_full_hand_keeps_a_little_room_for_interactive_tasks() -> None:
     held = [(Lane.INTERACTIVE, "a")] * 3 + [(Lane.BATCH, "b")] * 5
-    room = room_kept(held, batch_seconds=60, max_tasks=8)
+    room = reserved_capacity(held, batch_seconds=60, max_tasks=8)
     assert room
-    assert (room.tasks, room.kept_for) == (KEPT_TASKS, {"a": 3})
-    assert not room_kept(held * 3, batch_seconds=60, max_tasks=8)
+    assert (room.tasks, room.kept_for) == (RESERVED_TASKS, {"a": 3})
+    assert not reserved_capacity(held * 3, batch_seconds=60, max_tasks=8)

@@ -50,7 +50,7 @@ class ScriptedConsumer:
         self.calls.append("recover")
         return self.begun
 
-    async def claim(self, **_room: Any) -> list[Claim]:
+    async def claim(self, **_capacity: Any) -> list[Claim]:
         self.calls.append("claim")
         if not self.replies:
             self.idle.set()
@@ -60,7 +60,7 @@ class ScriptedConsumer:
             raise reply
         return reply
 
-    async def reap(self, **_room: Any) -> list[Claim]:
+    async def reap(self, **_capacity: Any) -> list[Claim]:
         self.calls.append("reap")
         return []
 
@@ -69,27 +69,27 @@ class Scene:
     """A claim loop with a hand that keeps what it is given."""
 
     def __init__(
-        self, consumer: ScriptedConsumer, room: Callable[[], Capacity] | None = None
+        self, consumer: ScriptedConsumer, capacity: Callable[[], Capacity] | None = None
     ) -> None:
-        self.hand = InFlightTasks()
+        self.in_flight = InFlightTasks()
         self.consumer = consumer
         self.usable = True
         self.claiming = Claiming(
             cast("Consumer", consumer),
-            self.hand,
-            room=room or (lambda: Capacity(1000, 100)),
+            self.in_flight,
+            capacity=capacity or (lambda: Capacity(1000, 100)),
             may_claim=self._may_claim,
-            begin=self._begin,
+            start=self._start,
             lease_seconds=30,
         )
 
     async def _may_claim(self) -> bool:
         return self.usable
 
-    def _begin(self, claims: Sequence[Claim]) -> None:
+    def _start(self, claims: Sequence[Claim]) -> None:
         for claim in claims:
-            assert (claim.task.task_id, claim.token) not in self.hand
-            self.hand.add(InFlightTask(claim, Path("x"), 1.0))
+            assert (claim.task.task_id, claim.token) not in self.in_flight
+            self.in_flight.add(InFlightTask(claim, Path("x"), 1.0))
 
     async def run(self) -> None:
         running = asyncio.create_task(self.claiming.run())
@@ -103,7 +103,7 @@ async def test_after_an_error_it_takes_up_what_was_begun_and_is_not_yet_known() 
     known, lost = claim_of("known"), claim_of("lost")
     scene = Scene(ScriptedConsumer([known], QueueUnavailable("reply lost"), begun=[known, lost]))
     await scene.run()
-    assert {task.task_id for task in scene.hand} == {"known", "lost"}
+    assert {task.task_id for task in scene.in_flight} == {"known", "lost"}
     calls = scene.consumer.calls
     failed = calls.index("claim", calls.index("claim") + 1)
     assert calls[failed + 1 : failed + 3] == ["prepare", "recover"]
@@ -113,10 +113,10 @@ async def test_it_claims_nothing_beside_a_task_that_must_run_alone() -> None:
     scene = Scene(ScriptedConsumer([claim_of("alone", solo=True)], [claim_of("other")]))
     scene.consumer.idle.set()
     running = asyncio.create_task(scene.claiming.run())
-    while not len(scene.hand):
+    while not len(scene.in_flight):
         await asyncio.sleep(0)
     for _ in range(3):
-        scene.hand.changed.set()
+        scene.in_flight.changed.set()
         await asyncio.sleep(0.03)
     scene.claiming.stop()
     await running
@@ -126,7 +126,7 @@ async def test_it_claims_nothing_beside_a_task_that_must_run_alone() -> None:
 @pytest.mark.parametrize("reason", ["cordoned", "full", "store"])
 async def test_it_claims_nothing_while_it_must_not(reason: str) -> None:
     consumer = ScriptedConsumer([claim_of("a")])
-    scene = Scene(consumer, room=lambda: Capacity(0 if reason == "full" else 1000, 100))
+    scene = Scene(consumer, capacity=lambda: Capacity(0 if reason == "full" else 1000, 100))
     scene.claiming.cordoned = reason == "cordoned"
     scene.usable = reason != "store"
     running = asyncio.create_task(scene.claiming.run())

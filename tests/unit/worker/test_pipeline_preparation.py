@@ -65,7 +65,7 @@ class GrowingFile:
 
     def submit(self, job: DecodeJob, watch: JobWatch) -> Future[PcmFile]:
         def decode() -> PcmFile:
-            watch.on_look(3600 * 2 * SAMPLE_RATE, 1.0)
+            watch.on_progress(3600 * 2 * SAMPLE_RATE, 1.0)
             self.seen.set()
             assert self.goes_on.wait(30)
             with PcmWriter(job.target, 1) as writer:
@@ -119,7 +119,7 @@ class LyingFiles:
             name = job.target.parent.name
             self.starts.append(name)
             while name.startswith("hostile") and not self.goes_on.is_set():
-                watch.on_look(0, LONG_CPU_SECONDS + 1)
+                watch.on_progress(0, LONG_CPU_SECONDS + 1)
                 if not watch.wanted():
                     raise TransientTaskError("nobody waits for this file any more")
             with PcmWriter(job.target, 1) as writer:

@@ -13,7 +13,7 @@ from asr_core.errors import QueueUnavailable
 from asr_core.options import TaskOptions
 from asr_core.queue import Claim, Consumer, Failure, Finish, Outcome
 from asr_core.task import Lane, State, Task
-from asr_worker.attempts.reports import HandBack, Report, Reports
+from asr_worker.attempts.reports import Release, Report, Reports
 from asr_worker.in_flight.tasks import InFlightTask
 
 pytestmark = pytest.mark.asyncio
@@ -71,7 +71,7 @@ async def test_reports_of_one_moment_go_in_one_call_per_kind() -> None:
         (a, Finish(*a.key, "r", 1.0)),
         (b, Failure(*b.key, "code", "message", True)),
         (c, Finish(*c.key, "r", 1.0)),
-        (d, HandBack(*d.key)),
+        (d, Release(*d.key)),
     )
     assert answers == [Outcome.OK] * 4
     assert consumer.groups == [("finish", 2), ("fail", 1), ("release", 1)]

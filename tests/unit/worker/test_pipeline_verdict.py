@@ -30,14 +30,14 @@ from asr_worker.attempts.failure_policy import Fate, failure_policy
         (OSError(errno.ENOSPC, "full"), Fate.TRANSIENT, "work_dir_full"),
         (OSError(errno.EIO, "broken"), Fate.TRANSIENT, "internal_error"),
         (KeyError("bug"), Fate.TRANSIENT, "internal_error"),
-        (StoreUnavailable("x"), Fate.HAND_BACK, "store_unavailable"),
-        (StoreFull("x"), Fate.HAND_BACK, "store_full"),
-        (QueueUnavailable("x"), Fate.HAND_BACK, "queue_unavailable"),
+        (StoreUnavailable("x"), Fate.RELEASE, "store_unavailable"),
+        (StoreFull("x"), Fate.RELEASE, "store_full"),
+        (QueueUnavailable("x"), Fate.RELEASE, "queue_unavailable"),
     ],
 )
 def test_an_error_has_one_fate(error: Exception, fate: Fate, code: str) -> None:
-    verdict = failure_policy(error)
-    assert (verdict.fate, verdict.code) == (fate, code)
+    policy = failure_policy(error)
+    assert (policy.fate, policy.code) == (fate, code)
 
 
 def test_what_an_unknown_error_says_is_not_told_to_the_caller() -> None:

@@ -98,7 +98,7 @@ def test_segments_of_a_dropped_task_are_gone_and_those_put_back_are_first_again(
         batch = waiting.take()
         assert batch is not None
         other.lost = Outcome.CANCELLED
-        waiting.put_back(batch[1])
+        waiting.requeue(batch[1])
         assert taken(waiting) == ["one", "one"]
         waiting.add(one, recording(3))
         waiting.drop(one)

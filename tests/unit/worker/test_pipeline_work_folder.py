@@ -67,12 +67,12 @@ def test_a_disk_without_inodes_or_that_may_only_be_read_has_no_room_either(
 ) -> None:
     folder = WorkFolder(tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda _path: disk(2 * LEAST_FREE_BYTES, free_files=0))
-    assert "inodes" in folder.look()
+    assert "inodes" in folder.check()
     monkeypatch.undo()
     monkeypatch.setattr(os, "access", lambda _path, _mode: False)
-    assert folder.look().endswith("cannot be written")
+    assert folder.check().endswith("cannot be written")
     monkeypatch.undo()
-    assert folder.look() == ""
+    assert folder.check() == ""
     folder.close()
 
 

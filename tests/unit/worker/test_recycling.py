@@ -28,24 +28,26 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.seconds = 0.0
         self.memory = 100 * MIB
-        self.hand = InFlightTasks()
+        self.in_flight = InFlightTasks()
         self.throughput = Throughput()
         self.throughput.add(10.0, 1.0)
         self.recycling = Recycling(
             WorkerSettings(_env_file=None, **settings),  # type: ignore[call-arg]
-            self.hand,
+            self.in_flight,
             self.throughput,
             memory=lambda: self.memory,
             clock=lambda: self.seconds,
         )
 
     def take(self, seconds: float) -> Any:
-        task = InFlightTask(_claim(str(self.hand.gone_count + len(self.hand))), Path("x"), seconds)
-        self.hand.add(task)
+        task = InFlightTask(
+            _claim(str(self.in_flight.gone_count + len(self.in_flight))), Path("x"), seconds
+        )
+        self.in_flight.add(task)
         return task
 
     def do_one(self) -> None:
-        self.hand.remove(self.take(1.0))
+        self.in_flight.remove(self.take(1.0))
 
 
 def _claim(name: str) -> Any:
@@ -84,7 +86,7 @@ def test_a_bound_that_a_fresh_process_is_above_does_not_apply_and_that_is_said_o
         world.seconds = 10 * LEAST_AGE_SECONDS
         for _ in range(3):
             world.do_one()
-            assert not world.recycling.look()
+            assert not world.recycling.check()
     assert [log["log_level"] for log in logs] == ["error"]
     assert "does not apply" in logs[0]["event"]
     assert not world.recycling.retiring
@@ -94,26 +96,26 @@ def test_it_retires_once_and_ends_when_its_hand_is_empty() -> None:
     world = World(max_tasks_per_process=2)
     last = world.take(20.0)
     world.do_one()
-    assert not world.recycling.look()
+    assert not world.recycling.check()
     assert not world.recycling.retiring
     world.do_one()
     with capture_logs() as logs:
-        assert not world.recycling.look()
-        assert not world.recycling.look()
+        assert not world.recycling.check()
+        assert not world.recycling.check()
     assert world.recycling.retiring
     assert [log["reason"] for log in logs] == ["tasks"]
-    world.hand.remove(last)
-    assert world.recycling.look()
+    world.in_flight.remove(last)
+    assert world.recycling.check()
 
 
 def test_hours_of_audio_in_hand_are_waited_for_before_others_are_kept_out() -> None:
     world = World(max_tasks_per_process=1)
     hours = world.take(36_000.0)
     world.do_one()
-    assert not world.recycling.look()
+    assert not world.recycling.check()
     assert not world.recycling.retiring
     hours.done_seconds = 35_990.0
-    assert not world.recycling.look()
+    assert not world.recycling.check()
     assert world.recycling.retiring
 
 
@@ -121,9 +123,9 @@ def test_hours_of_audio_without_end_are_waited_for_so_long_and_no_longer() -> No
     world = World(max_tasks_per_process=1)
     world.take(36_000.0)
     world.do_one()
-    world.recycling.look()
+    world.recycling.check()
     world.seconds = PATIENCE_SECONDS + 1
-    assert not world.recycling.look()
+    assert not world.recycling.check()
     assert world.recycling.retiring
 
 

@@ -1,6 +1,6 @@
-"""The claim loop: asks the queue for work while there is room, and for the work of the dead.
+"""The claim loop: claims new tasks and expired leases while there is capacity.
 
-The only place that claims. It holds nothing itself: claims go to `begin`.
+The only place that claims. It holds no tasks itself: claims are passed to `start`.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class Claiming:
     def __init__(
         self,
         consumer: Consumer,
-        hand: InFlightTasks,
+        in_flight: InFlightTasks,
         *,
-        room: Callable[[], Capacity],
+        capacity: Callable[[], Capacity],
         may_claim: Callable[[], Awaitable[bool]],
-        begin: Callable[[Sequence[Claim]], None],
+        start: Callable[[Sequence[Claim]], None],
         lease_seconds: float,
     ) -> None:
         self._consumer = consumer
-        self._hand = hand
-        self._room = room
+        self._in_flight = in_flight
+        self._capacity = capacity
         self._may_claim = may_claim
-        self._begin = begin
+        self._start = start
         self._reap_every_seconds = reap_every_seconds(lease_seconds)
         self._reaped_at = 0.0
         self._stopping = asyncio.Event()
@@ -46,81 +46,81 @@ class Claiming:
         self.cordoned = False
 
     def stop(self) -> None:
-        """Nothing is claimed any more; a call that is under way still brings what it got."""
+        """Stops claiming; tasks from a call that is already under way are still started."""
         self._stopping.set()
 
     def rejoin(self) -> None:
-        """Leases were lost without a word from the queue: see first what is still ours."""
+        """Leases may have expired unnoticed: recover those still ours before the next claim."""
         self.must_recover = True
-        self._hand.changed.set()
+        self._in_flight.changed.set()
 
     async def run(self) -> None:
-        """Claims until stopped. No call to Redis is cut off: its reply may hold begun tasks."""
+        """Claims until stopped. Calls to Redis are never cancelled: a reply may hold claims."""
         failures = 0
         async with self._consumer.wake() as woken:
             while not self._stopping.is_set():
                 was_woken = woken.is_set()
                 woken.clear()
                 try:
-                    took = await self._round(was_woken=was_woken)
+                    claimed_any = await self._round(was_woken=was_woken)
                     failures = 0
                 except DependencyError as error:
-                    took = False
+                    claimed_any = False
                     self.must_recover = True
                     failures += 1
                     _log.warning("no claims", error=str(error), failures=failures)
-                pause = _AGAIN_SECONDS if took else POLL_SECONDS
+                pause = _AGAIN_SECONDS if claimed_any else POLL_SECONDS
                 if failures:
                     pause = backoff_seconds(failures, first=0.1, most=2.0)
-                await self._sleep(woken, pause, hurry=not took and not failures)
+                await self._sleep(woken, pause, hurry=not claimed_any and not failures)
 
     async def recover(self) -> None:
-        """Takes up what the queue has begun for this process and its reply did not tell."""
+        """Starts tasks that the queue claimed for this process in a reply that got lost."""
         await asyncio.gather(
-            *(t.work for t in self._hand if t.lost and t.work), return_exceptions=True
+            *(t.work for t in self._in_flight if t.lost and t.work), return_exceptions=True
         )
         await self._consumer.prepare()
         claims = await self._consumer.recover()
         self.must_recover = False
-        unknown = [c for c in claims if (c.task.task_id, c.token) not in self._hand]
+        unknown = [c for c in claims if (c.task.task_id, c.token) not in self._in_flight]
         if unknown:
             _log.info("recovered", tasks=len(unknown))
-            self._begin(unknown)
+            self._start(unknown)
 
     async def _round(self, *, was_woken: bool) -> bool:
-        """One look at the queue; True if it gave something."""
-        self._hand.changed.clear()
+        """One round of reap and claim; True if it brought tasks."""
+        self._in_flight.changed.clear()
         if self.must_recover:
             await self.recover()
-        room = self._room()
-        if self.cordoned or self._hand.solo or not room or not await self._may_claim():
+        capacity = self._capacity()
+        if self.cordoned or self._in_flight.solo or not capacity or not await self._may_claim():
             return False
-        # Orphans first, or they would wait for ever behind a stream of new work.
-        if room.kept_for is None and await self._reap(room, soon=was_woken):
+        # Expired leases first, or they would starve behind a stream of new tasks.
+        if capacity.kept_for is None and await self._reap(capacity, soon=was_woken):
             return True
         claims = await self._consumer.claim(
-            room_seconds=room.seconds,
-            room_tasks=room.tasks,
-            in_hand=len(self._hand),
-            kept_for=room.kept_for,
+            room_seconds=capacity.seconds,
+            room_tasks=capacity.tasks,
+            in_hand=len(self._in_flight),
+            kept_for=capacity.kept_for,
         )
-        self._begin(claims)
+        self._start(claims)
         return bool(claims)
 
-    async def _reap(self, room: Capacity, *, soon: bool) -> bool:
+    async def _reap(self, capacity: Capacity, *, soon: bool) -> bool:
         wait = _REAP_PAUSE_SECONDS if soon else self._reap_every_seconds
         if time.monotonic() - self._reaped_at < wait:
             return False
         self._reaped_at = time.monotonic()
         claims = await self._consumer.reap(
-            room_seconds=room.seconds, room_tasks=room.tasks, in_hand=len(self._hand)
+            room_seconds=capacity.seconds, room_tasks=capacity.tasks, in_hand=len(self._in_flight)
         )
-        self._begin(claims)
+        self._start(claims)
         return bool(claims)
 
     async def _sleep(self, woken: asyncio.Event, seconds: float, *, hurry: bool) -> None:
-        """Until the time is up, or work came, or room was made; woken or not, a stop ends it."""
-        events = [self._stopping, woken, self._hand.changed] if hurry else [self._stopping]
+        """Until `seconds` have passed or `stop`; with `hurry` also until new work or capacity."""
+        events = [self._stopping, woken, self._in_flight.changed] if hurry else [self._stopping]
         waits = [asyncio.ensure_future(event.wait()) for event in events]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

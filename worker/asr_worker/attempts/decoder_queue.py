@@ -1,7 +1,7 @@
-"""Who decodes next: lanes and tenants by turns, with one decoder kept for short interactive work.
+"""Fair order of decoding over lanes and tenants, one decoder reserved for short interactive work.
 
-Bookkeeping only. What a recording costs is not known before: whoever has used less processor time
-is next, and what turns out to be long is bounded as what was known to be.
+Bookkeeping only. The cost of a recording is unknown in advance: the tenant with less CPU time used
+is next, and a recording that turns out to be long is then bounded like other long ones.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Final
 from asr_core.task import Lane
 from asr_worker.inference.fair_queueing import WEIGHTS, UseClock
 
-KEPT_DECODERS: Final = 1
-# For starting a decoder on a file, however short: equal tenants then take turns.
+RESERVED_DECODERS: Final = 1
+# Charged at the start of every file, however short, so that equal tenants alternate.
 _START_CPU_SECONDS: Final = 0.01
 
 
 @dataclass(eq=False)
-class DecoderTurn:
-    """One recording that waits for a decoder, or has one. `must_yield`: it has to leave its decoder
-    and to come again as a long one.
+class DecoderSlot:
+    """A recording that waits for a decoder or has one. With `must_yield` it has to leave its
+    decoder and queue again as a long one.
     """
 
     tenant: str
@@ -36,88 +36,88 @@ class DecoderTurn:
     must_yield: bool = False
 
     @property
-    def may_have_the_kept_one(self) -> bool:
+    def may_use_reserved(self) -> bool:
         return self.lane is Lane.INTERACTIVE and not self.is_long
 
 
 class DecoderQueue:
-    """Turns at `processes` decoders and a kept one; of the former all but one may hold long
-    recordings, if there are several.
+    """Slots at `processes` decoders and a reserved one. With several, long recordings may use all
+    but one of the former.
     """
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
         self._most_long = max(1, processes - 1)
         self._arrivals = 0
-        self._waiting: list[DecoderTurn] = []
-        self._running: set[DecoderTurn] = set()
+        self._waiting: list[DecoderSlot] = []
+        self._running: set[DecoderSlot] = set()
         self._lanes: UseClock[Lane] = UseClock()
         self._tenants: UseClock[tuple[Lane, str]] = UseClock()
 
     @asynccontextmanager
-    async def turn(self, tenant: str, lane: Lane, *, is_long: bool) -> AsyncIterator[DecoderTurn]:
-        """Waits for a decoder, which is free again at the end."""
+    async def slot(self, tenant: str, lane: Lane, *, is_long: bool) -> AsyncIterator[DecoderSlot]:
+        """Waits for a decoder and frees it at the end."""
         self._arrivals += 1
         admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        turn = DecoderTurn(tenant, lane, is_long, self._arrivals, admitted)
-        self._waiting.append(turn)
+        slot = DecoderSlot(tenant, lane, is_long, self._arrivals, admitted)
+        self._waiting.append(slot)
         self._admit()
         try:
             await admitted
-            yield turn
+            yield slot
         finally:
-            if turn in self._running:
-                self._running.remove(turn)
+            if slot in self._running:
+                self._running.remove(slot)
             else:
-                self._waiting.remove(turn)
+                self._waiting.remove(slot)
             self._admit()
 
-    def charge(self, turn: DecoderTurn, cpu_seconds: float) -> None:
-        """The processor seconds that a recording has taken by now."""
-        more = max(0.0, cpu_seconds - turn.used_seconds)
-        turn.used_seconds += more
-        self._use(turn, more)
+    def charge(self, slot: DecoderSlot, cpu_seconds: float) -> None:
+        """Records the CPU seconds that a recording has taken so far."""
+        more = max(0.0, cpu_seconds - slot.used_seconds)
+        slot.used_seconds += more
+        self._use(slot, more)
 
-    def turned_long(self, turn: DecoderTurn, *, has_place: bool) -> None:
-        """It is longer than it seemed: it goes on as a long one, or must yield."""
-        others = [other for other in self._running if other is not turn]
-        turn.is_long = True
-        turn.must_yield = not (has_place and self._may_run(turn, others))
+    def became_long(self, slot: DecoderSlot, *, has_place: bool) -> None:
+        """The recording proved to be long: it continues as a long one, or must yield."""
+        others = [other for other in self._running if other is not slot]
+        slot.is_long = True
+        slot.must_yield = not (has_place and self._may_run(slot, others))
         self._admit()
 
-    def _use(self, turn: DecoderTurn, cpu_seconds: float) -> None:
-        self._lanes.use(turn.lane, cpu_seconds / WEIGHTS[turn.lane])
-        self._tenants.use((turn.lane, turn.tenant), cpu_seconds)
+    def _use(self, slot: DecoderSlot, cpu_seconds: float) -> None:
+        self._lanes.use(slot.lane, cpu_seconds / WEIGHTS[slot.lane])
+        self._tenants.use((slot.lane, slot.tenant), cpu_seconds)
 
-    def _may_run(self, turn: DecoderTurn, others: list[DecoderTurn]) -> bool:
-        if len(others) >= self._processes + KEPT_DECODERS:
+    def _may_run(self, slot: DecoderSlot, others: list[DecoderSlot]) -> bool:
+        if len(others) >= self._processes + RESERVED_DECODERS:
             return False
-        if turn.may_have_the_kept_one:
+        if slot.may_use_reserved:
             return True
-        ordinary = sum(not other.may_have_the_kept_one for other in others)
+        ordinary = sum(not other.may_use_reserved for other in others)
         long = sum(other.is_long for other in others)
-        return ordinary < self._processes and not (turn.is_long and long >= self._most_long)
+        return ordinary < self._processes and not (slot.is_long and long >= self._most_long)
 
     def _admit(self) -> None:
-        while turn := self._next():
-            self._waiting.remove(turn)
-            self._running.add(turn)
-            self._lanes.serve(turn.lane)
-            self._tenants.serve((turn.lane, turn.tenant))
-            self._use(turn, _START_CPU_SECONDS)
-            turn.admitted.set_result(None)
+        while slot := self._next():
+            self._waiting.remove(slot)
+            self._running.add(slot)
+            self._lanes.serve(slot.lane)
+            self._tenants.serve((slot.lane, slot.tenant))
+            self._use(slot, _START_CPU_SECONDS)
+            slot.admitted.set_result(None)
 
-    def _next(self) -> DecoderTurn | None:
+    def _next(self) -> DecoderSlot | None:
         others = list(self._running)
-        held = Counter(turn.tenant for turn in others)
+        running_by_tenant = Counter(slot.tenant for slot in others)
 
-        def order(turn: DecoderTurn) -> tuple[float, int, float, int]:
-            used = self._tenants.tag((turn.lane, turn.tenant))
-            return self._lanes.tag(turn.lane), held[turn.tenant], used, turn.arrival
+        def order(slot: DecoderSlot) -> tuple[float, int, float, int]:
+            used = self._tenants.tag((slot.lane, slot.tenant))
+            return self._lanes.tag(slot.lane), running_by_tenant[slot.tenant], used, slot.arrival
 
         able = (
-            turn
-            for turn in self._waiting
-            if not turn.admitted.done() and self._may_run(turn, others)
+            slot
+            for slot in self._waiting
+            if not slot.admitted.done() and self._may_run(slot, others)
         )
         return min(able, key=order, default=None)

@@ -1,6 +1,6 @@
-"""What an error means for the task it hit: the one place where a worker decides this. Pure.
+"""Classifies the errors that end an attempt; the only place where a worker decides this. Pure.
 
-An error of a dependency is never held against a task: it is handed back with its attempt refunded.
+Errors of a dependency do not count against a task: it is released, with its attempt refunded.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Fate(StrEnum):
-    """`PERMANENT`: failed at once. `TRANSIENT`: retried a few times. `HAND_BACK`: never begun."""
+    """`PERMANENT`: the task fails. `TRANSIENT`: retried up to a limit. `RELEASE`: refunded."""
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
-    HAND_BACK = "hand_back"
+    RELEASE = "hand_back"
 
 
 @dataclass(frozen=True)
 class FailurePolicy:
-    """A fate with what the caller is told."""
+    """A fate, with the code and message that the caller gets."""
 
     fate: Fate
     code: str
@@ -33,7 +33,7 @@ class FailurePolicy:
 
 
 def failure_policy(error: Exception) -> FailurePolicy:
-    """The verdict on a task that an error ended. Messages of unknown errors stay in the log."""
+    """The policy for an error. Messages of unknown errors are only logged."""
     match error:
         case StoreObjectMissing():
             return FailurePolicy(
@@ -42,7 +42,7 @@ def failure_policy(error: Exception) -> FailurePolicy:
         case PermanentTaskError():
             return FailurePolicy(Fate.PERMANENT, error.code, error.message)
         case DependencyError():
-            return FailurePolicy(Fate.HAND_BACK, error.code, error.message)
+            return FailurePolicy(Fate.RELEASE, error.code, error.message)
         case AsrError():
             return FailurePolicy(Fate.TRANSIENT, error.code, error.message)
         case OSError() if error.errno in _DISK_FULL:

@@ -1,7 +1,7 @@
-"""Carries each task in hand from its claim to its report; one coroutine per task.
+"""Takes each task from its claim to its report; one coroutine per task.
 
-It decides nothing about the queue: claims come from `claiming`, what an error means is in
-`verdict`, what runs together in `batching`.
+Claims come from `claiming`, the policy for errors from `failure_policy`, batches from
+`inference.batch_runner`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from asr_core.result import Transcript
 from asr_core.task import State, result_path
 from asr_worker.attempts.failure_policy import FailurePolicy, Fate, failure_policy
 from asr_worker.attempts.preparation import Preparation
-from asr_worker.attempts.reports import HandBack, Reports
+from asr_worker.attempts.reports import Release, Reports
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.engines.base import Engine
@@ -35,13 +35,13 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Pipeline:
-    """`begin` takes claims in; `lose`, `abandon` and `hand_back` end tasks before their time."""
+    """`start` begins work on claims; `release` gives unfinished tasks back to the queue."""
 
-    hand: InFlightTasks
+    in_flight: InFlightTasks
     folder: WorkFolder
     keeper: LeaseKeeper
     preparation: Preparation
-    feed: BatchRunner
+    batch_runner: BatchRunner
     stages: Stages
     reports: Reports
     store: StoreAccess
@@ -49,43 +49,26 @@ class Pipeline:
     metrics: WorkerMetrics
     retry_limit: int
 
-    def begin(self, claims: Sequence[Claim]) -> None:
-        """Takes claimed tasks in hand and starts on them."""
+    def start(self, claims: Sequence[Claim]) -> None:
+        """Starts one coroutine per claimed task."""
         for claim in claims:
             task_id = claim.task.task_id
             self.keeper.hold(task_id, claim.token)
             task = InFlightTask(claim, self.folder.for_task(task_id), claim.task.duration_seconds)
-            self.hand.add(task)
+            self.in_flight.add(task)
             task.work = asyncio.create_task(self._carry(task))
 
-    def lose(self, task_id: str, token: str, outcome: Outcome) -> None:
-        """The queue says that this attempt no longer counts: everything of it is dropped."""
-        if task := self.hand.find(task_id, token):
-            self.abandon([task], outcome)
-
-    def abandon(self, tasks: Iterable[InFlightTask], outcome: Outcome) -> None:
-        """Drops tasks without a report; one that is being reported awaits the queue's answer."""
-        for task in tasks:
-            if task.lost is not None:
-                continue
-            task.lost = outcome
-            if not task.reporting and task.work is not None:
-                if outcome is not Outcome.CANCELLED:
-                    self.metrics.leases_lost.inc()
-                _log.warning("task lost", task_id=task.task_id, outcome=outcome, stage=task.stage)
-                task.work.cancel()
-
-    async def hand_back(self, tasks: Iterable[InFlightTask]) -> None:
-        """Stops work on tasks and gives them back to the queue, attempts refunded."""
-        given = [task for task in tasks if task.lost is None]
-        works = [task.work for task in given if task.work is not None]
+    async def release(self, tasks: Iterable[InFlightTask]) -> None:
+        """Stops work on tasks and releases them to the queue, with their attempts refunded."""
+        released = [task for task in tasks if task.lost is None]
+        works = [task.work for task in released if task.work is not None]
         for work in works:
             work.cancel()
         await asyncio.gather(*works, return_exceptions=True)
-        reports = (self.reports.send(task, HandBack(*task.key)) for task in given)
+        reports = (self.reports.send(task, Release(*task.key)) for task in released)
         outcomes = await asyncio.gather(*reports)
-        if given:
-            _log.info("handed back", tasks=outcomes.count(Outcome.OK), of=len(given))
+        if released:
+            _log.info("handed back", tasks=outcomes.count(Outcome.OK), of=len(released))
 
     async def _carry(self, task: InFlightTask) -> None:
         claimed = task.claim.task
@@ -99,8 +82,8 @@ class Pipeline:
             await self._give_up(task, error)
         finally:
             self.keeper.drop(*task.key)
-            self.hand.remove(task)
-            # Not awaited: freeing a gigabyte takes a moment, and at the end the whole folder goes.
+            self.in_flight.remove(task)
+            # Not awaited: removing a gigabyte takes time, and the whole folder is removed at exit.
             loop = asyncio.get_running_loop()
             removed = loop.run_in_executor(
                 None, lambda: shutil.rmtree(task.folder, ignore_errors=True)
@@ -113,13 +96,13 @@ class Pipeline:
         task.folder.mkdir()
         recording = await self.preparation.prepare(task)
         self.stages.enter(task, Stage.BATCH_WAIT)
-        placed = await self.feed.transcribe(task, recording)
+        results = await self.batch_runner.transcribe(task, recording)
         self.stages.enter(task, Stage.ASSEMBLE)
 
         def result() -> tuple[Transcript, bytes]:
             seconds = recording.pcm.duration_seconds
             transcript = assemble(
-                placed,
+                results,
                 duration_seconds=seconds,
                 engine=self.engine,
                 options=task.claim.task.options,
@@ -155,7 +138,7 @@ class Pipeline:
                 warnings=[warning.message for warning in transcript.warnings],
                 audio_seconds=transcript.duration_seconds,
             )
-        self.hand.done_count += 1
+        self.in_flight.done_count += 1
         self.metrics.tasks_finished.labels(State.COMPLETED).inc()
         self.metrics.task_duration_seconds.observe(seconds)
         self.metrics.audio_seconds.inc(transcript.duration_seconds)
@@ -174,25 +157,25 @@ class Pipeline:
         )
 
     async def _give_up(self, task: InFlightTask, error: Exception) -> None:
-        verdict = failure_policy(error)
+        policy = failure_policy(error)
         _log.warning(
             "task not done",
-            fate=verdict.fate,
-            code=verdict.code,
-            reason=verdict.message,
+            fate=policy.fate,
+            code=policy.code,
+            reason=policy.message,
             stage=task.stage,
-            exc_info=error if verdict.fate is not Fate.PERMANENT else None,
+            exc_info=error if policy.fate is not Fate.PERMANENT else None,
         )
         task.stage = Stage.FINISH
         try:
-            outcome = await self.reports.send(task, _report(task, verdict))
+            outcome = await self.reports.send(task, _report(task, policy))
         except Exception:
             _log.exception("report refused; the lease will run out")
             return
         claimed = task.claim.task
         is_last = claimed.transient_failures >= self.retry_limit
         if outcome is Outcome.OK and (
-            verdict.fate is Fate.PERMANENT or (verdict.fate is Fate.TRANSIENT and is_last)
+            policy.fate is Fate.PERMANENT or (policy.fate is Fate.TRANSIENT and is_last)
         ):
             self.metrics.tasks_finished.labels(State.FAILED).inc()
             business_event(
@@ -200,16 +183,16 @@ class Pipeline:
                 tenant=claimed.tenant,
                 pool=claimed.pool,
                 lane=claimed.lane,
-                code=verdict.code,
+                code=policy.code,
             )
 
 
-def _report(task: InFlightTask, verdict: FailurePolicy) -> HandBack | Failure:
-    if verdict.fate is Fate.HAND_BACK:
-        return HandBack(*task.key)
+def _report(task: InFlightTask, policy: FailurePolicy) -> Release | Failure:
+    if policy.fate is Fate.RELEASE:
+        return Release(*task.key)
     return Failure(
         *task.key,
-        code=verdict.code,
-        message=verdict.message,
-        permanent=verdict.fate is Fate.PERMANENT,
+        code=policy.code,
+        message=policy.message,
+        permanent=policy.fate is Fate.PERMANENT,
     )

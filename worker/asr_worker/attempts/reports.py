@@ -1,7 +1,7 @@
-"""What a worker tells the queue about its tasks: finished, failed, handed back; many in one call.
+"""Reports task outcomes to the queue in groups: finished, failed, released.
 
-Redis being away is waited out: a report is repeated until it is answered or the lease is lost.
-Every report is idempotent on (task_id, token).
+While Redis is unavailable a report is repeated until it is answered or the lease is lost. Every
+report is idempotent on (task_id, token).
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class HandBack:
-    """As if never begun."""
+class Release:
+    """Back to the queue, attempt refunded."""
 
     task_id: str
     token: str
 
 
-Report = Finish | Failure | HandBack
+Report = Finish | Failure | Release
 
 
 @dataclass(eq=False)
-class _Letter:
+class _QueuedReport:
     task: InFlightTask
     report: Report
     answer: asyncio.Future[Outcome | None] = field(
@@ -45,47 +45,50 @@ class Reports:
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
-        self._letters: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._queue: asyncio.Queue[_QueuedReport] = asyncio.Queue()
 
     async def send(self, task: InFlightTask, report: Report) -> Outcome | None:
-        """The queue's answer. None: the lease was lost before Redis answered, nothing is known."""
-        letter = _Letter(task, report)
-        self._letters.put_nowait(letter)
-        return await letter.answer
+        """The queue's answer; None if the lease was lost before Redis answered."""
+        queued = _QueuedReport(task, report)
+        self._queue.put_nowait(queued)
+        return await queued.answer
 
     async def run(self) -> None:
-        """Sends what there is, in groups, for ever."""
+        """Sends queued reports in groups, forever."""
         while True:
-            group = [await self._letters.get()]
-            while len(group) < _GROUP and not self._letters.empty():
-                group.append(self._letters.get_nowait())
+            group = [await self._queue.get()]
+            while len(group) < _GROUP and not self._queue.empty():
+                group.append(self._queue.get_nowait())
             await self._deliver(group)
             for _ in group:
-                self._letters.task_done()
+                self._queue.task_done()
 
     async def delivered(self) -> None:
-        """Returns when everything that was sent has been answered."""
-        await self._letters.join()
+        """Returns when every report that was sent has been answered."""
+        await self._queue.join()
 
-    async def _deliver(self, group: Sequence[_Letter]) -> None:
+    async def _deliver(self, group: Sequence[_QueuedReport]) -> None:
         failures = 0
         while group:
             try:
-                for kind in (Finish, Failure, HandBack):
-                    letters = [letter for letter in group if isinstance(letter.report, kind)]
-                    _answer(letters, await self._call([letter.report for letter in letters]))
+                for kind in (Finish, Failure, Release):
+                    queued_reports = [queued for queued in group if isinstance(queued.report, kind)]
+                    _answer(
+                        queued_reports,
+                        await self._call([queued.report for queued in queued_reports]),
+                    )
             except DependencyError as error:
                 _log.warning("report not delivered", error=str(error), tasks=len(group))
-                for letter in group:
-                    if letter.task.lost is not None:
-                        _answer([letter], [None])
+                for queued in group:
+                    if queued.task.lost is not None:
+                        _answer([queued], [None])
                 await asyncio.sleep(backoff_seconds(failures, first=0.1, most=2.0))
                 failures += 1
             except Exception as error:
-                for letter in group:
-                    if not letter.answer.done():
-                        letter.answer.set_exception(error)
-            group = [letter for letter in group if not letter.answer.done()]
+                for queued in group:
+                    if not queued.answer.done():
+                        queued.answer.set_exception(error)
+            group = [queued for queued in group if not queued.answer.done()]
 
     async def _call(self, reports: Sequence[Report]) -> list[Outcome]:
         match reports:
@@ -99,7 +102,7 @@ class Reports:
                 return await self._consumer.release([(r.task_id, r.token) for r in reports])
 
 
-def _answer(letters: Sequence[_Letter], outcomes: Sequence[Outcome | None]) -> None:
-    for letter, outcome in zip(letters, outcomes, strict=True):
-        if not letter.answer.done():
-            letter.answer.set_result(outcome)
+def _answer(queued_reports: Sequence[_QueuedReport], outcomes: Sequence[Outcome | None]) -> None:
+    for queued, outcome in zip(queued_reports, outcomes, strict=True):
+        if not queued.answer.done():
+            queued.answer.set_result(outcome)

@@ -1,7 +1,7 @@
-"""Local files: one folder per process, one folder in it per task in hand.
+"""Local files: one folder per process, one folder in it per task in flight.
 
-A process locks its folder while it lives. Process ids say nothing across containers that share a
-volume; a lock does: what can be locked belongs to no one and is removed.
+A process locks its folder while it runs. Process ids mean nothing across containers that share a
+volume, but locks do: a folder that can be locked is a leftover and is removed.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class WorkFolder:
         self.problem = ""
 
     def for_task(self, task_id: str) -> Path:
-        """Where a task's folder is to be made; no name is given twice."""
+        """The path for a task's folder; never the same path twice."""
         return self.path / f"{next(self._numbers)}-{task_id}"
 
     def has_room(self) -> bool:
-        """False while its disk is full, whoever filled it: what is claimed now would fail."""
-        return not self.look()
+        """False while the disk is full, whatever filled it: tasks claimed now would fail."""
+        return not self.check()
 
-    def look(self) -> str:
-        """What keeps tasks from being written to its disk, in words; empty: nothing."""
+    def check(self) -> str:
+        """Why nothing can be written to the disk; empty if it can."""
         problem = _obstacle(self.path)
         if problem and not self.problem:
             _log.error("the disk is full, no claims", folder=str(self.path), reason=problem)

@@ -1,7 +1,7 @@
-"""The store as a worker sees it: a store that is away is waited for, for a minute.
+"""The store as a worker uses it: calls are retried for a minute while it is unavailable.
 
-After that the error goes on to the task, which is handed back, and no new work is claimed until the
-store answers again.
+After that the task gets the error and is released, and nothing is claimed until the store answers
+again.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _log = get_logger(__name__)
 
 
 class StoreAccess:
-    """Downloads audio and writes results for tasks in hand."""
+    """Downloads audio and writes results of tasks in flight."""
 
     def __init__(self, store: Store, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._store = store
         self._patience_seconds = patience_seconds
-        self.problem = ""  # what the store said, from when it failed until it serves again
+        self.problem = ""  # the last error; empty again once a call succeeds
 
     async def usable(self) -> bool:
-        """False while the store, which failed lately, still does."""
+        """False while the store still fails after an error; checks it only then."""
         if self.problem:
             try:
                 await self._store.ready()
@@ -45,7 +45,7 @@ class StoreAccess:
         return True
 
     async def download(self, task: InFlightTask, file: Path, on_chunk: Callable[[], None]) -> int:
-        """Copies the task's audio into `file`; returns its size. `on_chunk`: it moves on."""
+        """Copies the task's audio into `file`; returns its bytes. Calls `on_chunk` on progress."""
 
         async def copy() -> int:
             size = 0
@@ -64,7 +64,7 @@ class StoreAccess:
         return await self._patiently(task, lambda: self._store.put(path, data))
 
     async def delete(self, path: str) -> None:
-        """Removes a result that no one will see; if that fails, retention sweeps it later."""
+        """Deletes a refused result. Best effort: retention removes it otherwise."""
         try:
             await self._store.delete(path)
         except DependencyError as error:

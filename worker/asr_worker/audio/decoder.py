@@ -118,7 +118,7 @@ class AudioDecoder:
     def _recording(self, file: BinaryIO) -> Iterator[FloatArray]:
         plain = plain_wav.find(file)
         if plain is not None and self._track in (None, 1):
-            yield from resampled(self._plain_frames(plain, file), self._lanes)
+            yield from resampled(self._plain_frames(plain, file), self._to_channels)
         else:
             yield from self._decoded(file)
 
@@ -139,7 +139,7 @@ class AudioDecoder:
                 self._frames(container, stream, rifx.decoder_of(stream, is_rifx=is_rifx)),
                 self._limits.max_seconds,
             )
-            yield from resampled(gathered(frames), self._lanes)
+            yield from resampled(gathered(frames), self._to_channels)
             timeline.end(declared_seconds(container, stream, file), is_cut=is_cut)
 
     def _chosen(self, container: av.container.InputContainer) -> AudioStream:
@@ -199,7 +199,7 @@ class AudioDecoder:
         if self._cost is not None:
             self._cost.check(self.sample_count / SAMPLE_RATE)
 
-    def _lanes(self, samples: FloatArray) -> FloatArray:
+    def _to_channels(self, samples: FloatArray) -> FloatArray:
         """Mix down, or bring a stream that changes its layout to the layout it began with."""
         if self._channels == "mix":
             return self._downmix(samples)
@@ -263,7 +263,7 @@ def spool(
         raise
     return PcmFile(
         path=target,
-        lanes=pcm.lanes,
+        channels=pcm.channels,
         sample_count=writer.sample_count,
         mixed=pcm.mixed,
         codec=decoder.codec,

@@ -1,8 +1,8 @@
-"""The decoder process: `python -m asr_worker.audio.decoder_child`, which a hostile file may kill.
+"""The decoder process, `python -m asr_worker.audio.decoder_child`; a hostile file may crash it.
 
-Jobs come as JSON on standard input, one at a time, and are answered on standard output; samples go
-into the work folder. It has bounds on memory and processor time, and carries none of the worker's
-environment. `decoder_process` is the other side.
+It reads jobs as JSON on standard input, one at a time, replies on standard output and writes
+samples into the work folder. Memory and CPU time are bounded, and the environment is not the
+worker's. `decoder_process` is the worker's side.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Reply = dict[str, Any]
 
 
 def main(memory_bytes: int) -> None:
-    """Serve jobs until standard input ends, or the worker does.
+    """Serves jobs until standard input is closed or the worker ends.
 
-    Signals are for the worker: it still wants its files decoded while it drains.
+    Signals are ignored: a draining worker still needs its files decoded.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -56,7 +56,7 @@ def main(memory_bytes: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """A worker that was killed reads no reply: a decoder that hangs would outlive it for ever."""
+    """Ends with a killed worker, even while a job hangs and no reply is sent."""
     watched = select.poll()
     watched.register(0, select.POLLHUP)
     watched.poll()
@@ -65,15 +65,15 @@ def _end_with_parent() -> None:
 
 def _answer(job: Job) -> Reply:
     try:
-        return {"pcm": _told(_decoded(job))}
+        return {"pcm": _pcm_fields(_decoded(job))}
     except AsrError as error:
         return {"error": error.code, "message": error.message}
     except MemoryError:
-        return _told_error(DecoderCrashed("the decoder ran out of memory on this file"))
+        return _error_reply(DecoderCrashed("the decoder ran out of memory on this file"))
     except OSError as error:
         return {"errno": error.errno, "message": error.strerror}
     except Exception as error:
-        return _told_error(TransientTaskError(f"decoding failed: {type(error).__name__}: {error}"))
+        return _error_reply(TransientTaskError(f"decoding failed: {type(error).__name__}: {error}"))
 
 
 def _decoded(job: Job) -> PcmFile:
@@ -91,18 +91,18 @@ def _decoded(job: Job) -> PcmFile:
     )
 
 
-def _told(pcm: PcmFile) -> dict[str, Any]:
+def _pcm_fields(pcm: PcmFile) -> dict[str, Any]:
     warnings = [warning.model_dump() for warning in pcm.warnings]
     return {**asdict(pcm), "path": str(pcm.path), "warnings": warnings}
 
 
-def _told_error(error: AsrError) -> Reply:
+def _error_reply(error: AsrError) -> Reply:
     return {"error": error.code, "message": error.message}
 
 
 def _processor_limit() -> Callable[[float], None]:
-    """Moves the limit at which the system ends this process, counted from now: the last resort, for
-    what is stuck in one packet. RLIMIT_CPU counts from the process's start.
+    """Returns a function that sets RLIMIT_CPU to so many seconds from now: the last resort for a
+    decoder stuck in one packet. RLIMIT_CPU itself counts from the start of the process.
     """
     try:
         import resource
@@ -122,7 +122,7 @@ def _processor_limit() -> Callable[[float], None]:
 
 
 def _bound_memory(memory_bytes: int) -> None:
-    """Bound the address space where the system can; a codec's runaway buffer then fails here."""
+    """Bounds the address space where the system supports it, so that runaway buffers fail here."""
     try:
         import resource
     except ImportError:  # Windows

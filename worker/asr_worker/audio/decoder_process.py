@@ -1,8 +1,8 @@
-"""One decoder process, seen from the worker: where a hostile file can kill only itself.
+"""Worker side of one decoder process, in which a hostile file can crash only its own decoding.
 
-The process is asked through a pipe, one file at a time; samples come back through the work folder,
-never through the pipe. What it replies is JSON: a file that takes it over must not reach the worker
-by an object. It ends with the worker, however that ends.
+Jobs go through a pipe, one file at a time; samples come back through files in the work folder.
+Replies are JSON, never pickles: a file that takes over the decoder must not be able to run code in
+the worker. The process ends with the worker, even if the worker is killed.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from asr_worker.audio.pcm import Channels, PcmFile
 
 START_SECONDS: Final = 60.0
 COMMAND = (sys.executable, "-B", "-m", "asr_worker.audio.decoder_child")
-_LOOK_SECONDS: Final = 0.25
+_POLL_SECONDS: Final = 0.25
 _REPLY_BYTES: Final = 1024 * 1024
 _ERRORS: Final[dict[str, type[AsrError]]] = {
     error.code: error
@@ -63,20 +63,20 @@ class DecodeJob:
 
 @dataclass(frozen=True)
 class JobWatch:
-    """What the waiting side hears and says, a few times a second, on a thread of the pool.
+    """Callbacks of a running job, called a few times a second on a thread of the pool.
 
-    `on_look` hears how many bytes of samples there are by now, and the processor seconds that they
-    took; `wanted` says whether they are still wanted.
+    `on_progress` gets the bytes of samples written so far and the CPU seconds they took; the job is
+    stopped once `wanted` returns False.
     """
 
-    on_look: Callable[[int, float], None] = lambda _bytes, _seconds: None
+    on_progress: Callable[[int, float], None] = lambda _bytes, _seconds: None
     wanted: Callable[[], bool] = lambda: True
 
 
 class DecoderProcess:
-    """Started when first needed, and again after a crash. One thread at a time may use it.
+    """Started on first use, and again after a crash. One thread at a time may use it.
 
-    `stall_seconds` is how long a file may bring no samples; `memory_bytes` bounds the address
+    `stall_seconds` is the longest time without new samples; `memory_bytes` bounds the address
     space; after `jobs_per_process` files the process is replaced.
     """
 
@@ -143,12 +143,12 @@ class DecoderProcess:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
 
     def _ask(self, job: DecodeJob, watch: JobWatch) -> dict[str, Any]:
-        replies = self._hand_over(job)
+        replies = self._send_job(job)
         self.busy = True
-        watch.on_look(0, 0.0)  # it has begun: starting a process took its time
+        watch.on_progress(0, 0.0)  # it has begun: starting a process took its time
         used_before = self._cpu_seconds()
         grown_at, size = time.monotonic(), 0
-        while not replies.poll(min(_LOOK_SECONDS, self._stall_seconds / 4)):
+        while not replies.poll(min(_POLL_SECONDS, self._stall_seconds / 4)):
             if not watch.wanted():
                 self._kill_now()
                 raise TransientTaskError("nobody waits for this file any more")
@@ -159,9 +159,9 @@ class DecoderProcess:
                 raise DecoderCrashed(
                     f"the decoder made no progress for {self._stall_seconds:g} s on this file"
                 )
-            watch.on_look(size, max(0.0, self._cpu_seconds() - used_before))
+            watch.on_progress(size, max(0.0, self._cpu_seconds() - used_before))
         reply: dict[str, Any] = json.loads(replies.recv_bytes(_REPLY_BYTES))
-        watch.on_look(_size(job.target), max(0.0, self._cpu_seconds() - used_before))
+        watch.on_progress(_size(job.target), max(0.0, self._cpu_seconds() - used_before))
         return reply
 
     def _cpu_seconds(self) -> float:
@@ -172,13 +172,13 @@ class DecoderProcess:
                 return float(times.user + times.system)
         return 0.0
 
-    def _hand_over(self, job: DecodeJob) -> Connection:
+    def _send_job(self, job: DecodeJob) -> Connection:
         """A process that died between two files is replaced: that is not this file's fault."""
-        told = json.dumps({**asdict(job), "source": str(job.source), "target": str(job.target)})
+        fields = json.dumps({**asdict(job), "source": str(job.source), "target": str(job.target)})
         for _ in range(2):
             jobs, replies = self._ready()
             try:
-                jobs.send_bytes(told.encode())
+                jobs.send_bytes(fields.encode())
                 if replies.poll(START_SECONDS) and replies.recv_bytes(_REPLY_BYTES) == TAKEN:
                     return replies
             except (EOFError, OSError):
@@ -238,9 +238,9 @@ def _pcm(reply: dict[str, Any], job: DecodeJob) -> PcmFile:
         raise OSError(reply["errno"], reply["message"])
     if "error" in reply:
         raise _ERRORS.get(reply["error"], TransientTaskError)(str(reply["message"]))
-    told = {**reply["pcm"], "path": job.target}
-    warnings = tuple(TranscriptWarning(**warning) for warning in told.pop("warnings"))
-    return PcmFile(**told, warnings=warnings)
+    fields = {**reply["pcm"], "path": job.target}
+    warnings = tuple(TranscriptWarning(**warning) for warning in fields.pop("warnings"))
+    return PcmFile(**fields, warnings=warnings)
 
 
 def _death(how: str) -> AsrError:

@@ -1,8 +1,8 @@
-"""Decoded audio on disk: 16 kHz samples and their energy, written once and read in stretches.
+"""Decoded audio on disk: 16 kHz samples and their energies, written once and read by span.
 
-It reads and writes files of its own making and knows nothing of containers, codecs or engines. A
-file rather than memory, because ten hours are 1.15 GB and many tasks are in hand at once; int16
-rather than float32, because that halves the disk and is what nearly every source held.
+Independent of containers, codecs and engines. A file rather than memory, because ten hours take
+1.15 GB and many tasks are in flight at once; int16 rather than float32, because that halves the
+disk space and is the depth of nearly every source.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class PcmFile:
-    """One recording at 16 kHz; `lanes` is 1 for a mono mix, else one lane per source channel."""
+    """One recording at 16 kHz; `channels` is 1 for a mono mix, else that of the source."""
 
     path: Path
-    lanes: int
+    channels: int
     sample_count: int
     mixed: bool
     codec: str = ""
@@ -47,26 +47,28 @@ class PcmFile:
     def size_bytes(self) -> int:
         """Of both files together."""
         frames = -(-self.sample_count // ENERGY_FRAME_SAMPLES)
-        return self.lanes * (2 * self.sample_count + 4 * frames)
+        return self.channels * (2 * self.sample_count + 4 * frames)
 
     @property
     def energy_path(self) -> Path:
         return energy_path(self.path)
 
-    def channel_of(self, lane: int) -> int | None:
-        """The source channel a lane came from; None for a mix of all."""
-        return None if self.mixed else lane
+    def source_channel(self, channel: int) -> int | None:
+        """The source's channel that `channel` holds; None for a mix of all."""
+        return None if self.mixed else channel
 
-    def samples(self, lane: int = 0, start: int = 0, end: int | None = None) -> FloatArray:
-        """Samples `start`..`end` of a lane as float32 in [-1, 1); only this stretch is read."""
+    def samples(self, channel: int = 0, start: int = 0, end: int | None = None) -> FloatArray:
+        """Samples `start`..`end` of a channel as float32 in [-1, 1); only this span is read."""
         stop = self.sample_count if end is None else min(end, self.sample_count)
-        count = max(stop - start, 0) * self.lanes
-        raw = np.fromfile(self.path, np.int16, count=count, offset=start * self.lanes * 2)
-        return raw.reshape(-1, self.lanes)[:, lane].astype(np.float32) / np.float32(32768)
+        count = max(stop - start, 0) * self.channels
+        raw = np.fromfile(self.path, np.int16, count=count, offset=start * self.channels * 2)
+        return raw.reshape(-1, self.channels)[:, channel].astype(np.float32) / np.float32(32768)
 
-    def energy(self, lane: int = 0) -> FloatArray:
-        """Mean square of each 10 ms of a lane; the last frame may be shorter."""
-        return np.fromfile(self.energy_path, np.float32).reshape(-1, self.lanes)[:, lane].copy()
+    def energy(self, channel: int = 0) -> FloatArray:
+        """Mean square of each 10 ms of a channel; the last frame may be shorter."""
+        return (
+            np.fromfile(self.energy_path, np.float32).reshape(-1, self.channels)[:, channel].copy()
+        )
 
     def delete(self) -> None:
         """Remove both files; a second call does nothing."""
@@ -75,16 +77,16 @@ class PcmFile:
 
 
 def energy_path(path: Path) -> Path:
-    """Where the energies of the samples in `path` lie."""
+    """The file with the energies of the samples in `path`."""
     return path.with_name(path.name + ".energy")
 
 
 class PcmWriter:
     """Writes blocks of float32 samples and, in the same pass, their energies."""
 
-    def __init__(self, path: Path, lanes: int) -> None:
+    def __init__(self, path: Path, channels: int) -> None:
         self.sample_count = 0
-        self._carry: FloatArray = np.empty((lanes, 0), np.float32)
+        self._carry: FloatArray = np.empty((channels, 0), np.float32)
         self._samples = path.open("wb")
         self._energies = energy_path(path).open("wb")
 
@@ -103,7 +105,7 @@ class PcmWriter:
         self._energies.close()
 
     def write(self, block: FloatArray) -> None:
-        """Append samples of shape (lanes, samples)."""
+        """Appends samples of shape (channels, samples)."""
         clipped = np.clip(np.rint(block * np.float32(32768)), -32768, 32767).astype(np.int16)
         self._samples.write(np.ascontiguousarray(clipped.T).data)
         self.sample_count += block.shape[1]

@@ -46,9 +46,9 @@ class PlainWav:
             if whole == 0:  # cut off since it was looked at
                 return
             samples = np.frombuffer(raw, "<i2", count=whole * self.channels)
-            lanes = samples.reshape(whole, self.channels).T.astype(np.float32)
-            lanes *= np.float32(1 / 32768)  # a power of two: exact
-            yield lanes
+            planar = samples.reshape(whole, self.channels).T.astype(np.float32)
+            planar *= np.float32(1 / 32768)  # a power of two: exact
+            yield planar
             left -= whole
 
 

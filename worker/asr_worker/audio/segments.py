@@ -1,7 +1,6 @@
-"""Where long audio is cut: at its quietest points, dropping long digital silence.
+"""Splits long audio into segments at its quietest points, dropping long digital silence.
 
-Pure: energies in, spans of samples out. It needs 4 bytes for each 10 ms, 14 MB for ten hours, and
-never the samples.
+Pure: energies in, sample spans out. Needs 4 bytes per 10 ms (14 MB for ten hours) and no samples.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from asr_worker.audio.pcm import ENERGY_FRAME_SAMPLES, SAMPLE_RATE, FloatArray
 FRAMES_PER_SECOND: Final = SAMPLE_RATE // ENERGY_FRAME_SAMPLES
 # -80 dB of full scale: below any recorded room, above rounding noise of 16 bit.
 SILENCE_POWER: Final = 1e-8
-# What is left of a dropped silence on both sides, so that no onset is clipped.
+# Silence kept on both sides of a dropped stretch, so that no onset is clipped.
 MARGIN_SECONDS: Final = 0.3
 # A pause between words is about this long: shorter dips are inside a word.
 PAUSE_SECONDS: Final = 0.2
-# The rest after a cut is never shorter: a scrap has too little context to be recognised.
+# Shortest remainder after a split: anything shorter has too little context to be recognised.
 SCRAP_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, order=True)
 class Span:
-    """Samples `start`..`end` (exclusive) of one lane."""
+    """Samples `start`..`end` (exclusive) of one channel."""
 
     start: int
     end: int
@@ -60,26 +59,27 @@ def plan_segments(
     min_seconds: float | None = None,
     drop_silence_seconds: float = 2.0,
 ) -> list[Span]:
-    """Cut a lane into spans of at most `max_seconds`, in order and without overlap.
+    """Splits a channel into spans of at most `max_seconds`, in order and without overlap.
 
-    `energy` holds the mean square of each 10 ms. A cut lies at the quietest pause at least
-    `min_seconds` (a third of the maximum if unset) into its span. Silence of `drop_silence_seconds`
-    and more is left out; a silent lane gives no span.
+    `energy` holds the mean square of each 10 ms. A split is made at the quietest pause that is at
+    least `min_seconds` (a third of the maximum if unset) into its span. Silence of
+    `drop_silence_seconds` and more is left out; a silent channel gives no span.
     """
     total = len(energy) * ENERGY_FRAME_SAMPLES if sample_count is None else sample_count
     longest = max(int(max_seconds * FRAMES_PER_SECOND), 1)
     shortest = int((max_seconds / 3 if min_seconds is None else min_seconds) * FRAMES_PER_SECOND)
+    shortest = min(shortest, longest - 1)
     smooth = _smoothed(energy)
     spans: list[Span] = []
-    for start, end in _sounding(energy, int(drop_silence_seconds * FRAMES_PER_SECOND)):
-        for first, last in _cut(smooth, start, end, min(shortest, longest - 1), longest):
+    for start, end in _audible_stretches(energy, int(drop_silence_seconds * FRAMES_PER_SECOND)):
+        for first, last in _split_at_pauses(smooth, start, end, shortest, longest):
             begin, stop = first * ENERGY_FRAME_SAMPLES, min(last * ENERGY_FRAME_SAMPLES, total)
             if stop > begin:
                 spans.append(Span(begin, stop))
     return spans
 
 
-def _sounding(energy: FloatArray, drop_frames: int) -> list[tuple[int, int]]:
+def _audible_stretches(energy: FloatArray, drop_frames: int) -> list[tuple[int, int]]:
     """Stretches of frames between long silences, with a margin of silence kept around each."""
     margin = int(MARGIN_SECONDS * FRAMES_PER_SECOND)
     edges = np.flatnonzero(
@@ -100,7 +100,7 @@ def _sounding(energy: FloatArray, drop_frames: int) -> list[tuple[int, int]]:
     return stretches
 
 
-def _cut(
+def _split_at_pauses(
     smooth: npt.NDArray[np.float64], start: int, end: int, shortest: int, longest: int
 ) -> list[tuple[int, int]]:
     pieces: list[tuple[int, int]] = []

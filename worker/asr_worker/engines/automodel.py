@@ -17,7 +17,7 @@ import torch
 
 from asr_core.errors import EngineFailed
 from asr_worker.audio.pcm import SAMPLE_RATE
-from asr_worker.engines.base import Feature, SegmentAudio, SegmentText, Texts
+from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText
 from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
     ModelFolder,
@@ -107,7 +107,7 @@ class AutoModelEngine:
         noise = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE).astype(np.float32)
         self.transcribe([SegmentAudio(noise)])
 
-    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+    def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
         """All of it on this thread: FunASR gives texts and no less."""
         texts = self.transcribe(batch)
         return lambda: texts
@@ -121,8 +121,8 @@ class AutoModelEngine:
             groups.setdefault(_options(segment), []).append(index)
         texts: dict[int, SegmentText] = {}
         for options, indices in groups.items():
-            said = self._group([batch[index].pcm for index in indices], options)
-            texts.update(zip(indices, said, strict=True))
+            group_texts = self._group([batch[index].pcm for index in indices], options)
+            texts.update(zip(indices, group_texts, strict=True))
         return [texts[index] for index in range(len(batch))]
 
     def _group(self, arrays: list[Any], options: Options) -> list[SegmentText]:
@@ -136,11 +136,11 @@ class AutoModelEngine:
             else:
                 matched = _match(results, len(arrays))
                 if matched is not None:
-                    return [_said(result) for result in matched]
+                    return [_segment_text(result) for result in matched]
         texts = []
         for array in arrays:
             results = self._generate([array], options)
-            texts.append(_said(results[0]) if results else SegmentText(""))
+            texts.append(_segment_text(results[0]) if results else SegmentText(""))
         return texts
 
     def _generate(self, arrays: list[Any], options: Options) -> list[dict[str, Any]]:
@@ -192,7 +192,7 @@ def _match(results: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]
     return list(results) if len(results) == count else None
 
 
-def _said(result: dict[str, Any]) -> SegmentText:
+def _segment_text(result: dict[str, Any]) -> SegmentText:
     tagged = parse_tags(str(result.get("text", "")))
     return SegmentText(
         text=tagged.text,

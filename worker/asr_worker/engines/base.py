@@ -45,7 +45,7 @@ class Word:
 
 
 @dataclass(frozen=True, eq=False)
-class Voice:
+class SpeakerEmbedding:
     """How a stretch of a segment sounds: embeddings (size,) of one speaker lie close together.
 
     Seconds count from the start of its segment.
@@ -65,11 +65,11 @@ class SegmentText:
     emotion: str | None = None
     events: tuple[str, ...] = ()
     words: tuple[Word, ...] = ()
-    voices: tuple[Voice, ...] = ()
+    speaker_embeddings: tuple[SpeakerEmbedding, ...] = ()
 
 
 # Gives the texts of a batch, in order. Any thread may call it, once.
-Texts = Callable[[], list[SegmentText]]
+PendingTexts = Callable[[], list[SegmentText]]
 
 
 class Engine(Protocol):
@@ -101,7 +101,7 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Run once, so that the first task does not pay for lazy initialisation."""
 
-    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+    def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
         """Compute a batch, or have a GPU begin to; reading the texts is left to what it returns.
 
         One text for each segment. Results do not depend on what shares the batch.

@@ -16,7 +16,7 @@ import torch
 
 from asr_core.errors import EngineFailed
 from asr_worker.audio.pcm import SAMPLE_RATE
-from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
+from asr_worker.engines.base import PendingTexts, SegmentAudio, SegmentText
 from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.stage_times import StageTimes
@@ -63,9 +63,9 @@ class BatchEngine(ABC):
 
     def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
         """One text for each segment, in order."""
-        return self.begin(batch)()
+        return self.submit(batch)()
 
-    def begin(self, batch: Sequence[SegmentAudio]) -> Texts:
+    def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
         """The model's part on this thread; reading the texts is left to what it returns."""
         if self._features is None:
             raise EngineFailed("the engine was asked to transcribe before it was loaded")

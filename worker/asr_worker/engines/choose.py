@@ -10,7 +10,7 @@ from asr_worker.engines.base import Engine, ModelNotLoaded
 from asr_worker.engines.funasr_models import ModelFolder, find_model, pick_device
 from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
-from asr_worker.engines.voices import VoicedEngine, VoiceModel
+from asr_worker.engines.speaker_model import DiarizingEngine, SpeakerModel
 from asr_worker.settings import WorkerSettings
 
 # What each batching engine can run; `auto` leaves to AutoModel what only AutoModel does whole:
@@ -34,7 +34,7 @@ def load_engine(settings: WorkerSettings) -> Engine:
     engine.load()
     if settings.speaker_model:
         speakers = find_model(settings.speaker_model)
-        engine = VoicedEngine(engine, VoiceModel(speakers, device, settings.cpu_threads))
+        engine = DiarizingEngine(engine, SpeakerModel(speakers, device, settings.cpu_threads))
     engine.warm_up()
     return engine
 

@@ -1,8 +1,8 @@
-"""Linear layers in float32 through oneDNN, their weights packed once.
+"""Linear layers in float32 through oneDNN, with weights packed once.
 
-On x86 torch multiplies float32 through MKL and packs the weights anew in every call.
-oneDNN makes and keeps a program of some 0.8 MB for each layer shape and number of rows that it
-meets, so that the numbers of rows are to be few.
+On x86 torch multiplies float32 through MKL and repacks the weights in every call. oneDNN compiles
+and caches a kernel of some 0.8 MB for each layer shape and row count, so row counts are rounded to
+a few values.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import torch.nn.functional as F
 _OPERATORS: Final = ("_linear_pointwise", "_reorder_linear_weight")
 
 
-def few_rows(rows: int) -> int:
-    """The next of the numbers that are used: 16 or more to each doubling, multiples of 16."""
+def rounded_rows(rows: int) -> int:
+    """`rows` rounded up to one of few counts: multiples of 16, at least 16 per doubling."""
     step = max(16, 1 << max(rows.bit_length() - 5, 0))
     return -(-rows // step) * step
 
 
 class PackedLinear(torch.nn.Module):  # type: ignore[misc]  # torch is Any here
-    """An `nn.Linear` for inference; what follows it is computed while its output is at hand."""
+    """An `nn.Linear` for inference, with the pointwise operation after it fused."""
 
     def __init__(self, linear: torch.nn.Linear) -> None:
         super().__init__()
@@ -36,32 +36,34 @@ class PackedLinear(torch.nn.Module):  # type: ignore[misc]  # torch is Any here
     def relu(self, inputs: torch.Tensor) -> torch.Tensor:
         return self._multiplied(inputs, "relu")
 
-    def onto(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    def add_linear(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         """The output added to `residual` (…, out)."""
         return self._multiplied(inputs, "add", residual)
 
     def _multiplied(
         self, inputs: torch.Tensor, then: str, residual: torch.Tensor | None = None
     ) -> torch.Tensor:
-        flat, more = _filled_up(inputs)
+        flat, more = _padded_rows(inputs)
         pointwise = torch.ops.mkldnn._linear_pointwise
         output: torch.Tensor
         if residual is None:
             output = pointwise(flat, self._weight, self._bias, then, [], "")
         else:
-            output = pointwise.binary(flat, _filled_up(residual)[0], self._weight, self._bias, then)
+            output = pointwise.binary(
+                flat, _padded_rows(residual)[0], self._weight, self._bias, then
+            )
         return output[: len(flat) - more].reshape(*inputs.shape[:-1], -1)
 
 
-def _filled_up(inputs: torch.Tensor) -> tuple[torch.Tensor, int]:
-    """Rows (rows, size) with zeros behind them, and how many those are."""
+def _padded_rows(inputs: torch.Tensor) -> tuple[torch.Tensor, int]:
+    """`inputs` as (rows, size) with zero rows appended, and the number of those."""
     flat = inputs.reshape(-1, inputs.shape[-1])
-    more = few_rows(len(flat)) - len(flat)
+    more = rounded_rows(len(flat)) - len(flat)
     return (F.pad(flat, (0, 0, 0, more)) if more else flat), more
 
 
 def can_pack() -> bool:
-    """Whether oneDNN is here and torch would take MKL instead."""
+    """Whether oneDNN is available where torch would use MKL."""
     if platform.machine() not in ("x86_64", "AMD64") or not torch.backends.mkldnn.is_available():
         return False
     return all(hasattr(torch.ops.mkldnn, name) for name in _OPERATORS)
@@ -76,7 +78,7 @@ def packed(model: Any) -> Any:
     return model
 
 
-def with_relu(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
+def linear_relu(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
     """relu(layer(inputs))."""
     output: torch.Tensor = (
         layer.relu(inputs) if isinstance(layer, PackedLinear) else layer(inputs).relu_()
@@ -84,10 +86,10 @@ def with_relu(layer: Any, inputs: torch.Tensor) -> torch.Tensor:
     return output
 
 
-def onto(residual: torch.Tensor, layer: Any, inputs: torch.Tensor) -> torch.Tensor:
+def add_linear(residual: torch.Tensor, layer: Any, inputs: torch.Tensor) -> torch.Tensor:
     """residual + layer(inputs)."""
     output: torch.Tensor = (
-        layer.onto(inputs, residual)
+        layer.add_linear(inputs, residual)
         if isinstance(layer, PackedLinear)
         else layer(inputs).add_(residual)
     )

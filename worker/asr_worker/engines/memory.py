@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from asr_core.errors import EngineFailed
-from asr_worker.engines.base import Engine, SegmentAudio, SegmentText, Texts
+from asr_worker.engines.base import Engine, PendingTexts, SegmentAudio, SegmentText
 
 
 class BatchBudget:
@@ -21,9 +21,9 @@ class BatchBudget:
         self.seconds = min(self.seconds, seconds)
 
 
-def begin_within_memory(
+def submit_within_memory(
     engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget
-) -> Texts:
+) -> PendingTexts:
     """Begin a batch, in parts where it does not fit; the texts come in the batch's order.
 
     Raises EngineFailed when a single segment does not fit.
@@ -31,7 +31,7 @@ def begin_within_memory(
     if len(batch) > 1 and padded_seconds(batch) > budget.seconds:
         return _in_halves(engine, batch, budget)
     try:
-        return engine.begin(batch)
+        return engine.submit(batch)
     except (MemoryError, RuntimeError) as error:
         if not _out_of_memory(error):
             raise
@@ -49,20 +49,20 @@ def padded_seconds(batch: Sequence[SegmentAudio]) -> float:
     return max(segment.seconds for segment in batch) * len(batch)
 
 
-def _in_halves(engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget) -> Texts:
+def _in_halves(engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget) -> PendingTexts:
     """Halve by length, so that the shorter half is padded to its own longest segment only."""
     order = sorted(range(len(batch)), key=lambda index: batch[index].seconds)
     middle = len(order) // 2
     halves = [order[:middle], order[middle:]]
-    begun = [
-        begin_within_memory(engine, [batch[index] for index in half], budget) for half in halves
+    submitted = [
+        submit_within_memory(engine, [batch[index] for index in half], budget) for half in halves
     ]
 
     def texts() -> list[SegmentText]:
-        said: dict[int, SegmentText] = {}
-        for half, read in zip(halves, begun, strict=True):
-            said.update(zip(half, read(), strict=True))
-        return [said[index] for index in range(len(batch))]
+        ordered: dict[int, SegmentText] = {}
+        for half, read in zip(halves, submitted, strict=True):
+            ordered.update(zip(half, read(), strict=True))
+        return [ordered[index] for index in range(len(batch))]
 
     return texts
 

@@ -65,7 +65,7 @@ class ParaformerEngine(BatchEngine):
     ) -> _Tokens:
         memory = layout_on(features.device, lengths.tolist())
         frames = self._encoder(features, memory)
-        hidden = memory.padded(frames)
+        hidden = memory.to_padded(frames)
         embeddings, counts = self._predictor(hidden, to_device(lengths, features.device))
         amounts: list[int] = counts.tolist()
         if not any(amounts):

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from asr_worker.engines.base import ModelNotLoaded
-from asr_worker.engines.linear import few_rows, onto, with_relu
+from asr_worker.engines.linear import add_linear, linear_relu, rounded_rows
 from asr_worker.engines.transfer import to_device
 
 _Span = tuple[int, int]
@@ -30,10 +30,10 @@ NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
 class Layout(Protocol):
     """How the segments of a batch lie in a tensor whose last axis holds one frame, or one token."""
 
-    def lay(self, padded: torch.Tensor) -> torch.Tensor:
+    def from_padded(self, padded: torch.Tensor) -> torch.Tensor:
         """All segments as this layout wants them, out of (batch, most frames, size)."""
 
-    def padded(self, laid: torch.Tensor) -> torch.Tensor:
+    def to_padded(self, hidden: torch.Tensor) -> torch.Tensor:
         """The reverse, with zeros behind the shorter ones."""
 
     def attend(
@@ -41,10 +41,10 @@ class Layout(Protocol):
     ) -> torch.Tensor:
         """Each segment's context, of the frames that the same layout class laid as `memory`."""
 
-    def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-        """Each of `size` channels through its own filter `taps` (size, 1, width) along frames."""
+    def fsmn_conv(self, values: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        """Each of `size` channels through its own filter `kernel` (size, 1, width) along frames."""
 
-    def valid(self, laid: torch.Tensor) -> torch.Tensor:
+    def valid(self, hidden: torch.Tensor) -> torch.Tensor:
         """The frames of all segments end to end, without padding: (frames, size)."""
 
 
@@ -54,15 +54,15 @@ class PackedLayout:
     def __init__(self, lengths: Sequence[int]) -> None:
         self.spans = list(pairwise(accumulate(lengths, initial=0)))
         self._frames = sum(lengths)
-        self._nobodys = few_rows(self._frames) - self._frames
+        self._padding_rows = rounded_rows(self._frames) - self._frames
 
-    def lay(self, padded: torch.Tensor) -> torch.Tensor:
+    def from_padded(self, padded: torch.Tensor) -> torch.Tensor:
         parts = zip(padded, self.spans, strict=True)
-        padding_rows = padded.new_zeros(self._nobodys, padded.shape[2])
+        padding_rows = padded.new_zeros(self._padding_rows, padded.shape[2])
         return torch.cat([*(row[: end - begin] for row, (begin, end) in parts), padding_rows])
 
-    def padded(self, laid: torch.Tensor) -> torch.Tensor:
-        parts = [laid[begin:end] for begin, end in self.spans]
+    def to_padded(self, hidden: torch.Tensor) -> torch.Tensor:
+        parts = [hidden[begin:end] for begin, end in self.spans]
         return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
 
     def attend(
@@ -85,29 +85,29 @@ class PackedLayout:
             contexts[begin:end] = context.transpose(1, 2).reshape(end - begin, size)
         return contexts
 
-    def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    def fsmn_conv(self, values: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         """One filter over all segments, with zeros between them, so that none sees another.
 
         Its input is an image of one row whose channels lie side by side in memory: the order in
         which oneDNN filters fastest, and in which linear layers leave them.
         """
-        size, _, width = taps.shape
+        size, _, width = kernel.shape
         reach = width // 2
         rows = self._rows_between(reach)
         length = len(values) + reach * (len(self.spans) + 2)
-        image = values.new_zeros(1, 1, few_rows(length), size)
+        image = values.new_zeros(1, 1, rounded_rows(length), size)
         image[0, 0, rows] = values
-        memories = F.conv2d(image.permute(0, 3, 1, 2), taps[:, :, None], groups=size)
+        memories = F.conv2d(image.permute(0, 3, 1, 2), kernel[:, :, None], groups=size)
         return memories[0, :, 0].t().index_select(0, rows - reach)
 
     def _rows_between(self, reach: int) -> torch.Tensor:
         """Where each frame stands once there are `reach` zeros around every segment."""
-        lengths = torch.tensor([*(end - begin for begin, end in self.spans), self._nobodys])
+        lengths = torch.tensor([*(end - begin for begin, end in self.spans), self._padding_rows])
         gaps = torch.arange(1, len(lengths) + 1) * reach
         return torch.arange(int(lengths.sum())) + gaps.repeat_interleave(lengths)
 
-    def valid(self, laid: torch.Tensor) -> torch.Tensor:
-        return laid[: self._frames]
+    def valid(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden[: self._frames]
 
 
 def _lengths(pair: tuple[_Span, _Span]) -> tuple[int, int]:
@@ -124,11 +124,11 @@ class PaddedLayout:
         # Found here, since the device would have to be waited for to tell how many there are.
         self._frames = to_device(is_frame.flatten().nonzero().squeeze(1), device)
 
-    def lay(self, padded: torch.Tensor) -> torch.Tensor:
+    def from_padded(self, padded: torch.Tensor) -> torch.Tensor:
         return padded
 
-    def padded(self, laid: torch.Tensor) -> torch.Tensor:
-        return laid * self.is_frame[..., None]
+    def to_padded(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden * self.is_frame[..., None]
 
     def attend(
         self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: PaddedLayout
@@ -142,13 +142,13 @@ class PaddedLayout:
         )
         return context.transpose(1, 2).reshape(batch, frames, size)
 
-    def remember(self, values: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    def fsmn_conv(self, values: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         present = (values * self.is_frame[..., None]).transpose(1, 2)
-        size, _, width = taps.shape
-        return F.conv1d(present, taps, padding=width // 2, groups=size).transpose(1, 2)
+        size, _, width = kernel.shape
+        return F.conv1d(present, kernel, padding=width // 2, groups=size).transpose(1, 2)
 
-    def valid(self, laid: torch.Tensor) -> torch.Tensor:
-        return laid.flatten(0, 1).index_select(0, self._frames)
+    def valid(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden.flatten(0, 1).index_select(0, self._frames)
 
 
 def layout_on(device: torch.device, lengths: Sequence[int]) -> Layout:
@@ -178,12 +178,12 @@ class SanmEncoder:
         weights: sines of positions beyond 256 do not survive bfloat16.
         """
         placed = (features * self._scale).add_(self._at(features))
-        laid = layout.lay(placed).to(self._stages[0][1].weight.dtype)
+        hidden = layout.from_padded(placed).to(self._stages[0][1].weight.dtype)
         for blocks, norm in self._stages:
             for block in blocks:
-                laid = block(laid, layout)
-            laid = normal(laid, norm)
-        return laid
+                hidden = block(hidden, layout)
+            hidden = layer_norm(hidden, norm)
+        return hidden
 
     def _at(self, features: torch.Tensor) -> torch.Tensor:
         """The encoding of as many positions; the longest table so far is kept."""
@@ -207,28 +207,28 @@ class _Block:
         self._project, self._out = attention.linear_q_k_v, attention.linear_out
         self._widen, self._narrow = feed_forward.w_1, feed_forward.w_2
         self._has_residual = layer.in_size == layer.size
-        self._taps = with_residual(attention.fsmn_block)
+        self._kernel = kernel_with_residual(attention.fsmn_block)
 
     def __call__(self, frames: torch.Tensor, layout: Layout) -> torch.Tensor:
-        projected = self._project(normal(frames, self._before_attention))
+        projected = self._project(layer_norm(frames, self._before_attention))
         queries, keys_values = projected.tensor_split([projected.shape[-1] // 3], dim=-1)
         context = layout.attend(queries, keys_values, self._heads, layout)
         values = keys_values[..., keys_values.shape[-1] // 2 :]
-        memories = layout.remember(values, self._taps)
+        memories = layout.fsmn_conv(values, self._kernel)
         if self._has_residual:
             memories.add_(frames)
-        mixed = onto(memories, self._out, context)
-        wide = with_relu(self._widen, normal(mixed, self._before_feed_forward))
-        return onto(mixed, self._narrow, wide)
+        mixed = add_linear(memories, self._out, context)
+        wide = linear_relu(self._widen, layer_norm(mixed, self._before_feed_forward))
+        return add_linear(mixed, self._narrow, wide)
 
 
-def with_residual(memory_block: Any) -> torch.Tensor:
+def kernel_with_residual(memory_block: Any) -> torch.Tensor:
     """The filter of a memory block and what FunASR adds to its output: its own input."""
-    taps: torch.Tensor = memory_block.weight.detach().clone()
-    taps[:, :, taps.shape[2] // 2] += 1
-    return taps
+    kernel: torch.Tensor = memory_block.weight.detach().clone()
+    kernel[:, :, kernel.shape[2] // 2] += 1
+    return kernel
 
 
-def normal(frames: torch.Tensor, norm: Any) -> torch.Tensor:
+def layer_norm(frames: torch.Tensor, norm: Any) -> torch.Tensor:
     """Layer normalisation by the module's weights."""
     return F.layer_norm(frames, norm.normalized_shape, norm.weight, norm.bias, norm.eps)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from asr_worker.engines.base import ModelNotLoaded
-from asr_worker.engines.linear import onto, with_relu
-from asr_worker.engines.sanm import NO_SUCH_VARIANT, Layout, normal, with_residual
+from asr_worker.engines.linear import add_linear, linear_relu
+from asr_worker.engines.sanm import NO_SUCH_VARIANT, Layout, kernel_with_residual, layer_norm
 
 
 class SanmDecoder:
@@ -32,10 +32,10 @@ class SanmDecoder:
         `tokens` (batch, most tokens, size) are the predictor's embeddings; `frames` is what the
         encoder made, laid by `memory`.
         """
-        laid = layout.lay(tokens).to(self._after.weight.dtype)
+        hidden = layout.from_padded(tokens).to(self._after.weight.dtype)
         for layer in self._layers:
-            laid = layer(laid, layout, frames, memory)
-        scores: torch.Tensor = self._out(normal(laid, self._after))
+            hidden = layer(hidden, layout, frames, memory)
+        scores: torch.Tensor = self._out(layer_norm(hidden, self._after))
         return scores
 
 
@@ -48,13 +48,13 @@ class _Layer:
             raise ModelNotLoaded(NO_SUCH_VARIANT)
         self._before_forward, self._inside_forward = layer.norm1, forward.norm
         self._widen, self._narrow = forward.w_1, forward.w_2
-        self._taps: torch.Tensor | None = None
+        self._kernel: torch.Tensor | None = None
         if layer.self_attn is not None:
             left, right = layer.self_attn.pad_fn.padding
             if left != right:
                 raise ModelNotLoaded(NO_SUCH_VARIANT)
             self._before_memory = layer.norm2
-            self._taps = with_residual(layer.self_attn.fsmn_block)
+            self._kernel = kernel_with_residual(layer.self_attn.fsmn_block)
         self._attention = layer.src_attn
         if self._attention is not None:
             self._before_attention = layer.norm3
@@ -62,14 +62,14 @@ class _Layer:
     def __call__(
         self, tokens: torch.Tensor, layout: Layout, frames: torch.Tensor, memory: Layout
     ) -> torch.Tensor:
-        wide = with_relu(self._widen, normal(tokens, self._before_forward))
-        mixed: torch.Tensor = self._narrow(normal(wide, self._inside_forward))
-        if self._taps is not None:
-            mixed = tokens + layout.remember(normal(mixed, self._before_memory), self._taps)
+        wide = linear_relu(self._widen, layer_norm(tokens, self._before_forward))
+        mixed: torch.Tensor = self._narrow(layer_norm(wide, self._inside_forward))
+        if self._kernel is not None:
+            mixed = tokens + layout.fsmn_conv(layer_norm(mixed, self._before_memory), self._kernel)
         if self._attention is not None:
-            queries = self._attention.linear_q(normal(mixed, self._before_attention))
+            queries = self._attention.linear_q(layer_norm(mixed, self._before_attention))
             context = layout.attend(
                 queries, self._attention.linear_k_v(frames), int(self._attention.h), memory
             )
-            mixed = onto(mixed, self._attention.linear_out, context)
+            mixed = add_linear(mixed, self._attention.linear_out, context)
         return mixed

@@ -53,7 +53,7 @@ class SenseVoiceEngine(BatchEngine):
         self._language_ids: dict[str, int] = model.lid_dict
         self.languages = frozenset(self._language_ids) - _NO_LANGUAGES
         self._styles: dict[str, int] = model.textnorm_dict
-        with_aligned_outputs(model.ctc.ctc_lo)
+        pad_outputs(model.ctc.ctc_lo)
         self._model = lowered(model, self._precision, self.device)
         self._encoder = SanmEncoder(self._model.encoder)
 
@@ -131,7 +131,7 @@ class SenseVoiceEngine(BatchEngine):
         return tokens
 
 
-def with_aligned_outputs(head: torch.nn.Linear, multiple: int = 64) -> None:
+def pad_outputs(head: torch.nn.Linear, multiple: int = 64) -> None:
     """Fill up the outputs of `head` to a multiple of `multiple` with some that are never the best.
 
     Rows of 25,055 float32 begin in the midst of cache lines, which slows the product down.

@@ -1,4 +1,4 @@
-"""What this worker holds: its tasks, their stages, the capacity and the disk quota they take.
+"""The tasks in flight: their state and stages, the worker's capacity and its disk quota.
 
 State only: nothing here claims, decodes or reports; imports core.
 """

@@ -1,6 +1,6 @@
-"""How much a worker takes on, and how much it can still finish. Pure: no I/O, no clock of its own.
+"""How much a worker may claim, and how much it can finish in a drain. Pure: no I/O, no clock.
 
-All seconds of audio are seconds to transcribe: a file split into two channels counts twice.
+Audio seconds are seconds to transcribe: a file split into two channels counts twice.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from asr_core.task import Lane
 
 Key = TypeVar("Key", bound=Hashable)
 
-BATCHES_IN_HAND = 2
+BATCHES_IN_FLIGHT = 2
 GPU_BATCH_SECONDS = 500.0
-# Larger ones fall out of a CPU's caches: 500 s ran at a quarter of the rate of 60 s.
+# Larger batches exceed a CPU's caches: 500 s ran at a quarter of the rate of 60 s.
 CPU_BATCH_SECONDS = 60.0
 GATHER_SECONDS = 0.05
 REAP_SECONDS = 5.0
-KEPT_TASKS = 16
+RESERVED_TASKS = 16
 _DRAIN_SHARE = 0.8
 
 
@@ -28,7 +28,7 @@ _DRAIN_SHARE = 0.8
 class Capacity:
     """What may be claimed now, in audio-seconds and in tasks.
 
-    `kept_for`: only interactive tasks, and of tenants that have few in hand; this says how many.
+    With `kept_for`, only interactive tasks of tenants that have few in flight; it counts those.
     """
 
     seconds: float
@@ -40,41 +40,42 @@ class Capacity:
 
 
 def batch_seconds_on(device: str, configured: float | None) -> float:
-    """Padded audio-seconds of a batch: as configured, else what suits the device."""
+    """Padded audio-seconds of a batch: as configured, else the default of the device."""
     return configured or (CPU_BATCH_SECONDS if device == "cpu" else GPU_BATCH_SECONDS)
 
 
-def room_left(left_seconds: Iterable[float], *, batch_seconds: float, max_tasks: int) -> Capacity:
-    """Two batches of audio less what is in hand; `left_seconds` holds what each task still needs.
+def remaining_capacity(
+    left_seconds: Iterable[float], *, batch_seconds: float, max_tasks: int
+) -> Capacity:
+    """Two batches of audio less what is in flight; `left_seconds` holds what each task still needs.
 
     A task counts as one batch at most: batches mix tasks, so a ten-hour recording does not keep a
-    worker from taking the short request behind it.
+    worker from claiming the short request behind it.
     """
     left = [min(seconds, batch_seconds) for seconds in left_seconds]
-    return Capacity(BATCHES_IN_HAND * batch_seconds - sum(left), max_tasks - len(left))
+    return Capacity(BATCHES_IN_FLIGHT * batch_seconds - sum(left), max_tasks - len(left))
 
 
-def room_kept(
-    in_hand: Iterable[tuple[Lane, str]], *, batch_seconds: float, max_tasks: int
+def reserved_capacity(
+    in_flight: Iterable[tuple[Lane, str]], *, batch_seconds: float, max_tasks: int
 ) -> Capacity:
-    """What is left for interactive tasks where others have taken all room; `in_hand` holds the lane
-    and the tenant of each task.
+    """Capacity for interactive tasks once the rest is used up; `in_flight` holds the lane and the
+    tenant of each task.
 
-    Recordings that are long, or that take long to decode, keep a hand full for hours: someone at a
-    screen does not wait for that, and nobody gets more by bringing many of them.
+    Recordings that are long, or slow to decode, can fill a worker for hours. Interactive tasks do
+    not wait for them, and a tenant does not get more by submitting many.
     """
-    held = list(in_hand)
-    interactive = Counter(tenant for lane, tenant in held if lane is Lane.INTERACTIVE)
-    tasks = min(KEPT_TASKS, max_tasks + KEPT_TASKS - len(held))
+    tasks_in_flight = list(in_flight)
+    interactive = Counter(tenant for lane, tenant in tasks_in_flight if lane is Lane.INTERACTIVE)
+    tasks = min(RESERVED_TASKS, max_tasks + RESERVED_TASKS - len(tasks_in_flight))
     return Capacity(batch_seconds, tasks, interactive)
 
 
-def worth_gathering(
+def should_gather(
     *, ready_seconds: float, batch_seconds: float, lanes: Iterable[Lane], more_coming: bool
 ) -> bool:
-    """Whether an idle engine waits for a fuller batch: a blink, and only while more is coming.
-
-    Someone waits on an interactive task: it starts at once.
+    """Whether an idle engine waits briefly for a fuller batch: only while more tasks are preparing
+    segments, and never with an interactive task, which starts at once.
     """
     return more_coming and ready_seconds < batch_seconds and Lane.INTERACTIVE not in lanes
 
@@ -88,10 +89,10 @@ class Unfinished(Generic[Key]):
 
 
 def fits(tasks: Sequence[Unfinished[Key]], *, throughput: float, grace_seconds: float) -> set[Key]:
-    """The tasks that a draining worker keeps: the shortest first, what the grace period holds.
+    """The tasks that a draining worker keeps: shortest first, as many as the grace period allows.
 
-    `throughput` is in audio-seconds per second; 0 says that nothing has been measured, then all are
-    kept and the end of the grace period decides.
+    `throughput` is in audio-seconds per second. At 0 nothing has been measured: all tasks are kept,
+    and those unfinished at the end of the grace period are released.
     """
     if grace_seconds <= 0:
         return set()
@@ -118,7 +119,7 @@ def backoff_seconds(failures: int, *, first: float, most: float) -> float:
 
 
 class Throughput:
-    """Audio-seconds per second of the engine, with older batches counting less and less."""
+    """Audio-seconds per second of the engine; older batches are weighted down exponentially."""
 
     def __init__(self, *, half_life_seconds: float = 60.0) -> None:
         self._half_life = half_life_seconds

@@ -1,6 +1,6 @@
-"""Bounds what the tasks in hand keep on the disk: each takes its share before it fetches anything.
+"""Bounds the disk space of tasks in flight: each gets its share before it downloads anything.
 
-Bookkeeping only: no file is touched here.
+Bookkeeping only; touches no files.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ class _Part:
 
 
 @dataclass(eq=False)
-class _Wish:
+class _QuotaRequest:
     wanted_bytes: int
     owner: str
     admitted: asyncio.Future[_Part] = field(repr=False)
 
 
 class DiskQuota:
-    """`size_bytes` for all shares together; first come, first served. `kept_bytes` more are for
-    owners that hold nothing here, whatever the others' shares grow to.
+    """`size_bytes` for all shares together, granted in order. `reserved_bytes` more are for owners
+    that hold no share, however large the shares of others grow.
 
-    Who asks for more than there is gets it alone.
+    A request for more than the whole quota is granted once no other share is held.
     """
 
-    def __init__(self, size_bytes: int, *, kept_bytes: int = 0) -> None:
+    def __init__(self, size_bytes: int, *, reserved_bytes: int = 0) -> None:
         self.open_part = _Part(size_bytes)
-        self._kept_part = _Part(kept_bytes)
-        self._queue: list[_Wish] = []
-        self._held: Counter[str] = Counter()
+        self._reserved_part = _Part(reserved_bytes)
+        self._queue: list[_QuotaRequest] = []
+        self._shares_by_owner: Counter[str] = Counter()
 
     @property
     def used_bytes(self) -> int:
-        return self.open_part.used_bytes + self._kept_part.used_bytes
+        return self.open_part.used_bytes + self._reserved_part.used_bytes
 
     @property
     def is_full(self) -> bool:
-        """Shares have come, or grown, to what it holds."""
+        """Whether shares take up the whole quota."""
         return not self.open_part.fits(1)
 
     async def share(self, wanted_bytes: int, owner: str = "") -> DiskShare:
-        """Waits until there is room."""
-        wish = _Wish(wanted_bytes, owner, asyncio.get_running_loop().create_future())
-        self._queue.append(wish)
+        """Waits until the quota has room."""
+        request = _QuotaRequest(wanted_bytes, owner, asyncio.get_running_loop().create_future())
+        self._queue.append(request)
         self._admit()
         try:
-            part = await wish.admitted
+            part = await request.admitted
         except asyncio.CancelledError:
-            if not wish.admitted.cancelled():  # admitted at this very moment
-                self.give_back(wanted_bytes, owner, wish.admitted.result())
+            if not request.admitted.cancelled():  # admitted at this very moment
+                self.release(wanted_bytes, owner, request.admitted.result())
             else:
                 self._admit()
             raise
@@ -69,66 +69,68 @@ class DiskQuota:
         self._admit()
 
     def take(self, size_bytes: int, owner: str, part: _Part) -> None:
-        """A share has come, whether there is room or not."""
-        self._held[owner] += 1
+        """Adds a share, whether there is room or not."""
+        self._shares_by_owner[owner] += 1
         part.used_bytes += size_bytes
 
-    def give_back(self, size_bytes: int, owner: str, part: _Part) -> None:
-        """A share has gone."""
-        self._held[owner] -= 1
-        if not self._held[owner]:
-            del self._held[owner]
+    def release(self, size_bytes: int, owner: str, part: _Part) -> None:
+        """Removes a share."""
+        self._shares_by_owner[owner] -= 1
+        if not self._shares_by_owner[owner]:
+            del self._shares_by_owner[owner]
         self.change(-size_bytes, part)
 
     def _admit(self) -> None:
-        """In order; behind one that waits only who holds nothing may pass."""
+        """Grants requests in order; only owners without a share may pass one that waits."""
         is_blocked = False
-        for wish in list(self._queue):
-            if not wish.admitted.cancelled():
-                is_blocked = is_blocked or not self._has_room(wish)
-                if is_blocked and not self._may_pass(wish):
+        for request in list(self._queue):
+            if not request.admitted.cancelled():
+                is_blocked = is_blocked or not self._has_room(request)
+                if is_blocked and not self._may_pass(request):
                     continue
-                part = self._kept_part if is_blocked else self.open_part
-                self.take(wish.wanted_bytes, wish.owner, part)
-                wish.admitted.set_result(part)
-            self._queue.remove(wish)
+                part = self._reserved_part if is_blocked else self.open_part
+                self.take(request.wanted_bytes, request.owner, part)
+                request.admitted.set_result(part)
+            self._queue.remove(request)
 
-    def _has_room(self, wish: _Wish) -> bool:
-        return not self.open_part.used_bytes or self.open_part.fits(wish.wanted_bytes)
+    def _has_room(self, request: _QuotaRequest) -> bool:
+        return not self.open_part.used_bytes or self.open_part.fits(request.wanted_bytes)
 
-    def _may_pass(self, wish: _Wish) -> bool:
-        return not self._held[wish.owner] and self._kept_part.fits(wish.wanted_bytes)
+    def _may_pass(self, request: _QuotaRequest) -> bool:
+        return not self._shares_by_owner[request.owner] and self._reserved_part.fits(
+            request.wanted_bytes
+        )
 
 
 class DiskShare:
-    """What one task holds of a room."""
+    """The part of a quota that one task holds."""
 
-    def __init__(self, room: DiskQuota, size_bytes: int, owner: str, part: _Part) -> None:
-        self._room = room
+    def __init__(self, quota: DiskQuota, size_bytes: int, owner: str, part: _Part) -> None:
+        self._quota = quota
         self._owner = owner
         self._part = part
         self.size_bytes = size_bytes
         self._is_freed = False
 
     def resize(self, size_bytes: int) -> None:
-        """What it turned out to need; may be more than it asked for. Nothing once it was freed."""
+        """Sets the size actually needed, which may exceed the request. No-op once freed."""
         if self._is_freed:
             return
         by_bytes, self.size_bytes = size_bytes - self.size_bytes, size_bytes
-        self._room.change(by_bytes, self._part)
+        self._quota.change(by_bytes, self._part)
 
-    def move(self, room: DiskQuota) -> None:
-        """To another room, whether it has place or not: the bytes are there already."""
-        if self._is_freed or room is self._room:
+    def move(self, quota: DiskQuota) -> None:
+        """Moves to another quota, whether it has room or not: the bytes are on disk already."""
+        if self._is_freed or quota is self._quota:
             return
-        room.take(self.size_bytes, self._owner, room.open_part)
-        self._room.give_back(self.size_bytes, self._owner, self._part)
-        self._room, self._part = room, room.open_part
+        quota.take(self.size_bytes, self._owner, quota.open_part)
+        self._quota.release(self.size_bytes, self._owner, self._part)
+        self._quota, self._part = quota, quota.open_part
 
     def free(self) -> None:
-        """Nothing any more."""
+        """Gives up the share; idempotent."""
         if self._is_freed:
             return
         self._is_freed = True
-        self._room.give_back(self.size_bytes, self._owner, self._part)
+        self._quota.release(self.size_bytes, self._owner, self._part)
         self.size_bytes = 0

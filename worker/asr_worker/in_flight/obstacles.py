@@ -1,4 +1,4 @@
-"""Why a worker takes no work: told with its heartbeat, not in its log alone."""
+"""Why a worker claims nothing: reported with its heartbeat and as a gauge, not only logged."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from asr_worker.metrics import WorkerMetrics
 
 @dataclass(frozen=True)
 class Obstacles:
-    """`checks` by name; each says what is in the way, in words, or nothing."""
+    """`checks` by name; each returns a problem in words, or an empty string."""
 
     checks: Mapping[str, Callable[[], str]]
     metrics: WorkerMetrics
 
     def observe(self) -> str:
-        """What is in the way now, and empty if nothing is; the gauge shows which it is."""
+        """All present problems in one line, empty if there are none; sets the gauge of each."""
         found = {name: check() for name, check in self.checks.items()}
         for name, problem in found.items():
             self.metrics.worker_blocked.labels(reason=name).set(bool(problem))

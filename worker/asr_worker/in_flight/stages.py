@@ -1,4 +1,4 @@
-"""Watches tasks go from stage to stage: times them, and tells the lease keeper that they move."""
+"""Tracks the stage of each task: observes stage times and reports progress to the lease keeper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asr_worker.metrics import WorkerMetrics
 
 
 class Stages:
-    """The engine's time is taken per batch, every other stage's per task."""
+    """The engine stage is timed per batch, every other stage per task."""
 
     def __init__(self, metrics: WorkerMetrics, keeper: LeaseKeeper) -> None:
         self._metrics = metrics
@@ -19,7 +19,7 @@ class Stages:
         self.worker_moved_at = 0.0
 
     def enter(self, task: InFlightTask, stage: Stage) -> None:
-        """The stage before is over."""
+        """Starts a stage and observes the time of the previous one."""
         now = time.monotonic()
         if task.stage not in (None, Stage.ENGINE):
             self.observe(task.stage, now - task.entered_at)
@@ -27,23 +27,25 @@ class Stages:
         self.moved(task)
 
     def leave(self, task: InFlightTask) -> None:
-        """The last stage is over."""
+        """Observes the time of the last stage."""
         if task.stage not in (None, Stage.ENGINE):
             self.observe(task.stage, time.monotonic() - task.entered_at)
 
     def moved(self, task: InFlightTask) -> None:
-        """The task has made progress now."""
+        """Records progress of the task."""
         task.moved_at = time.monotonic()
         self._keeper.progress(*task.key, task.fraction)
 
     def batch_done(self, tasks: Iterable[InFlightTask]) -> None:
-        """These tasks came forward, and what waits behind them is not stuck."""
+        """Records progress of these tasks, and of the worker, so that waiting tasks do not count
+        as stuck.
+        """
         for task in tasks:
             self.moved(task)
         self._worker_moved()
 
     def decoding(self, task: InFlightTask) -> None:
-        """The decoder has brought more samples: as `batch_done`, and safe from any thread."""
+        """Records new samples of a decoder, as `batch_done` does; safe from any thread."""
         self.moved(task)
         self._worker_moved()
 

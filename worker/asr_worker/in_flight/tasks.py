@@ -1,4 +1,4 @@
-"""The tasks this worker has in hand, from claim to report. State only: nothing here acts on it."""
+"""The tasks in flight, from claim to report. State only."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _PREPARING = (None, Stage.DOWNLOAD, Stage.DECODE, Stage.SEGMENT)
 
 @dataclass(eq=False)
 class InFlightTask:
-    """One attempt and how far it has come.
+    """One attempt and its progress.
 
-    `total_seconds` is what was probed at submit until decoding knows better; `stage` is None while
-    it waits for a decoder. `lost`: the attempt no longer counts. `work` is what carries it,
-    `disk` what it may keep on the disk.
+    `total_seconds` is the duration probed at submit, then the decoded one; `stage` is None while
+    the task waits for a decoder. `lost` is set once the attempt no longer counts. `work` is its
+    coroutine, `disk` its share of the disk quota.
     """
 
     claim: Claim
@@ -71,19 +71,19 @@ class InFlightTask:
 
     @property
     def preparing(self) -> bool:
-        """It has brought no segments yet."""
+        """Whether its segments are not ready yet."""
         return self.stage in _PREPARING
 
     @property
     def reporting(self) -> bool:
-        """Its work is done, only the queue has not heard of it."""
+        """Whether only the report to the queue is left."""
         return self.stage is Stage.FINISH
 
 
 class InFlightTasks:
-    """All tasks in hand. `changed` is set whenever one has gone.
+    """`changed` is set whenever a task is removed.
 
-    `done_count` are those with a result, `gone_count` all that are no longer here.
+    `done_count` counts completed tasks, `gone_count` all that were removed.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class InFlightTasks:
         return key in self._tasks
 
     def __iter__(self) -> Iterator[InFlightTask]:
-        """A copy: tasks may come and go while it is walked."""
+        """Iterates over a copy: tasks may be added and removed meanwhile."""
         return iter(list(self._tasks.values()))
 
     def __len__(self) -> int:
@@ -115,8 +115,13 @@ class InFlightTasks:
 
     @property
     def solo(self) -> bool:
-        """A task that must run alone is among them."""
+        """Whether one of the tasks must run alone."""
         return any(task.claim.solo for task in self._tasks.values())
+
+    @property
+    def preparing(self) -> bool:
+        """Whether a task is about to bring segments."""
+        return any(task.preparing for task in self._tasks.values())
 
     @property
     def left_seconds(self) -> float:

@@ -1,4 +1,4 @@
-"""Which segments run together: similar lengths, within a budget, and nobody waits for ever.
+"""Plans batches: segments of similar length within a budget, without starvation.
 
 Pure: pending segments in, batches out. Waiting times are given, not measured here.
 """
@@ -66,8 +66,8 @@ class Batch:
 def plan_batch(pending: Iterable[PendingSegment], rules: BatchRules) -> Batch | None:
     """The next batch: the most urgent segment, and those of similar length that fit beside it.
 
-    Interactive segments share a batch with nothing else, so that nobody at a screen waits for a
-    full batch of other work; segments of a solo task share one with that task only.
+    Interactive segments share a batch only with each other, so that they do not wait for a full
+    batch of other work; segments of a solo task share one with that task only.
     """
     waiting = list(pending)
     if not waiting:

@@ -1,6 +1,6 @@
-"""Threads for what cannot be interrupted: one owns the model, another reads texts.
+"""Threads for calls that cannot be interrupted: one owns the model, another reads texts.
 
-The model is loaded, warmed up and run on its own thread and nowhere else. Daemon threads, because a
+The model is loaded, warmed up and run on one thread only. They are daemon threads, because a
 running batch must not keep the process alive.
 """
 
@@ -28,7 +28,7 @@ class EngineThread:
         self._thread.start()
 
     async def call(self, function: Callable[[], Result]) -> Result:
-        """What `function` returns or raises; whoever stops waiting does not stop it."""
+        """Returns or raises what `function` does; cancelling the call does not interrupt it."""
         future: Future[Result] = Future()
         self._calls.put((future, function))
         return await asyncio.wrap_future(future)

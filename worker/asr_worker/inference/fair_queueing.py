@@ -1,4 +1,4 @@
-"""Which segment is next: start-time fair queueing over the tasks in hand. Pure.
+"""Start-time fair queueing over the segments of all tasks in flight. Pure.
 
 Goyal, Vin, Cheng 1996 (doi:10.1145/248156.248171): a segment's tag is the virtual time at which
 its task became ready plus what the task has used by then, divided by the weight of its lane. A
@@ -37,9 +37,9 @@ class FairOrder:
 
 
 class UseClock(Generic[Key]):
-    """The same for work whose length shows only while it is done: tags by what was used so far.
+    """The same for work whose cost is only known while it runs: tags by what was used so far.
 
-    Who comes after a silence begins at the virtual time, and has no claim on what it left unused.
+    A key that returns after a pause starts at the virtual time: unused shares do not accumulate.
     """
 
     def __init__(self) -> None:
@@ -51,10 +51,10 @@ class UseClock(Generic[Key]):
         return max(self._virtual, self._used.get(key, 0.0))
 
     def use(self, key: Key, amount: float) -> None:
-        """Someone has used so much more."""
+        """Charges `amount` to a key."""
         self._used[key] = self.tag(key) + amount
 
     def serve(self, key: Key) -> None:
-        """Someone is served now: who stands no higher is forgotten."""
+        """Advances the virtual time to the key's tag; keys with no higher tag are forgotten."""
         self._virtual = self.tag(key)
         self._used = {each: used for each, used in self._used.items() if used > self._virtual}

@@ -1,7 +1,7 @@
-"""What has been transcribed of a task, shown while it still runs: for callers that read along.
+"""Publishes the text of running tasks, for callers that stream a transcript.
 
-Batches bring segments in any order; they are shown in the order of the recording, each text with
-the space that joins it to the ones before. The result does not depend on any of this.
+Batches return segments in any order; texts are published in the recording's order, each with the
+space that joins it to the text before it. The final result does not depend on any of this.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ _log = get_logger(__name__)
 
 
 class PartialTranscript:
-    """One task's texts in order. Pure bookkeeping.
+    """The texts of one task in order. Pure bookkeeping.
 
-    `texts` are those that may be shown, `shown` how many of them have been.
+    `texts` can be published; the first `published` of them already are.
     """
 
     def __init__(self, segments: tuple[RecordedSegment, ...]) -> None:
         self._places = {segment: place for place, segment in enumerate(segments)}
-        self._said: dict[int, str] = {}
+        self._ahead: dict[int, str] = {}  # by place: an earlier segment is still missing
         self._next = 0
         self._last = ""
         self.texts: list[str] = []
-        self.shown = 0
+        self.published = 0
 
     def add(self, segment: RecordedSegment, text: str) -> None:
-        """A segment has been transcribed; later ones wait for earlier ones."""
-        self._said[self._places[segment]] = text
-        while self._next in self._said:
-            ready = self._said.pop(self._next)
+        """Adds the text of a segment; it is held back until all earlier segments have theirs."""
+        self._ahead[self._places[segment]] = text
+        while self._next in self._ahead:
+            ready = self._ahead.pop(self._next)
             self._next += 1
             if ready:
                 self.texts.append(glue(self._last, ready) + ready)
@@ -45,51 +45,53 @@ class PartialTranscript:
 
     @property
     def pending(self) -> list[str]:
-        return self.texts[self.shown :]
+        return self.texts[self.published :]
 
 
-class Partials:
-    """`run` is its loop. Redis being away delays what is shown, and no more."""
+class PartialResults:
+    """`run` is its loop. While Redis is unavailable texts are published later, nothing else."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
-        self._tellings: dict[InFlightTask, PartialTranscript] = {}
-        self._news = asyncio.Event()
+        self._transcripts: dict[InFlightTask, PartialTranscript] = {}
+        self._changed = asyncio.Event()
 
-    def begin(self, task: InFlightTask, recording: Recording) -> None:
-        """Only tasks that somebody reads along are shown."""
+    def start(self, task: InFlightTask, recording: Recording) -> None:
+        """Only tasks whose caller streams are published."""
         if task.claim.task.partials:
-            self._tellings[task] = PartialTranscript(recording.segments)
+            self._transcripts[task] = PartialTranscript(recording.segments)
 
-    def said(self, task: InFlightTask, segment: RecordedSegment, text: str) -> None:
-        if telling := self._tellings.get(task):
-            telling.add(segment, text)
-            self._news.set()
+    def add(self, task: InFlightTask, segment: RecordedSegment, text: str) -> None:
+        if transcript := self._transcripts.get(task):
+            transcript.add(segment, text)
+            self._changed.set()
 
     def end(self, task: InFlightTask) -> None:
-        """Whatever has not been shown comes with the result."""
-        self._tellings.pop(task, None)
+        """Texts not yet published come with the result."""
+        self._transcripts.pop(task, None)
 
     async def run(self) -> None:
         while True:
-            await self._news.wait()
-            self._news.clear()
-            for task, telling in list(self._tellings.items()):
-                if telling.pending:
-                    await self._show(task, telling)
+            await self._changed.wait()
+            self._changed.clear()
+            for task, transcript in list(self._transcripts.items()):
+                if transcript.pending:
+                    await self._publish(task, transcript)
 
-    async def _show(self, task: InFlightTask, telling: PartialTranscript) -> None:
-        texts = telling.pending
+    async def _publish(self, task: InFlightTask, transcript: PartialTranscript) -> None:
+        texts = transcript.pending
         try:
-            read = await self._consumer.say(*task.key, first=telling.shown, texts=texts)
+            has_reader = await self._consumer.say(
+                *task.key, first=transcript.published, texts=texts
+            )
         except DependencyError as error:
             _log.warning("partial text not shown yet", task_id=task.task_id, error=str(error))
             await asyncio.sleep(_PAUSE_SECONDS)
-            self._news.set()
+            self._changed.set()
         except Exception:
             _log.exception("partial text not shown", task_id=task.task_id)
             self.end(task)
         else:
-            telling.shown += len(texts)
-            if not read:
+            transcript.published += len(texts)
+            if not has_reader:
                 self.end(task)

@@ -1,7 +1,7 @@
-"""Segments that wait for the engine, in the order of fair share; `take` picks the next batch.
+"""Segments that wait for the engine, in fair order; `take` picks the next batch.
 
-Plain bookkeeping without I/O. The fair order decides what is looked at, `batching` what of it runs
-together.
+Plain bookkeeping without I/O. `fair_queueing` decides which segments are considered, `batch_plan`
+which of those run together.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from asr_worker.inference.batch_plan import Batch, BatchRules, PendingSegment, p
 from asr_worker.inference.fair_queueing import FairOrder
 from asr_worker.transcript.recording import RecordedSegment, Recording
 
-# Enough to find segments of one length, little enough that long recordings take their turn.
+# Enough to find segments of similar length, few enough that the order stays fair.
 _BATCHES_IN_VIEW = 4
 
 
 @dataclass(eq=False)
 class WaitingSegment:
-    """One segment of a task in hand; `seen_at` is when it first came into view."""
+    """One segment of a task; `seen_at` is when it was first considered for a batch."""
 
     task: InFlightTask
     recording: Recording
@@ -71,12 +71,12 @@ class WaitingSegments:
         self._count()
 
     def drop(self, task: InFlightTask) -> None:
-        """Nothing of this task any more."""
+        """Removes all segments of a task."""
         self._segments = [segment for segment in self._segments if segment.task is not task]
         self._count()
 
-    def put_back(self, segments: Sequence[WaitingSegment]) -> None:
-        """Segments of a batch that did not run after all; those of lost tasks are dropped."""
+    def requeue(self, segments: Sequence[WaitingSegment]) -> None:
+        """Puts the segments of a batch that did not run back; those of lost tasks are dropped."""
         for segment in segments:
             if segment.task.lost is None:
                 insort(self._segments, segment, key=attrgetter("tag"))

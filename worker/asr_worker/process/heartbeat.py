@@ -1,4 +1,4 @@
-"""Tells the queue every ten seconds how this worker does, and hears whether it is cordoned."""
+"""Reports this worker's state to the queue every ten seconds; the reply says if it is cordoned."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """`run` is its loop; `beat` is called before the first claim, which counts live workers."""
+    """`run` is its loop; `beat` runs once before the first claim, which counts live workers."""
 
     settings: WorkerSettings
     consumer: Consumer
     engine: Engine
-    hand: InFlightTasks
+    in_flight: InFlightTasks
     claiming: Claiming
     throughput: Throughput
     resources: ResourceMeter
@@ -43,7 +43,7 @@ class Heartbeat:
             await asyncio.sleep(BEAT_SECONDS)
 
     async def beat(self) -> None:
-        """Writes one record; Redis being away is noted and no more."""
+        """Writes one record. Best effort: while Redis is unavailable it only logs."""
         used = await asyncio.to_thread(self.resources.read)
         try:
             cordoned = await self.consumer.beat(self.record(used), self.serves())
@@ -64,15 +64,15 @@ class Heartbeat:
             worker=self.consumer.worker,
             pool=self.settings.pool,
             slots=self.settings.max_tasks_in_hand,
-            busy=len(self.hand),
-            in_flight_seconds=round(self.hand.left_seconds, 3),
+            busy=len(self.in_flight),
+            in_flight_seconds=round(self.in_flight.left_seconds, 3),
             throughput=round(self.throughput.audio_seconds_per_second, 3),
             startup_seconds=round(self.startup_seconds, 3),
             model=self.engine.model_id,
             engine=self.engine.name,
             device=self.engine.device,
             version=asr_core.__version__,
-            tasks_done=self.hand.done_count,
+            tasks_done=self.in_flight.done_count,
             started_at=self.started_at,
             cpu_percent=used.cpu_percent,
             memory_bytes=used.memory_bytes,

@@ -1,6 +1,6 @@
-"""Stops work whose lease is not to be relied on: Redis was silent, or the task stands still.
+"""Stops work on tasks whose lease may have expired: Redis did not answer, or the task is stuck.
 
-By then another worker may have begun these tasks. What is still ours is taken up again.
+By then another worker may have claimed them. Leases that are still ours are recovered.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from asr_core.process.logs import get_logger
 from asr_core.queue import LeaseKeeper, Outcome
 from asr_worker.attempts.claiming import Claiming
-from asr_worker.attempts.pipeline import Pipeline
+from asr_worker.attempts.lost_tasks import LostTasks
+from asr_worker.in_flight.stages import Stages
+from asr_worker.in_flight.tasks import InFlightTasks
 from asr_worker.process.watchdog import Watchdog
 
 _log = get_logger(__name__)
@@ -20,10 +22,12 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class LeaseWatch:
-    """Looks each second, or ten times per lease if that is short."""
+    """Checks every second, or ten times per lease if that is shorter."""
 
     keeper: LeaseKeeper
-    pipeline: Pipeline
+    in_flight: InFlightTasks
+    stages: Stages
+    lost_tasks: LostTasks
     claiming: Claiming
     watchdog: Watchdog
     lease_seconds: float
@@ -32,21 +36,21 @@ class LeaseWatch:
     async def run(self) -> None:
         while True:
             self.watchdog.tick()
-            self._look()
+            self._check()
             await asyncio.sleep(min(1.0, self.lease_seconds / 10))
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = time.monotonic()
-        tasks = [task for task in self.pipeline.hand if task.lost is None]
+        tasks = [task for task in self.in_flight if task.lost is None]
         renewed_at = self.keeper.alive_at()
         expired = [t for t in tasks if now - max(renewed_at, t.claimed_at) > self.lease_seconds]
-        worker_moved_at = self.pipeline.stages.worker_moved_at
+        worker_moved_at = self.stages.worker_moved_at
         deadline = self.progress_deadline_seconds
         stuck = [t for t in tasks if now - max(t.moved_at, worker_moved_at) > deadline]
         if expired:
             _log.error("leases not renewed for a whole lease", tasks=len(expired))
-            self.pipeline.abandon(expired, Outcome.FENCED)
+            self.lost_tasks.abandon(expired, Outcome.FENCED)
             self.claiming.rejoin()
         if stuck:
             _log.error("tasks stand still", task_ids=[task.task_id for task in stuck])
-            self.pipeline.abandon(stuck, Outcome.FENCED)
+            self.lost_tasks.abandon(stuck, Outcome.FENCED)

@@ -1,6 +1,6 @@
 """The worker as a command: `python -m asr_worker`.
 
-SIGTERM or SIGINT drains; a second one hands everything back at once.
+SIGTERM or SIGINT drains; a second one releases all tasks at once.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from asr_core.queue import require_permissions
 from asr_worker.process.supervisor import Supervisor, child_settings
 from asr_worker.settings import WorkerSettings
 
-# Who stops a whole group, as a terminal and systemd do, reaches a child twice: directly and through
-# its parent. That is one request.
+# A signal to the whole process group, as a terminal and systemd send it, reaches a child twice:
+# directly and through its parent. Both count as one request.
 _ECHO_SECONDS = 2.0
 _log = get_logger(__name__)
 
@@ -29,8 +29,8 @@ _log = get_logger(__name__)
 def main() -> int:
     """Runs one worker, or several under a parent. Returns the exit status.
 
-    A single worker that is to be recycled has a parent, too, which ends as the worker does unless
-    that only gave way to a fresh one.
+    A single worker that is recycled has a parent as well, which ends with the worker's status
+    unless the worker was only replaced.
     """
     settings = WorkerSettings()
     configure_logging(settings, "worker")
@@ -61,7 +61,7 @@ def run_child(settings: WorkerSettings) -> None:
 
 
 def leave(status: int) -> None:
-    """Ends the process without waiting for a batch on the engine's thread that no one wants."""
+    """Ends the process without waiting for a batch that still runs on the engine's thread."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -69,7 +69,7 @@ def leave(status: int) -> None:
 
 
 async def _until_signalled(settings: WorkerSettings) -> int:
-    # Here and not above: a parent of workers needs nothing of it.
+    # Imported here: the parent of several workers does not need it.
     from asr_worker.process.runtime import run_worker
 
     stop = asyncio.Event()
@@ -98,7 +98,7 @@ async def _until_signalled(settings: WorkerSettings) -> int:
 
 
 def _orphaned(loop: asyncio.AbstractEventLoop, sentinel: int, stop: asyncio.Event) -> None:
-    """The parent was killed: nobody would ever stop this process."""
+    """The parent was killed, so nothing else would stop this process."""
     loop.remove_reader(sentinel)
     _log.error("the parent process is gone, stopping")
     stop.set()

@@ -1,7 +1,7 @@
 """`/metrics`, `/healthz` and `/readyz` of this process, for Prometheus and the kubelet.
 
-Answered on threads of their own from when the model is loaded: a batch on the engine, or a Redis
-that is away, makes a worker neither less healthy nor less ready.
+Served on separate threads once the model is loaded: neither a running batch nor an unavailable
+Redis changes health or readiness.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _OK, _UNAVAILABLE = "200 OK", "503 Service Unavailable"
 
 
 class PodServer:
-    """`watch` is called once the worker has joined the queue: from then on it is ready."""
+    """Becomes ready with `watch`, which is called once the worker has joined the queue."""
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
         self._metrics: WSGIApplication = make_wsgi_app(registry)
@@ -26,7 +26,7 @@ class PodServer:
         self.port = self._server.port
 
     def watch(self, trouble: Callable[[], str]) -> None:
-        """`trouble` says why the process does not move; empty while it does."""
+        """`trouble` returns why the process is stuck; empty if it is not."""
         self._trouble = trouble
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""When a worker process gives way to a fresh one: after so many tasks, or above so much memory.
+"""Replaces a worker process by a fresh one after a number of tasks, or above a memory bound.
 
-It claims nothing more and finishes what it has in hand, however long that takes: a recording that
-was handed back would begin anew, and where processes are short-lived it would never end. So that
-short requests are not kept out behind hours of audio, it first waits for a moment at which its hand
-would be empty within the grace period, for ten minutes at most.
+A retiring process stops claiming and finishes its tasks in flight, however long that takes: a
+released recording would start over, and with short-lived processes it would never finish. So that
+short requests are not held up behind hours of audio, the process first waits, for ten minutes at
+most, until its tasks in flight would finish within the grace period.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from asr_worker.in_flight.capacity import Throughput, Unfinished, fits
 from asr_worker.in_flight.tasks import InFlightTasks
 from asr_worker.settings import WorkerSettings
 
-# A process that comes near its bound again and again must not spend its time with loading models.
+# A process that reaches its bound soon after each start must not spend its time loading models.
 LEAST_AGE_SECONDS: Final = 300.0
 PATIENCE_SECONDS: Final = 600.0
-LOOK_SECONDS: Final = 0.2
+POLL_SECONDS: Final = 0.2
 _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """0 is none. Memory is what is resident of this process; its decoders have their own bound."""
+    """0 means unbounded. Memory is this process's resident set, without its decoders."""
 
     tasks: int
     memory_bytes: int
 
     def without_the_impossible(self, fresh_bytes: int | None) -> Bounds:
-        """Drops a bound on memory that cannot be read, or that a fresh process is above already."""
+        """Drops a memory bound that cannot be measured or that a fresh process exceeds already."""
         if self.memory_bytes and (fresh_bytes is None or fresh_bytes >= self.memory_bytes):
             return replace(self, memory_bytes=0)
         return self
 
     def reached(self, *, tasks: int, resident_bytes: int | None, age_seconds: float) -> str | None:
-        """Why it is time to go; None if it is not."""
+        """Which bound is reached, `tasks` or `memory`; None if neither is."""
         if self.tasks and tasks >= self.tasks:
             return "tasks"
         too_much = self.memory_bytes and (resident_bytes or 0) >= self.memory_bytes
@@ -61,20 +61,20 @@ def resident_bytes() -> int | None:
 
 
 class Recycling:
-    """`run` returns when the process is to end; from `retiring` on nothing may be claimed."""
+    """`run` returns when the process is to end; while `retiring`, nothing may be claimed."""
 
     def __init__(
         self,
         settings: WorkerSettings,
-        hand: InFlightTasks,
+        in_flight: InFlightTasks,
         throughput: Throughput,
         *,
         memory: Callable[[], int | None] = resident_bytes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Made by a process that has loaded its model and done nothing yet."""
+        """Created once the model is loaded and before the first task, to measure that memory."""
         self._grace_seconds = settings.grace_seconds
-        self._hand = hand
+        self._in_flight = in_flight
         self._throughput = throughput
         self._memory = memory
         self._clock = clock
@@ -86,22 +86,22 @@ class Recycling:
         self.retiring = False
 
     async def run(self) -> None:
-        """Waits until a bound is reached and the hand is empty."""
+        """Waits until a bound is reached and no task is in flight."""
         while True:
-            if self.look():
+            if self.check():
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    def look(self) -> bool:
-        """One step on the way; True at its end."""
+    def check(self) -> bool:
+        """Advances the state; True once the process may end."""
         now = self._clock()
         if self._reason is None:
             self._reason, self._reached_at = self._reached(now), now
         if self._reason and not self.retiring:
             self.retiring = self._ends_soon() or now - self._reached_at > PATIENCE_SECONDS
             if self.retiring:
-                self._say_why(now)
-        return self.retiring and not len(self._hand)
+                self._log_reason(now)
+        return self.retiring and not len(self._in_flight)
 
     def _possible_bounds(self, settings: WorkerSettings) -> Bounds:
         wanted = Bounds(settings.max_tasks_per_process, settings.max_memory_bytes)
@@ -118,13 +118,13 @@ class Recycling:
 
     def _reached(self, now: float) -> str | None:
         return self._bounds.reached(
-            tasks=self._hand.gone_count,
+            tasks=self._in_flight.gone_count,
             resident_bytes=self._memory() if self._bounds.memory_bytes else None,
             age_seconds=now - self._started_at,
         )
 
     def _ends_soon(self) -> bool:
-        left = [Unfinished(task.key, task.left_seconds) for task in self._hand]
+        left = [Unfinished(task.key, task.left_seconds) for task in self._in_flight]
         kept = fits(
             left,
             throughput=self._throughput.audio_seconds_per_second,
@@ -132,12 +132,12 @@ class Recycling:
         )
         return len(kept) == len(left)
 
-    def _say_why(self, now: float) -> None:
+    def _log_reason(self, now: float) -> None:
         _log.info(
             "no more claims: a fresh process takes over",
             reason=self._reason,
-            tasks=self._hand.gone_count,
-            in_hand=len(self._hand),
+            tasks=self._in_flight.gone_count,
+            in_hand=len(self._in_flight),
             minutes=round((now - self._started_at) / 60, 1),
             memory_bytes=self._memory(),
             memory_bytes_at_start=self._fresh_bytes,

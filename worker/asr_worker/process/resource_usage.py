@@ -1,4 +1,4 @@
-"""What this worker takes of its machine: processor, memory, GPU."""
+"""CPU, memory and GPU use of this worker."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from asr_worker.engines.gpu import GpuUse
 
 @dataclass(frozen=True)
 class ResourceUse:
-    """CPU and memory of the process with its decoders; 100 % of CPU is one processor. None is not
-    known: CPU before the second look.
+    """CPU and memory of the process and its decoders; 100 % of CPU is one core. None is unknown, as
+    CPU is before the second reading.
     """
 
     cpu_percent: float | None
@@ -24,7 +24,7 @@ class ResourceUse:
 
 
 class ResourceMeter:
-    """Looks at the processes as they are now; CPU is since the look before."""
+    """Reads the process tree as it is now; CPU is averaged since the previous reading."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class ResourceMeter:
         self._gpu = gpu
         self._clock = clock
         self._process = psutil.Process()
-        self._looked_at: float | None = None
+        self._read_at: float | None = None
         self._cpu_seconds: dict[int, float] = {}
 
     def read(self) -> ResourceUse:
-        """Takes milliseconds: not for an event loop."""
+        """Takes milliseconds: do not call it on an event loop."""
         memory_bytes = 0
         cpu_seconds: dict[int, float] = {}
         for process in (self._process, *self._process.children(recursive=True)):
@@ -50,10 +50,10 @@ class ResourceMeter:
         return ResourceUse(self._cpu_percent(cpu_seconds), memory_bytes, self._gpu())
 
     def _cpu_percent(self, cpu_seconds: dict[int, float]) -> float | None:
-        """A process that has ended since takes its last seconds with it."""
-        before, looked_at = self._cpu_seconds, self._looked_at
-        self._cpu_seconds, self._looked_at = cpu_seconds, self._clock()
-        if looked_at is None or self._looked_at <= looked_at:
+        """The last CPU seconds of a process that ended in between are not counted."""
+        before, read_at = self._cpu_seconds, self._read_at
+        self._cpu_seconds, self._read_at = cpu_seconds, self._clock()
+        if read_at is None or self._read_at <= read_at:
             return None
         used = sum(max(0.0, now - before.get(pid, 0.0)) for pid, now in cpu_seconds.items())
-        return round(100 * used / (self._looked_at - looked_at), 1)
+        return round(100 * used / (self._read_at - read_at), 1)

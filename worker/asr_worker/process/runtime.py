@@ -1,4 +1,4 @@
-"""One worker process: starts its parts, waits until it is told to stop, and drains.
+"""One worker process: starts its parts, waits for the stop signal, and drains.
 
 `run_worker` is the entry for programs that bring their own event loop; `main` is the command.
 """
@@ -18,22 +18,17 @@ from prometheus_client import CollectorRegistry
 from asr_core.errors import AsrError, DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer, Outcome, RedisConnection
-from asr_worker.attempts.decoder_queue import KEPT_DECODERS
+from asr_worker.attempts.decoder_queue import RESERVED_DECODERS
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.audio.decode_pool import DecodePool
-from asr_worker.engines.base import SegmentAudio, Texts
+from asr_worker.engines.base import PendingTexts, SegmentAudio
 from asr_worker.in_flight.capacity import backoff_seconds, batch_seconds_on
-from asr_worker.inference.batch_runner import EngineBroken
+from asr_worker.inference.engine_calls import LoadedEngine
 from asr_worker.inference.engine_thread import EngineThread
+from asr_worker.inference.fault_isolation import EngineBroken
 from asr_worker.metrics import WorkerMetrics
-from asr_worker.process.composition import (
-    Components,
-    Dependencies,
-    LoadedEngine,
-    build,
-    decoder_count,
-)
-from asr_worker.process.drain import LAST_WORD_SECONDS, drain
+from asr_worker.process.composition import WorkerProgram, decoder_count
+from asr_worker.process.drain import REPORT_SECONDS, drain
 from asr_worker.process.pod_server import PodServer
 from asr_worker.settings import WorkerSettings
 
@@ -42,7 +37,7 @@ _log = get_logger(__name__)
 
 
 async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = None) -> int:
-    """Works until `stop` is set, then drains; cancelled, it hands everything back at once.
+    """Works until `stop` is set, then drains; if cancelled, releases all tasks at once.
 
     Returns 0 after a drain, and when a fresh process is to take over; 1 when it could not start or
     cannot go on. A daemon thread may be left behind with a batch that cannot be interrupted.
@@ -53,27 +48,30 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = N
             folder = WorkFolder(settings.work_dir)
             stack.callback(folder.close)
             decoders = _decoders(settings, stack)
-            loaded = await _or_stopped(_load_engine(settings), stop)
+            loaded = await _unless_stopped(_load_engine(settings), stop)
             if loaded is None:
                 return 0
-            around = await _surroundings(settings, loaded, decoders, folder, stack)
-            pod_server = _pod_server(settings, around.metrics, stack)
-            if await _or_stopped(_join(around.consumer), stop) is None:
+            stack.callback(loaded.thread.stop)
+            stack.callback(loaded.reader.stop)
+            metrics = WorkerMetrics(CollectorRegistry())
+            consumer = _consumer(settings, stack)
+            pod_server = _pod_server(settings, metrics, stack)
+            if await _unless_stopped(_join(consumer), stop) is None:
                 return 0
-            stack.push_async_callback(_leave, around.consumer)
-            parts = build(around)
+            stack.push_async_callback(_leave, consumer)
+            program = WorkerProgram(settings, consumer, loaded, decoders, folder, metrics)
             if pod_server:
-                pod_server.watch(parts.watchdog.trouble)
-            return await _work(settings, parts, stop)
+                pod_server.watch(program.watchdog.trouble)
+            return await _work(settings, program, stop)
     except AsrError as error:
         _log.critical("the worker cannot run", code=error.code, reason=error.message)
         return 1
 
 
 def _decoders(settings: WorkerSettings, stack: AsyncExitStack) -> DecodePool:
-    """They start while the model loads. A hung one must be gone before its task is given up."""
+    """Decoders start while the model loads. A hung one is killed before its task is stuck."""
     stall_seconds = settings.progress_deadline_seconds / 2
-    decoders = DecodePool(decoder_count(settings) + KEPT_DECODERS, stall_seconds=stall_seconds)
+    decoders = DecodePool(decoder_count(settings) + RESERVED_DECODERS, stall_seconds=stall_seconds)
     stack.callback(decoders.close)
     decoders.warm_up()
     return decoders
@@ -86,16 +84,16 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
 
     def load() -> LoadedEngine:
         from asr_worker.engines.choose import load_engine
-        from asr_worker.engines.memory import BatchBudget, begin_within_memory
+        from asr_worker.engines.memory import BatchBudget, submit_within_memory
 
         engine = load_engine(settings)
         budget = BatchBudget(batch_seconds_on(engine.device, settings.batch_size))
 
-        def begin(batch: Sequence[SegmentAudio]) -> Texts:
-            return begin_within_memory(engine, batch, budget)
+        def submit(batch: Sequence[SegmentAudio]) -> PendingTexts:
+            return submit_within_memory(engine, batch, budget)
 
         return LoadedEngine(
-            engine, thread, EngineThread("texts"), begin, time.monotonic() - started
+            engine, thread, EngineThread("texts"), submit, time.monotonic() - started
         )
 
     loaded = await thread.call(load)
@@ -109,23 +107,13 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
     return loaded
 
 
-async def _surroundings(
-    settings: WorkerSettings,
-    loaded: LoadedEngine,
-    decoders: DecodePool,
-    folder: WorkFolder,
-    stack: AsyncExitStack,
-) -> Dependencies:
-    """Everything that must be closed again; `stack` does."""
-    stack.callback(loaded.thread.stop)
-    stack.callback(loaded.reader.stop)
-    metrics = WorkerMetrics(CollectorRegistry())
+def _consumer(settings: WorkerSettings, stack: AsyncExitStack) -> Consumer:
+    """This process at the queue, under a name of its own."""
     connection = RedisConnection(settings, retries=0)
     stack.push_async_callback(connection.close)
     worker = settings.worker_name or socket.gethostname()
     name = f"{worker}-{secrets.token_hex(4)}"
-    consumer = Consumer(connection, settings, pool=settings.pool, name=name, worker=worker)
-    return Dependencies(settings, consumer, loaded, decoders, folder, metrics)
+    return Consumer(connection, settings, pool=settings.pool, name=name, worker=worker)
 
 
 def _pod_server(
@@ -158,43 +146,43 @@ async def _leave(consumer: Consumer) -> None:
         await consumer.leave()
 
 
-async def _work(settings: WorkerSettings, parts: Components, stop: asyncio.Event) -> int:
-    parts.keeper.start()
-    parts.watchdog.start()
-    await parts.heartbeat.beat()
-    claiming = asyncio.create_task(parts.claiming.run(), name="claiming")
+async def _work(settings: WorkerSettings, program: WorkerProgram, stop: asyncio.Event) -> int:
+    program.keeper.start()
+    program.watchdog.start()
+    await program.heartbeat.beat()
+    claiming = asyncio.create_task(program.claiming.run(), name="claiming")
     loops = [
         asyncio.create_task(run(), name=name)
         for name, run in {
-            "feed": parts.pipeline.feed.run,
-            "reports": parts.pipeline.reports.run,
-            "heartbeat": parts.heartbeat.run,
-            "partials": parts.partials.run,
-            "lease_watch": parts.lease_watch.run,
+            "batch_runner": program.batch_runner.run,
+            "reports": program.reports.run,
+            "heartbeat": program.heartbeat.run,
+            "partial_results": program.partial_results.run,
+            "lease_watch": program.lease_watch.run,
         }.items()
     ]
     ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     if settings.recycles:
-        ends.append(asyncio.create_task(parts.recycling.run()))
+        ends.append(asyncio.create_task(program.recycling.run()))
     try:
-        healthy = await _until_over([claiming, *loops], ends, parts)
-        await _end(parts, claiming, settings.grace_seconds if healthy else 0.0)
+        healthy = await _until_over([claiming, *loops], ends, program)
+        await _end(program, claiming, settings.grace_seconds if healthy else 0.0)
         return 0 if healthy else 1
     except asyncio.CancelledError:
-        await _end(parts, claiming, 0.0)
+        await _end(program, claiming, 0.0)
         raise
     finally:
-        parts.keeper.stop()
-        parts.watchdog.stop()
+        program.keeper.stop()
+        program.watchdog.stop()
         for loop in (*loops, *ends):
             loop.cancel()
         await asyncio.gather(claiming, *loops, *ends, return_exceptions=True)
 
 
 async def _until_over(
-    loops: list[asyncio.Task[None]], ends: list[asyncio.Task[Any]], parts: Components
+    loops: list[asyncio.Task[None]], ends: list[asyncio.Task[Any]], program: WorkerProgram
 ) -> bool:
-    """True when it is time to end; False when a loop has ended, which none does in health."""
+    """True once the process is to end; False if a loop has failed."""
     await asyncio.wait([*ends, *loops], return_when=asyncio.FIRST_COMPLETED)
     if any(end.done() and not end.exception() for end in ends):
         return True
@@ -203,23 +191,23 @@ async def _until_over(
         if error is not None:
             _log.critical("cannot go on", loop=loop.get_name(), exc_info=error)
         if isinstance(error, EngineBroken):
-            parts.pipeline.abandon(error.culprits, Outcome.FENCED)
+            program.lost_tasks.abandon(error.culprits, Outcome.FENCED)
     return False
 
 
-async def _end(parts: Components, claiming: asyncio.Task[None], grace_seconds: float) -> None:
-    """Claims no more and empties the hand."""
-    parts.claiming.stop()
-    await asyncio.wait([claiming], timeout=LAST_WORD_SECONDS)
+async def _end(program: WorkerProgram, claiming: asyncio.Task[None], grace_seconds: float) -> None:
+    """Stops claiming and finishes or releases the tasks in flight."""
+    program.claiming.stop()
+    await asyncio.wait([claiming], timeout=REPORT_SECONDS)
     claiming.cancel()
-    if parts.claiming.must_recover:
+    if program.claiming.must_recover:
         with suppress(DependencyError, TimeoutError):
-            await asyncio.wait_for(parts.claiming.recover(), LAST_WORD_SECONDS)
-    await drain(parts.pipeline, parts.throughput, grace_seconds=grace_seconds)
+            await asyncio.wait_for(program.claiming.recover(), REPORT_SECONDS)
+    await drain(program.pipeline, program.throughput, grace_seconds=grace_seconds)
 
 
-async def _or_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
-    """What `work` returns, or None when told to stop before."""
+async def _unless_stopped(work: Coroutine[Any, Any, Result], stop: asyncio.Event) -> Result | None:
+    """The result of `work`, or None if `stop` was set before it was done."""
     working = asyncio.create_task(work)
     stopped = asyncio.create_task(stop.wait())
     try:

@@ -1,8 +1,8 @@
-"""Ends a process that no longer moves: a hung device or a stuck event loop cannot be talked to.
+"""Ends a process that makes no progress, such as on a hung device or a blocked event loop.
 
-Its leases run out by then (the lease keeper has the same deadline) and the supervisor, or
-Kubernetes, starts it anew. Native code that hangs with the interpreter's lock stops this thread,
-too: half a deadline later faulthandler's own, which needs no lock, ends the process.
+By then its leases have expired (the lease keeper has the same deadline), and the supervisor or
+Kubernetes restarts it. Native code that hangs while it holds the GIL stops this thread, too: half a
+deadline later faulthandler's thread, which needs no GIL, ends the process.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _log = get_logger(__name__)
 
 
 def end_unless_called_again(seconds: float) -> None:
-    """Arms faulthandler: it writes where every thread stands to stderr, and ends with status 1."""
+    """Arms faulthandler: after `seconds` it dumps all stacks to stderr and exits with status 1."""
     if sys.__stderr__ is not None:
         faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
 
 
 class Watchdog(threading.Thread):
-    """Looks twice per deadline, at least each second. `tick` is called from the event loop."""
+    """Checks twice per deadline, at least every second. `tick` is called from the event loop."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class Watchdog(threading.Thread):
         self._stopping = threading.Event()
 
     def tick(self) -> None:
-        """The event loop lives."""
+        """Called regularly by the event loop to show that it runs."""
         self._ticked_at = time.monotonic()
 
     def stop(self) -> None:
         self._stopping.set()
 
     def trouble(self) -> str:
-        """Why this process does not move; empty while it does. For any thread."""
+        """Why this process is stuck; empty if it is not. Thread-safe."""
         now = time.monotonic()
         if now - (self._busy_since() or now) > self._deadline_seconds:
             return "the engine has not come back from a batch"
@@ -63,11 +63,11 @@ class Watchdog(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._look_until_stopped()
+            self._watch_until_stopped()
         finally:
             faulthandler.cancel_dump_traceback_later()
 
-    def _look_until_stopped(self) -> None:
+    def _watch_until_stopped(self) -> None:
         self._last_resort(1.5 * self._deadline_seconds)
         while not self._stopping.wait(min(1.0, self._deadline_seconds / 2)):
             self._last_resort(1.5 * self._deadline_seconds)

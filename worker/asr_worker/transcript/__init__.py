@@ -1,4 +1,4 @@
-"""What the engines returned, put together again: segments to sentences, channels and speakers.
+"""Assembles the engines' results to one transcript: segments, channels and speakers.
 
 Pure but for the speaker embeddings; imports engines' types and audio.
 """

@@ -1,6 +1,6 @@
-"""One transcript from the texts of a task's segments, in order and in the recording's time.
+"""Assembles the results of a task's segments to one transcript, in the recording's time.
 
-Pure: what the engine said about each span goes in, the result model comes out.
+Pure: segment results in, the result model out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from asr_worker.transcript.segment_result import SegmentResult
 
 
 def assemble(
-    placed: Iterable[SegmentResult],
+    results: Iterable[SegmentResult],
     *,
     duration_seconds: float,
     engine: Engine,
@@ -27,11 +27,11 @@ def assemble(
 ) -> Transcript:
     """The whole result of one task. Segments without text are left out."""
     spoken = sorted(
-        (part for part in placed if part.said.text),
+        (part for part in results if part.recognized.text),
         key=lambda part: (part.span.start, -1 if part.channel is None else part.channel),
     )
     return Transcript(
-        text=join_texts([part.said.text for part in spoken]),
+        text=join_texts([part.recognized.text for part in spoken]),
         language=_language(spoken),
         duration_seconds=round(duration_seconds, 3),
         segments=tuple(_segments(spoken)),
@@ -52,12 +52,12 @@ def join_texts(texts: Sequence[str]) -> str:
 
 
 def glue(before: str, text: str) -> str:
-    """What stands between `text` and all that was said before it."""
+    """The separator between `before` and `text`: a space, or nothing."""
     return "" if not before or joins_without_space(before[-1], text[0]) else " "
 
 
 def _segments(spoken: Sequence[SegmentResult]) -> Iterator[TranscriptSegment]:
-    """As they were spoken, and where speakers were told apart, one for each turn."""
+    """Segments in order; with speakers, one for each turn."""
     turns = turns_of(spoken)
     for part in spoken:
         for piece, speaker in split_by_speaker(part, turns):
@@ -73,13 +73,13 @@ def _segment(part: SegmentResult, speaker: str | None) -> TranscriptSegment:
     return TranscriptSegment(
         start_seconds=round(part.span.start_seconds, 3),
         end_seconds=round(part.span.end_seconds, 3),
-        text=part.said.text,
+        text=part.recognized.text,
         channel=part.channel,
         speaker=speaker,
-        language=part.said.language,
-        emotion=part.said.emotion,
-        events=part.said.events,
-        words=tuple(_word(word, part.span) for word in part.said.words),
+        language=part.recognized.language,
+        emotion=part.recognized.emotion,
+        events=part.recognized.events,
+        words=tuple(_word(word, part.span) for word in part.recognized.words),
     )
 
 
@@ -96,9 +96,9 @@ def _word(word: Word, span: Span) -> TranscriptWord:
 
 
 def _language(spoken: Sequence[SegmentResult]) -> str | None:
-    """The language that was spoken longest."""
+    """The language with the longest total duration."""
     seconds: Counter[str] = Counter()
     for part in spoken:
-        if part.said.language is not None:
-            seconds[part.said.language] += part.span.end - part.span.start
+        if part.recognized.language is not None:
+            seconds[part.recognized.language] += part.span.end - part.span.start
     return seconds.most_common(1)[0][0] if seconds else None

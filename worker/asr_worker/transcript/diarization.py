@@ -1,6 +1,6 @@
-"""Who speaks when, from the voices of a whole recording.
+"""Speaker turns, from the speaker embeddings of a whole recording.
 
-A segment in which the speaker changes is cut between two words.
+A segment in which the speaker changes is split between two words.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from asr_worker.audio.segments import Span
 from asr_worker.engines.clustering import smoothed_turns
 from asr_worker.transcript.segment_result import SegmentResult
 
-# Channels follow one another, so far apart that no turn spans two.
+# Channels are laid out one after another, so far apart that no turn spans two.
 _APART_SECONDS: Final = 1e6
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A stretch of one channel in which one speaker speaks; speaker 0 is the recording's first."""
+    """A span of one channel with one speaker; speaker 0 is the first in the recording."""
 
     channel: int
     start_seconds: float
@@ -33,20 +33,20 @@ class Turn:
     speaker: int
 
     def seconds_in(self, start_seconds: float, end_seconds: float) -> float:
-        """How much of it lies between the two."""
+        """Seconds of the turn between the two times; negative if it does not overlap."""
         return min(self.end_seconds, end_seconds) - max(self.start_seconds, start_seconds)
 
 
-def turns_of(placed: Iterable[SegmentResult]) -> list[Turn]:
-    """All turns in order of time. The same each time; nothing where no voice was heard."""
-    heard = sorted(
-        ((_seconds(part), voice) for part in placed for voice in part.said.voices),
+def turns_of(results: Iterable[SegmentResult]) -> list[Turn]:
+    """All turns in order of time; deterministic. Empty without speaker embeddings."""
+    embeddings = sorted(
+        ((_seconds(part), each) for part in results for each in part.recognized.speaker_embeddings),
         key=lambda each: each[0] + each[1].start_seconds,
     )
-    if not heard:
+    if not embeddings:
         return []
-    windows = [(at + voice.start_seconds, at + voice.end_seconds) for at, voice in heard]
-    smoothed = smoothed_turns(windows, np.stack([voice.embedding for _, voice in heard]))
+    windows = [(at + each.start_seconds, at + each.end_seconds) for at, each in embeddings]
+    smoothed = smoothed_turns(windows, np.stack([each.embedding for _, each in embeddings]))
     turns = [_turn(*turn) for turn in smoothed]
     turns.sort(key=lambda turn: (turn.start_seconds, turn.channel))
     order = {label: n for n, label in enumerate(dict.fromkeys(turn.speaker for turn in turns))}
@@ -56,8 +56,8 @@ def turns_of(placed: Iterable[SegmentResult]) -> list[Turn]:
 def split_by_speaker(
     part: SegmentResult, turns: Sequence[Turn]
 ) -> list[tuple[SegmentResult, int | None]]:
-    """What each speaker says of a segment, in order. It stays whole, and is the one's who speaks
-    longest in it, where its words are not known or do not make up its text.
+    """The segment's parts by speaker, in order. Where its words are unknown or do not make up its
+    text, it stays whole and belongs to the speaker who speaks longest in it.
     """
     span, channel = part.span, part.channel or 0
     own = [turn for turn in turns if turn.channel == channel]
@@ -66,14 +66,14 @@ def split_by_speaker(
     near = [turn for turn in own if turn.seconds_in(span.start_seconds, span.end_seconds) > 0]
     if len({turn.speaker for turn in near}) < 2:
         return [(part, _speaker_at(near or own, span.start_seconds))]
-    starts = word_starts(part.said.text, [word.text for word in part.said.words])
+    starts = word_starts(part.recognized.text, [word.text for word in part.recognized.words])
     if not starts:
         return [(part, _longest(near, span))]
     speakers = [
         _speaker_at(near, span.start_seconds + (word.start_seconds + word.end_seconds) / 2)
-        for word in part.said.words
+        for word in part.recognized.words
     ]
-    whole = grapheme_starts(part.said.text)
+    whole = grapheme_starts(part.recognized.text)
     for number, start in enumerate(starts):
         if start not in whole:  # a vowel sign, say, that the model took for a word
             speakers[number] = speakers[max(number - 1, 0)]
@@ -83,9 +83,9 @@ def split_by_speaker(
 
 def _piece(part: SegmentResult, starts: Sequence[int], first: int, end: int) -> SegmentResult:
     """Words `first` to `end` (exclusive) of a segment, as a segment of its own."""
-    said, words = part.said, part.said.words
+    recognized, words = part.recognized, part.recognized.words
     is_last = end == len(words)
-    text = said.text[starts[first] if first else 0 : None if is_last else starts[end]]
+    text = recognized.text[starts[first] if first else 0 : None if is_last else starts[end]]
     offset = words[first].start_seconds if first else 0.0
     begin = part.span.start + round(offset * SAMPLE_RATE)
     stop = part.span.end
@@ -100,12 +100,14 @@ def _piece(part: SegmentResult, starts: Sequence[int], first: int, end: int) -> 
         for word in words[first:end]
     )
     return SegmentResult(
-        Span(begin, max(stop, begin)), part.channel, replace(said, text=text.strip(), words=moved)
+        Span(begin, max(stop, begin)),
+        part.channel,
+        replace(recognized, text=text.strip(), words=moved),
     )
 
 
 def _speaker_at(turns: Sequence[Turn], seconds: float) -> int:
-    """Whose turn it is, or whose is nearest."""
+    """The speaker of the turn at this time, or of the nearest one."""
     return min(
         turns, key=lambda turn: max(turn.start_seconds - seconds, seconds - turn.end_seconds, 0.0)
     ).speaker

@@ -1,4 +1,4 @@
-"""A decoded recording and the segments it is cut into."""
+"""A decoded recording and its segments."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from asr_worker.engines.base import SegmentAudio
 
 @dataclass(frozen=True)
 class RecordedSegment:
-    """A span of one lane of the decoded file."""
+    """A span of one channel of the decoded file."""
 
-    lane: int
+    channel: int
     span: Span
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Samples on disk, and where to cut them; `options` are the caller's."""
+    """Samples on disk and their segments; `options` are the caller's."""
 
     pcm: PcmFile
     segments: tuple[RecordedSegment, ...]
@@ -32,20 +32,22 @@ class Recording:
         return sum(segment.span.seconds for segment in self.segments)
 
     def load(self, segment: RecordedSegment) -> SegmentAudio:
-        """Reads the samples of one segment; only this stretch comes into memory."""
+        """Reads the samples of one segment; only this span is held in memory."""
         return SegmentAudio(
-            pcm=self.pcm.samples(segment.lane, segment.span.start, segment.span.end),
+            pcm=self.pcm.samples(segment.channel, segment.span.start, segment.span.end),
             options=self.options,
         )
 
 
-def cut(pcm: PcmFile, options: TaskOptions, *, max_seconds: float) -> Recording:
-    """Cuts every lane at its quiet points."""
+def segment_recording(pcm: PcmFile, options: TaskOptions, *, max_seconds: float) -> Recording:
+    """Splits every channel at its quiet points; no segment is longer than `max_seconds`."""
     segments = [
-        RecordedSegment(lane, span)
-        for lane in range(pcm.lanes)
+        RecordedSegment(channel, span)
+        for channel in range(pcm.channels)
         for span in plan_segments(
-            pcm.energy(lane), sample_count=pcm.sample_count, max_seconds=max_seconds
+            pcm.energy(channel), sample_count=pcm.sample_count, max_seconds=max_seconds
         )
     ]
-    return Recording(pcm, tuple(sorted(segments, key=lambda part: (part.span, part.lane))), options)
+    return Recording(
+        pcm, tuple(sorted(segments, key=lambda part: (part.span, part.channel))), options
+    )

@@ -1,4 +1,4 @@
-"""What was said, and where in the recording. Pure."""
+"""The result of one segment and its place in the recording. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from asr_worker.engines.base import SegmentText
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """What was said in a span; `channel` is None for a mono mix. Word times count from the span."""
+    """`channel` is None for a mono mix. Word times count from the start of the span."""
 
     span: Span
     channel: int | None
-    said: SegmentText
+    recognized: SegmentText

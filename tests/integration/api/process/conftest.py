@@ -35,11 +35,11 @@ import time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.process.main import leave, main
 
-begin = SenseVoiceEngine.begin
+submit = SenseVoiceEngine.submit
 def slowly(self, batch):
     time.sleep(0.3)
-    return begin(self, batch)
-SenseVoiceEngine.begin = slowly
+    return submit(self, batch)
+SenseVoiceEngine.submit = slowly
 leave(main())
 """
 _LISTENS = "0A"

@@ -33,7 +33,7 @@ from asr_core.settings.queue import QueueSettings
 from asr_core.settings.redis import RedisSettings
 from asr_core.store import Store
 from asr_core.task import NewTask, State, Task, audio_path, results_prefix
-from asr_worker.engines.base import SegmentAudio, Texts
+from asr_worker.engines.base import PendingTexts, SegmentAudio
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.process.runtime import run_worker
 from asr_worker.settings import WorkerSettings
@@ -46,11 +46,11 @@ import time
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.process.main import leave, main
 
-begin = SenseVoiceEngine.begin
+submit = SenseVoiceEngine.submit
 def slowly(self, batch):
     time.sleep(0.5)
-    return begin(self, batch)
-SenseVoiceEngine.begin = slowly
+    return submit(self, batch)
+SenseVoiceEngine.submit = slowly
 leave(main())
 """
 TOY_WORKER = Path(__file__).with_name("toy_worker.py")
@@ -337,12 +337,12 @@ class EngineSpy:
 def engine_spy(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSpy]:
     spy = EngineSpy()
     spy.released.set()
-    begin = SenseVoiceEngine.begin
+    submit = SenseVoiceEngine.submit
 
-    def watched(self: SenseVoiceEngine, batch: Sequence[SegmentAudio]) -> Texts:
+    def watched(self: SenseVoiceEngine, batch: Sequence[SegmentAudio]) -> PendingTexts:
         spy.see(batch)
-        return begin(self, batch)
+        return submit(self, batch)
 
-    monkeypatch.setattr(SenseVoiceEngine, "begin", watched)
+    monkeypatch.setattr(SenseVoiceEngine, "submit", watched)
     yield spy
     spy.released.set()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from asr_core.task import State
-from asr_worker.engines.base import SegmentAudio, SegmentText, Texts
+from asr_worker.engines.base import PendingTexts, SegmentAudio, SegmentText
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.inference.batch_runner import MOST_RUNS
 
@@ -27,7 +27,7 @@ class Readings:
         self._read = 0
         self._lock = threading.Lock()
 
-    def watch(self, batch: Sequence[SegmentAudio], texts: Texts) -> Texts:
+    def watch(self, batch: Sequence[SegmentAudio], texts: PendingTexts) -> PendingTexts:
         with self._lock:
             self.begun += 1
             self.most_unread = max(self.most_unread, self.begun - self._read)
@@ -47,14 +47,14 @@ class Readings:
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
-    seen, begin = Readings(), SenseVoiceEngine.begin
+    seen, submit = Readings(), SenseVoiceEngine.submit
 
-    def watched(self: SenseVoiceEngine, batch: Sequence[SegmentAudio]) -> Texts:
-        texts = begin(self, batch)
+    def watched(self: SenseVoiceEngine, batch: Sequence[SegmentAudio]) -> PendingTexts:
+        texts = submit(self, batch)
         is_warm_up = not any(segment.pcm.any() for segment in batch)
         return texts if is_warm_up else seen.watch(batch, texts)
 
-    monkeypatch.setattr(SenseVoiceEngine, "begin", watched)
+    monkeypatch.setattr(SenseVoiceEngine, "submit", watched)
     return seen
 
 

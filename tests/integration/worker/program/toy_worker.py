@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from asr_worker.audio import decoder, decoder_child, decoder_process
-from asr_worker.engines.base import SegmentText, Texts
-from asr_worker.inference.batch_runner import BatchRunner
+from asr_worker.engines.base import PendingTexts, SegmentText
+from asr_worker.inference.pending_results import PendingResults
 from asr_worker.process import recycling, supervisor
 
 DECODER = "decoder"
@@ -57,7 +57,7 @@ class ToyEngine:
     def warm_up(self) -> None:
         pass
 
-    def begin(self, batch: Any) -> Texts:
+    def submit(self, batch: Any) -> PendingTexts:
         levels = [f"{np.abs(segment.pcm).max():.1f}" for segment in batch]
         time.sleep(BATCH_SECONDS)
         for fault in {FAULTS[level] for level in levels if level in FAULTS}:
@@ -88,7 +88,7 @@ def commit(fault: str) -> None:
         _leaked.append(bytes(limit if limit > 0 else 0))
 
 
-spool, deliver, now = decoder.spool, BatchRunner._deliver, time.time
+spool, deliver, now = decoder.spool, PendingResults.deliver, time.time
 
 
 def faulty_spool(source: Path, target: Path, **options: Any) -> Any:
@@ -99,7 +99,7 @@ def faulty_spool(source: Path, target: Path, **options: Any) -> Any:
     return spool(source, target, **options)
 
 
-def faulty_deliver(self: BatchRunner, segments: Any, texts: Any) -> None:
+def faulty_deliver(self: PendingResults, segments: Any, texts: Any) -> None:
     """The event loop runs this: level 0.6 may block it."""
     if any(FAULTS.get(said.text.removeprefix("level ")) == "block the loop" for said in texts):
         time.sleep(FOR_EVER)
@@ -115,7 +115,7 @@ torch.cuda = SimpleNamespace(  # type: ignore[attr-defined]
 )
 sys.modules["torch"] = torch
 decoder.spool = faulty_spool
-BatchRunner._deliver = faulty_deliver  # type: ignore[method-assign]
+PendingResults.deliver = faulty_deliver  # type: ignore[method-assign]
 time.time = lambda: now() + CLOCK_OFF_SECONDS
 supervisor._FIRST_PAUSE_SECONDS = 0.05
 recycling.LEAST_AGE_SECONDS = 0.0  # type: ignore[misc]

@@ -65,16 +65,16 @@ class Damage:
         if is_half_a_packet and (is_cut or is_missing):
             self._spans.pop()  # the cut says it
             last = self._spans[-1] if self._spans else None
-        told = max(at_seconds, last.end) if last else at_seconds
-        if declared_seconds is not None and declared_seconds - told > _MISSING_SECONDS:
-            self._cuts.append((told, declared_seconds))
+        reported = max(at_seconds, last.end) if last else at_seconds
+        if declared_seconds is not None and declared_seconds - reported > _MISSING_SECONDS:
+            self._cuts.append((reported, declared_seconds))
         elif is_cut and not (declared_seconds and last and last.end >= declared_seconds - 1.0):
-            self._cuts.append((told, None))
+            self._cuts.append((reported, None))
 
     def warnings(self) -> tuple[TranscriptWarning, ...]:
         """In order of time."""
-        told = [_damaged(span) for span in self._spans if span.end > span.start]
-        told += [
+        reported = [_damaged(span) for span in self._spans if span.end > span.start]
+        reported += [
             TranscriptWarning(
                 code="part_unreadable",
                 message=f"A part of the file, after {at:.2f} s, could not be read ({reason}).",
@@ -82,8 +82,8 @@ class Damage:
             )
             for at, reason in self._unreadable
         ]
-        told += [_cut(*cut) for cut in self._cuts[:MOST_SPANS]]
-        return tuple(sorted(told, key=lambda warning: warning.start_seconds))
+        reported += [_cut(*cut) for cut in self._cuts[:MOST_SPANS]]
+        return tuple(sorted(reported, key=lambda warning: warning.start_seconds))
 
 
 def _damaged(span: _Span) -> TranscriptWarning:

@@ -1,7 +1,7 @@
-"""Frames of any rate, and holes between them, to blocks at 16 kHz.
+"""Resamples frames of any rate, and the gaps between them, to blocks at 16 kHz.
 
-Silence is made here, after the channels are mixed and in blocks of a second: a hole costs the same
-memory however long it is and whatever the source's rate.
+Silence for gaps is generated here, after the mix-down and a second at a time, so that a gap takes
+the same memory whatever its length and the source's rate.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ BLOCK_SAMPLES: Final = 192_000
 
 
 class FloatFrame(NamedTuple):
-    """Samples of shape (channels, samples) as the source had them, and when by its clock; None: the
-    container does not say.
+    """Samples of shape (channels, samples) at the source's rate, with their presentation time; None
+    where the container has none.
     """
 
     samples: FloatArray
@@ -29,76 +29,78 @@ class FloatFrame(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """Nothing is heard until `until_seconds`, counted from the first sample."""
+    """Silence until `until_seconds`, counted from the first sample."""
 
     until_seconds: float
 
 
 class Resampler:
-    """One source rate to 16 kHz with libswresample, each lane by itself; 16 kHz passes through."""
+    """One source rate to 16 kHz with libswresample, channel by channel; 16 kHz passes through."""
 
-    def __init__(self, rate: int, lanes: int) -> None:
+    def __init__(self, rate: int, channels: int) -> None:
         self.rate = rate
-        self._lanes = (
+        self._channels = (
             []
             if rate == SAMPLE_RATE
             else [
                 av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE)
-                for _ in range(lanes)
+                for _ in range(channels)
             ]
         )
 
     def push(self, samples: FloatArray) -> FloatArray:
-        """Samples in, as many samples out as are certain by now."""
-        if not self._lanes:
+        """Takes (channels, samples); returns the samples that the filters have finished."""
+        if not self._channels:
             return samples
         frames = [
-            AudioFrame.from_ndarray(np.ascontiguousarray(lane[None]), format="fltp", layout="mono")
-            for lane in samples
+            AudioFrame.from_ndarray(
+                np.ascontiguousarray(channel[None]), format="fltp", layout="mono"
+            )
+            for channel in samples
         ]
         for frame in frames:
             frame.sample_rate = self.rate
         return self._run(list(frames))
 
     def flush(self) -> FloatArray:
-        """What the filters still held; the resampler is spent afterwards."""
-        return self._run([None] * len(self._lanes))
+        """The samples left in the filters; the resampler cannot be used afterwards."""
+        return self._run([None] * len(self._channels))
 
     def _run(self, frames: list[AudioFrame | None]) -> FloatArray:
-        lanes = []
-        for resampler, frame in zip(self._lanes, frames, strict=True):
+        channels = []
+        for resampler, frame in zip(self._channels, frames, strict=True):
             parts = [part.to_ndarray()[0] for part in resampler.resample(frame)]
-            lanes.append(np.concatenate(parts) if parts else np.empty(0, np.float32))
+            channels.append(np.concatenate(parts) if parts else np.empty(0, np.float32))
         return (
-            np.stack(lanes).astype(np.float32, copy=False)
-            if lanes
+            np.stack(channels).astype(np.float32, copy=False)
+            if channels
             else np.empty((1, 0), np.float32)
         )
 
 
 def gathered(frames: Iterator[FloatFrame | Silence]) -> Iterator[FloatFrame | Silence]:
-    """Join small frames of one layout into about a second: frames of 20 ms cost too many calls."""
-    held: list[FloatFrame] = []
-    held_samples = 0
+    """Joins small frames of one layout to about a second: 20 ms frames cost too many calls."""
+    pending: list[FloatFrame] = []
+    pending_samples = 0
     for frame in frames:
-        if held and (
-            held_samples >= min(held[0].rate, BLOCK_SAMPLES) or not _joins(held[0], frame)
+        if pending and (
+            pending_samples >= min(pending[0].rate, BLOCK_SAMPLES) or not _joins(pending[0], frame)
         ):
-            yield _joined(held)
-            held, held_samples = [], 0
+            yield _joined(pending)
+            pending, pending_samples = [], 0
         if isinstance(frame, Silence):
             yield frame
         else:
-            held.append(frame)
-            held_samples += frame.samples.shape[1]
-    if held:
-        yield _joined(held)
+            pending.append(frame)
+            pending_samples += frame.samples.shape[1]
+    if pending:
+        yield _joined(pending)
 
 
 def resampled(
-    frames: Iterator[FloatFrame | Silence], to_lanes: Callable[[FloatArray], FloatArray]
+    frames: Iterator[FloatFrame | Silence], to_channels: Callable[[FloatArray], FloatArray]
 ) -> Iterator[FloatArray]:
-    """Blocks of shape (lanes, samples) at 16 kHz; `to_lanes` mixes or parts the channels."""
+    """Blocks of shape (channels, samples) at 16 kHz; `to_channels` mixes or splits the source."""
     resampler: Resampler | None = None
     made = 0
     for frame in frames:
@@ -110,11 +112,11 @@ def resampled(
         if isinstance(frame, Silence):
             for zeros in _zeros(round(frame.until_seconds * SAMPLE_RATE) - made):
                 made += zeros.shape[1]
-                yield to_lanes(zeros)
+                yield to_channels(zeros)
             continue
-        lanes = to_lanes(frame.samples)
-        resampler = resampler or Resampler(frame.rate, len(lanes))
-        block = resampler.push(lanes)
+        channels = to_channels(frame.samples)
+        resampler = resampler or Resampler(frame.rate, len(channels))
+        block = resampler.push(channels)
         made += block.shape[1]
         yield block
     if resampler is not None:
@@ -129,7 +131,7 @@ def _zeros(samples: int) -> Iterator[FloatArray]:
 
 
 def _joins(first: FloatFrame, other: FloatFrame | Silence) -> bool:
-    """Whether they can stand in one block."""
+    """Whether two frames have the same rate and channel count."""
     return (
         isinstance(other, FloatFrame)
         and first.rate == other.rate

@@ -12,7 +12,14 @@ import pytest
 
 from asr_core.options import TaskOptions
 from asr_worker.audio.segments import Span
-from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio, SegmentText, Voice, Word
+from asr_worker.engines.base import (
+    Engine,
+    ModelNotLoaded,
+    SegmentAudio,
+    SegmentText,
+    SpeakerEmbedding,
+    Word,
+)
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.clustering import MOST_CLUSTERED, smoothed_turns, speakers_of
 from asr_worker.settings import WorkerSettings
@@ -35,28 +42,30 @@ def test_voices_are_those_that_funasr_hears(engine: Engine, two_voices: Any) -> 
     from funasr.models.campplus.utils import sv_chunk
 
     auto = AutoModel(model=str(two_voices.folder), device="cpu", disable_update=True)
-    [said] = engine.begin([SegmentAudio(two_voices.second, TaskOptions(speakers=True))])()
+    [text_of_segment] = engine.submit([SegmentAudio(two_voices.second, TaskOptions(speakers=True))])()
     windows = sv_chunk([[0.0, 0.0, two_voices.second]])
-    assert [(voice.start_seconds, voice.end_seconds) for voice in said.voices] == [
-        (start, end) for start, end, _ in windows
-    ]
-    for voice, (_, _, window) in zip(said.voices, windows, strict=True):
+    assert [
+        (embedding.start_seconds, embedding.end_seconds)
+        for embedding in text_of_segment.speaker_embeddings
+    ] == [(start, end) for start, end, _ in windows]
+    for embedding, (_, _, window) in zip(text_of_segment.speaker_embeddings, windows, strict=True):
         [theirs] = auto.generate(window)
         np.testing.assert_allclose(
-            voice.embedding, theirs["spk_embedding"][0].numpy(), rtol=1e-3, atol=1e-3
+            embedding.embedding, theirs["spk_embedding"][0].numpy(), rtol=1e-3, atol=1e-3
         )
 
 
 def test_only_callers_who_ask_have_their_voices_heard_and_texts_stay_the_same(
     engine: Engine, two_voices: Any
 ) -> None:
-    audio = [
-        SegmentAudio(two_voices.first, TaskOptions(speakers=asked))
-        for asked in (False, True, False)
+    audio = [SegmentAudio(two_voices.first, TaskOptions(speakers=asked)) for asked in (False, True, False)]
+    texts = engine.submit(audio)()
+    assert [bool(text_of_segment.speaker_embeddings) for text_of_segment in texts] == [
+        False,
+        True,
+        False,
     ]
-    texts = engine.begin(audio)()
-    assert [bool(said.voices) for said in texts] == [False, True, False]
-    assert len({said.text for said in texts}) == 1
+    assert len({text_of_segment.text for text_of_segment in texts}) == 1
     assert texts[0].text
     assert "speakers" in engine.supports
 
@@ -66,11 +75,11 @@ def test_what_is_no_speaker_model_is_refused(embedded_folder: Path) -> None:
         load_engine(_settings(speaker_model=str(embedded_folder)))
 
 
-def _voices(*speakers: int, size: int = 16, seed: int = 5) -> list[Voice]:
+def _embeddings(*speakers: int, size: int = 16, seed: int = 5) -> list[SpeakerEmbedding]:
     """One window every 0.75 s; each speaker sounds nearly the same each time."""
     noise = np.random.default_rng(seed)
     return [
-        Voice(
+        SpeakerEmbedding(
             0.75 * number,
             0.75 * number + 1.5,
             (np.eye(size)[speaker] + noise.normal(0, 0.02, size)).astype(np.float32),
@@ -80,55 +89,59 @@ def _voices(*speakers: int, size: int = 16, seed: int = 5) -> list[Voice]:
 
 
 def _placed(
-    voices: list[Voice], words: str = "", *, start: float = 0.0, channel: int | None = None
+    embeddings: list[SpeakerEmbedding],
+    words: str = "",
+    *,
+    start: float = 0.0,
+    channel: int | None = None,
 ) -> SegmentResult:
     """A word every second."""
-    seconds = voices[-1].end_seconds
+    seconds = embeddings[-1].end_seconds
     timed = tuple(Word(word, n + 0.1, n + 0.9) for n, word in enumerate(words.split()))
-    said = SegmentText(words or "text", words=timed, voices=tuple(voices))
+    recognized = SegmentText(words or "text", words=timed, speaker_embeddings=tuple(embeddings))
     span = Span(round(start * 16_000), round((start + seconds) * 16_000))
-    return SegmentResult(span, channel, said)
+    return SegmentResult(span, channel, recognized)
 
 
 def test_a_segment_is_cut_between_two_words_where_the_speaker_changes() -> None:
     words = " ".join(f"w{number}," for number in range(24)) + "."
-    part = _placed(_voices(*[0] * 16, *[1] * 16), words, start=100.0)
+    part = _placed(_embeddings(*[0] * 16, *[1] * 16), words, start=100.0)
     (first, a), (second, b) = split_by_speaker(part, turns_of([part]))
     assert (a, b) == (0, 1)
-    assert f"{first.said.text} {second.said.text}" == words
-    assert len(first.said.words) + len(second.said.words) == 24
+    assert f"{first.recognized.text} {second.recognized.text}" == words
+    assert len(first.recognized.words) + len(second.recognized.words) == 24
     assert first.span.start_seconds == 100.0
     assert first.span.end_seconds <= second.span.start_seconds
     assert second.span.end == part.span.end
     # The turn is near 12.4 s; words keep their place in the recording.
     assert second.span.start_seconds == pytest.approx(112.4, abs=1.5)
-    assert second.said.words[0].start_seconds == 0
-    last = second.span.start_seconds + second.said.words[-1].end_seconds
+    assert second.recognized.words[0].start_seconds == 0
+    last = second.span.start_seconds + second.recognized.words[-1].end_seconds
     assert last == pytest.approx(123.9)
 
 
 def test_no_turn_begins_within_a_character() -> None:
     signs = "ที่" * 8  # the model takes each of its three signs for a word
-    part = _placed(_voices(*[0] * 17, *[1] * 16), " ".join(signs))
-    part = replace(part, said=replace(part.said, text=signs))
+    part = _placed(_embeddings(*[0] * 17, *[1] * 16), " ".join(signs))
+    part = replace(part, recognized=replace(part.recognized, text=signs))
     pieces = split_by_speaker(part, turns_of([part]))
     assert [speaker for _, speaker in pieces] == [0, 1]
-    assert "".join(piece.said.text for piece, _ in pieces) == signs
-    assert all(len(piece.said.text) % 3 == 0 for piece, _ in pieces)
+    assert "".join(piece.recognized.text for piece, _ in pieces) == signs
+    assert all(len(piece.recognized.text) % 3 == 0 for piece, _ in pieces)
 
 
 def test_a_segment_without_words_is_its_longest_speakers() -> None:
-    part = _placed(_voices(*[0] * 10, *[1] * 20))
-    other = _placed(_voices(*[0] * 10), start=60.0)
+    part = _placed(_embeddings(*[0] * 10, *[1] * 20))
+    other = _placed(_embeddings(*[0] * 10), start=60.0)
     turns = turns_of([part, other])
     assert split_by_speaker(part, turns) == [(part, 1)]
     assert split_by_speaker(other, turns) == [(other, 0)]
 
 
 def test_speakers_are_the_same_over_channels_and_counted_as_they_begin_to_speak() -> None:
-    late = _placed(_voices(*[3] * 15), start=30.0, channel=0)
-    early = _placed(_voices(*[7] * 15), start=0.0, channel=1)
-    again = _placed(_voices(*[3] * 15, seed=6), start=60.0, channel=1)
+    late = _placed(_embeddings(*[3] * 15), start=30.0, channel=0)
+    early = _placed(_embeddings(*[7] * 15), start=0.0, channel=1)
+    again = _placed(_embeddings(*[3] * 15, seed=6), start=60.0, channel=1)
     turns = turns_of([late, early, again])
     assert [(turn.channel, turn.speaker) for turn in turns] == [(1, 0), (0, 1), (1, 1)]
     parts = [part for each in (late, early, again) for part in split_by_speaker(each, turns)]
@@ -137,9 +150,9 @@ def test_speakers_are_the_same_over_channels_and_counted_as_they_begin_to_speak(
 
 def test_clustering_is_the_same_each_time_and_goes_on_behind_its_bound() -> None:
     order = np.random.default_rng(1).integers(0, 3, MOST_CLUSTERED * 2 + 77)
-    voices = np.stack([voice.embedding for voice in _voices(*order.tolist())])
-    labels = speakers_of(voices)
-    assert np.array_equal(labels, speakers_of(voices))
+    embeddings = np.stack([embedding.embedding for embedding in _embeddings(*order.tolist())])
+    labels = speakers_of(embeddings)
+    assert np.array_equal(labels, speakers_of(embeddings))
     for speaker in range(3):
         assert len(np.unique(labels[order == speaker])) == 1
     assert len(np.unique(labels)) == 3
@@ -147,14 +160,14 @@ def test_clustering_is_the_same_each_time_and_goes_on_behind_its_bound() -> None
 
 def test_recordings_that_end_together_do_not_change_each_others_speakers() -> None:
     crowd = np.random.default_rng(3).integers(0, 6, 400).tolist()
-    voices = np.stack([voice.embedding for voice in _voices(*crowd)])
-    expected = speakers_of(voices).tolist()
+    embeddings = np.stack([embedding.embedding for embedding in _embeddings(*crowd)])
+    expected = speakers_of(embeddings).tolist()
     assert len(set(expected)) == 6
     np.random.seed(7)
     own = np.random.RandomState(7)
     with ThreadPoolExecutor(3) as threads:
-        others = [threads.submit(speakers_of, voices[: 200 + 50 * n]) for n in range(4)]
-        again = [threads.submit(speakers_of, voices) for _ in range(8)]
+        others = [threads.submit(speakers_of, embeddings[: 200 + 50 * n]) for n in range(4)]
+        again = [threads.submit(speakers_of, embeddings) for _ in range(8)]
         while not all(one.done() for one in [*others, *again]):
             # Nobody else's generator is drawn from, seeded or set back meanwhile.
             assert np.random.random() == own.random()
