@@ -1,7 +1,7 @@
-"""Decoding in processes of its own: in parallel, and where a hostile file can kill only itself.
+"""A pool of decoder processes: parallel, and isolated from hostile files.
 
-Each slot is one process with one pipe, not a shared executor: when a process dies it is known whose
-file it held, and no other file notices.
+Each slot is one process with one pipe, not a shared executor: when a process dies, only the file
+that it was decoding fails.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DecodePool:
         return sum(decoder.started for decoder in self._decoders)
 
     def process_ids(self, *, busy: bool | None = None) -> list[int]:
-        """Of the decoders that run; `busy`: only those that hold a file right now, or do not."""
+        """Ids of the running decoders; `busy` selects those that do or do not decode a file now."""
         return [
             decoder.process_id
             for decoder in self._decoders

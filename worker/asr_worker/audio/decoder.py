@@ -1,9 +1,8 @@
-"""The decoder: any served container, rate and channel count to 16 kHz samples.
+"""The decoder: any supported container, sample rate and channel count to 16 kHz samples.
 
-It opens file objects only, so that no byte of a
-recording can make it reach the network or another file, and only the containers that core lists;
-the sound is made block by block, so that memory stays the same however long the recording is. A
-hostile file may still kill the process: run it through `decode_pool`.
+It opens file objects only, so that a recording cannot make it open the network or another file, and
+only the containers listed in core. Samples are produced block by block, so that memory does not
+grow with the recording. A hostile file can still crash the process: run it through `decode_pool`.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ AudioSource = Path | bytes | BinaryIO
 
 @dataclass(frozen=True)
 class DecodeLimits:
-    """What is refused rather than decoded."""
+    """Recordings beyond these limits are refused."""
 
     max_seconds: float = 10 * 3600.0
     max_channels: int = 16
@@ -65,7 +64,7 @@ class AudioDecoder:
         on_allowed: Callable[[float], None] = lambda _: None,
     ) -> None:
         """`track` is one of the file's audio tracks, from 1; None: `choose_track` decides.
-        `on_allowed` hears how many seconds of processor time may be used, each time it is more.
+        `on_allowed` gets the CPU seconds that may be used, each time the budget grows.
         """
         self._source = source
         self._track = track
@@ -82,7 +81,7 @@ class AudioDecoder:
         self._downmix = Downmix()
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Yield float32 samples at 16 kHz in blocks of shape (lanes, samples), about a second each.
+        """Yields float32 blocks of shape (channels, samples) at 16 kHz, about a second each.
 
         Raises UnreadableAudio, EmptyAudio, AudioTooLong or TooExpensive.
         """
@@ -96,11 +95,11 @@ class AudioDecoder:
 
     @property
     def warnings(self) -> tuple[TranscriptWarning, ...]:
-        """What could not be read."""
+        """The parts that could not be read."""
         return self._damage.warnings()
 
     def _sound(self, file: BinaryIO) -> Iterator[FloatArray]:
-        """Recordings one after another: what makes one unreadable costs the others nothing."""
+        """All recordings of the file, in order; an unreadable one does not affect the others."""
         recordings = joined.recordings(file)
         failure: UnreadableAudio | None = None
         for recording in recordings:
@@ -200,7 +199,7 @@ class AudioDecoder:
             self._cost.check(self.sample_count / SAMPLE_RATE)
 
     def _to_channels(self, samples: FloatArray) -> FloatArray:
-        """Mix down, or bring a stream that changes its layout to the layout it began with."""
+        """Mixes down, or maps a stream that changes its layout to its first layout."""
         if self._channels == "mix":
             return self._downmix(samples)
         missing = self.source_channels - len(samples)
@@ -232,7 +231,7 @@ def decode(
     track: int | None = None,
     limits: DecodeLimits | None = None,
 ) -> FloatArray:
-    """A short recording in memory, shape (lanes, samples) at 16 kHz."""
+    """A short recording in memory, shape (channels, samples) at 16 kHz."""
     decoder = AudioDecoder(source, channels=channels, track=track, limits=limits)
     return np.concatenate(list(decoder.blocks()), axis=1)
 
@@ -246,7 +245,7 @@ def spool(
     limits: DecodeLimits | None = None,
     on_allowed: Callable[[float], None] = lambda _: None,
 ) -> PcmFile:
-    """Decode a recording of any length into `target`; nothing is left there after an error."""
+    """Decodes a recording of any length into `target`, which is removed after an error."""
     decoder = AudioDecoder(
         source, channels=channels, track=track, limits=limits, on_allowed=on_allowed
     )
@@ -282,7 +281,7 @@ def _open(source: AudioSource) -> BinaryIO:
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Whatever FFmpeg, or a header that lies, raises while a file is decoded: UnreadableAudio."""
+    """Turns the errors of FFmpeg, and those caused by wrong headers, into UnreadableAudio."""
     try:
         yield
     except av.FFmpegError as error:

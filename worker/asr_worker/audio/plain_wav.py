@@ -1,8 +1,8 @@
-"""The recordings that need no decoder: RIFF/WAVE with 16-bit PCM, as most telephony writes.
+"""RIFF/WAVE with 16-bit PCM, as most telephony systems write, read without FFmpeg.
 
-FFmpeg hands such a file over in small packets, and Python's work for each is most of the cost. Here
-a second is one read. Whatever is not exactly as expected is left to FFmpeg: other formats, broken
-or missing sizes, files that were cut off.
+FFmpeg returns such a file in small packets, and Python's overhead per packet is most of the cost.
+Here one read covers a second. Everything unexpected is left to FFmpeg: other formats, broken or
+missing sizes, truncated files.
 
 Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0", 1991.
 """
@@ -28,7 +28,7 @@ _FORMAT: Final = struct.Struct("<HHIIHH")
 
 @dataclass(frozen=True)
 class PlainWav:
-    """Where the samples of a file lie, interleaved."""
+    """Position and format of the interleaved samples in a file."""
 
     rate: int
     channels: int
@@ -43,7 +43,7 @@ class PlainWav:
             count = min(left, self.rate)
             raw = file.read(count * self.channels * _SAMPLE_BYTES)
             whole = len(raw) // (self.channels * _SAMPLE_BYTES)
-            if whole == 0:  # cut off since it was looked at
+            if whole == 0:  # truncated since it was opened
                 return
             samples = np.frombuffer(raw, "<i2", count=whole * self.channels)
             planar = samples.reshape(whole, self.channels).T.astype(np.float32)
@@ -53,7 +53,7 @@ class PlainWav:
 
 
 def find(file: BinaryIO) -> PlainWav | None:
-    """None where FFmpeg has to look. The file is at its beginning before and after."""
+    """None where FFmpeg is needed. The file is at its beginning before and after."""
     if not file.seekable():  # a pipe
         return None
     try:

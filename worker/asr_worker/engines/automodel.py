@@ -1,8 +1,8 @@
-"""Whatever else FunASR loads, through `funasr.AutoModel`.
+"""Any other model that FunASR loads, through `funasr.AutoModel`.
 
-AutoModel is not thread-safe, takes one set of options per call and may lose items; this groups a
-batch by its options, hands over arrays only (a string could be a URL or a list of files), and puts
-every result back to the segment it belongs to.
+AutoModel is not thread-safe, takes one set of options per call and may drop items. This groups a
+batch by options, passes arrays only (a string could be a URL or a list of files) and assigns every
+result to its segment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from asr_worker.engines.tags import parse_tags
 from asr_worker.engines.words import timed_words
 
 _RICH: Final[frozenset[Feature]] = frozenset({"language", "itn", "timestamps", "emotion", "events"})
-# What the architectures of FunASR's registry heed and return; others transcribe and no more.
+# Options and outputs that architectures of FunASR's registry support; others only return text.
 FEATURES: Final[dict[str, frozenset[Feature]]] = {
     "SenseVoiceSmall": _RICH,
     "Paraformer": frozenset({"timestamps"}),
@@ -63,8 +63,8 @@ class AutoModelEngine:
         punc_model: str = "",
         vad_model: str = "",
     ) -> None:
-        """As FunASR composes them: `vad_model` finds what is heard of a segment, `punc_model`
-        punctuates every text.
+        """`vad_model` selects the speech in a segment, `punc_model` punctuates every text, both as
+        FunASR composes them.
         """
         self.model_id = folder.model_id
         self.device = device
@@ -74,10 +74,10 @@ class AutoModelEngine:
         self._helpers = {"punc": punc_model, "vad": vad_model}
         self._threads = thread_count(cpu_threads)
         self._auto: Any = None
-        self._takes_batches = not vad_model  # it makes batches of its own, of what it lets through
+        self._takes_batches = not vad_model  # which makes batches of the speech that it selects
 
     def load(self) -> None:
-        """Build the model from its folder. Raises ModelNotLoaded."""
+        """Builds the model from its folder. Raises ModelNotLoaded."""
         options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads}
         folders = [self._folder.path]
         for kind, model in self._helpers.items():
@@ -108,12 +108,12 @@ class AutoModelEngine:
         self.transcribe([SegmentAudio(noise)])
 
     def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
-        """All of it on this thread: FunASR gives texts and no less."""
+        """Computes everything on this thread, since FunASR returns texts only."""
         texts = self.transcribe(batch)
         return lambda: texts
 
     def transcribe(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
-        """One text for each segment, in order; a segment the model lost gives an empty one."""
+        """One text for each segment, in order; empty for a segment that the model dropped."""
         if self._auto is None:
             raise EngineFailed("the engine was asked to transcribe before it was loaded")
         groups: dict[Options, list[int]] = {}
@@ -170,8 +170,8 @@ def _options(segment: SegmentAudio) -> Options:
 
 
 def _safe_hotword(word: str) -> str:
-    """A hotword as FunASR may see it: it opens `x.txt`, fetches what begins with `http`, and reads
-    `<|…|>` in a prompt as a control token, with a file's name or an expression behind some.
+    """A hotword without characters that FunASR interprets: it opens `x.txt`, downloads `http…`, and
+    takes `<|…|>` in a prompt as a control token, some with a file name or an expression.
     """
     return " ".join(_MEANS_MORE.sub(" ", word).split())
 
@@ -181,9 +181,9 @@ def _key(index: int) -> str:
 
 
 def _match(results: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]] | None:
-    """Results in the order of their segments, or None where FunASR left that unclear.
+    """Results in the order of their segments, or None if FunASR's keys are ambiguous.
 
-    Models drop items of which nothing was recognised, and some repeat one key for all items.
+    Models drop items without text, and some repeat one key for all items.
     """
     by_key = {str(result.get("key")): result for result in results}
     keys = [_key(index) for index in range(count)]

@@ -1,4 +1,4 @@
-"""What an engine is: the protocol, what goes in and what comes out. Pure."""
+"""The engine protocol and its input and output types. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ModelNotLoaded(AsrError):
 
 @dataclass(frozen=True, eq=False)
 class SegmentAudio:
-    """One segment: mono float32 in [-1, 1) at 16 kHz, and what its caller asked for."""
+    """One segment: mono float32 in [-1, 1) at 16 kHz, and its caller's options."""
 
     pcm: FloatArray
     options: TaskOptions = field(default_factory=TaskOptions)
@@ -46,9 +46,9 @@ class Word:
 
 @dataclass(frozen=True, eq=False)
 class SpeakerEmbedding:
-    """How a stretch of a segment sounds: embeddings (size,) of one speaker lie close together.
+    """The embedding (size,) of the speaker in a window of a segment.
 
-    Seconds count from the start of its segment.
+    Embeddings of one speaker are close together. Seconds count from the start of the segment.
     """
 
     start_seconds: float
@@ -58,7 +58,7 @@ class SpeakerEmbedding:
 
 @dataclass(frozen=True)
 class SegmentText:
-    """What was said in one segment; `text` carries no tags. Unknown fields are None or empty."""
+    """The text of one segment, without tags. Unknown fields are None or empty."""
 
     text: str
     language: str | None = None
@@ -81,28 +81,28 @@ class Engine(Protocol):
 
     @property
     def model_id(self) -> str:
-        """The model as it was configured: `embedded`, a hub id or a folder."""
+        """The model as configured: `embedded`, a hub id or a folder."""
 
     @property
     def device(self) -> str:
-        """Where it computes, as torch names it: `cpu`, `cuda:0`."""
+        """The torch device: `cpu`, `cuda:0`."""
 
     @property
     def supports(self) -> frozenset[Feature]:
-        """Which options it heeds and which fields it fills."""
+        """The options and output fields that it supports."""
 
     @property
     def languages(self) -> frozenset[str]:
-        """The codes that `language` may ask for; empty where the engine does not know them."""
+        """The codes that `language` accepts; empty if the engine does not know them."""
 
     def load(self) -> None:
-        """Read the weights. Raises ModelNotLoaded."""
+        """Loads the weights. Raises ModelNotLoaded."""
 
     def warm_up(self) -> None:
-        """Run once, so that the first task does not pay for lazy initialisation."""
+        """Runs once, so that the first task is not delayed by lazy initialisation."""
 
     def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
-        """Compute a batch, or have a GPU begin to; reading the texts is left to what it returns.
+        """Computes a batch, or queues it on a GPU; calling the result reads the texts.
 
         One text for each segment. Results do not depend on what shares the batch.
         """

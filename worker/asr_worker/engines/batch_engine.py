@@ -1,7 +1,7 @@
-"""What the engines that run a model's own modules on whole batches have in common.
+"""Base class of the engines that run a model's own modules on whole batches.
 
-A batch goes through three stages: `features` for all segments at once, the `model`, and `text`,
-which needs the device no more, so that the next batch need not wait for it.
+A batch passes three stages: `features` for all segments at once, the `model`, and `text`, which no
+longer uses the device, so that the next batch need not wait for it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class BatchEngine(ABC):
         self._features: FeatureExtractor | None = None
 
     def load(self) -> None:
-        """Build the model from its folder. Raises ModelNotLoaded."""
+        """Builds the model from its folder. Raises ModelNotLoaded."""
         model, parts = build_model(self._folder, self.device, self._threads)
         self._tokenizer = parts["tokenizer"]
         self._take(model, parts)
@@ -54,7 +54,7 @@ class BatchEngine(ABC):
         self._frame_seconds = self._features.frame_seconds
 
     def warm_up(self) -> None:
-        """One short and one long batch, the shapes that work will have."""
+        """One short and one long batch, to initialise both shapes."""
         noise = np.random.default_rng(0).normal(0, self._warm_up_level, 30 * SAMPLE_RATE)
         for seconds, count in ((1, 1), (30, 2)):
             self.transcribe(
@@ -66,7 +66,7 @@ class BatchEngine(ABC):
         return self.submit(batch)()
 
     def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
-        """The model's part on this thread; reading the texts is left to what it returns."""
+        """Runs the model on this thread; calling the result reads the texts."""
         if self._features is None:
             raise EngineFailed("the engine was asked to transcribe before it was loaded")
         if not batch:
@@ -84,14 +84,14 @@ class BatchEngine(ABC):
 
     @abstractmethod
     def _take(self, model: Any, parts: dict[str, Any]) -> None:
-        """Keeps what inference needs of a loaded model. Raises ModelNotLoaded."""
+        """Keeps the modules of a loaded model that inference needs. Raises ModelNotLoaded."""
 
     @abstractmethod
     def _compute(
         self, features: torch.Tensor, lengths: torch.Tensor, batch: Sequence[SegmentAudio]
     ) -> Any:
-        """What the model finds in features (batch, frames, size), on its way to the processor."""
+        """Runs the model on features (batch, frames, size); outputs are being copied to the CPU."""
 
     @abstractmethod
     def _texts(self, computed: Any) -> list[SegmentText]:
-        """The texts of it, in order."""
+        """The texts of the outputs of `_compute`, in order."""

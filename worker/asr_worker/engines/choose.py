@@ -1,4 +1,4 @@
-"""Which engine serves the configured model."""
+"""Chooses and loads the engine for the configured model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AUTO: Final = {
 
 
 def load_engine(settings: WorkerSettings) -> Engine:
-    """Find the model, choose its engine, load it and warm it up. Raises ModelNotLoaded."""
+    """Finds the model, chooses its engine, loads it and warms it up. Raises ModelNotLoaded."""
     device = pick_device(settings.use_gpu)
     folder = find_model(settings.model, settings.model_revision)
     engine = _engine(_name(settings, folder), settings, folder, device)

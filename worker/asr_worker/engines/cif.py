@@ -1,9 +1,9 @@
-"""Paraformer's predictor on whole batches: how many tokens there are, and of which frames each is.
+"""Paraformer's predictor on whole batches: the number of tokens, and the frames of each.
 
-Continuous integrate-and-fire: every frame has a weight below 1; the weights are added up along
-time, and each time the sum passes a whole number a token is complete. FunASR does this in a loop
-over the frames; here the share of frame t in token k is the overlap of two intervals, so that all
-tokens of all segments are one product of matrices.
+Continuous integrate-and-fire: every frame has a weight below 1; the weights are summed over time,
+and a token is complete each time the sum passes an integer. FunASR loops over the frames; here the
+share of frame t in token k is the overlap of two intervals, so that all tokens of all segments are
+one matrix product.
 
 Source: Dong and Xu, "CIF: Continuous Integrate-and-Fire for End-to-End Speech Recognition",
 https://arxiv.org/abs/1905.11235; `funasr.models.paraformer.cif_predictor.CifPredictorV2`,
@@ -31,9 +31,9 @@ PEAK: Final = np.float32(1.0 - 1e-4)
 
 @dataclass(frozen=True)
 class FineWeights:
-    """Weights of each segment's frames, `upsample_times` as fine: float32 (batch, fine frames).
+    """Weights at `upsample_times` the frame rate: float32 (batch, fine frames).
 
-    They say when each token is spoken; `counts` are the fine frames of each segment.
+    They give the time of each token; `counts` are the fine frames of each segment.
     """
 
     weights: HostCopy
@@ -41,7 +41,7 @@ class FineWeights:
 
 
 class CifPredictor:
-    """A loaded predictor's own modules. In float32: a token more or less hangs on it."""
+    """A loaded predictor's own modules, in float32: the number of tokens depends on rounding."""
 
     def __init__(self, predictor: Any) -> None:
         """Raises ModelNotLoaded for a variant that no published model is of."""
@@ -72,7 +72,7 @@ class CifPredictor:
     def fine_weights(
         self, hidden: torch.Tensor, lengths: torch.Tensor, counts: torch.Tensor
     ) -> FineWeights:
-        """When tokens are spoken, at `upsample_times` the frame rate; `lengths` on the CPU."""
+        """The weights that give token times; `lengths` (frames per segment) is on the CPU."""
         modules, times = self._modules, self._modules.upsample_times
         source = self._context(hidden) if modules.use_cif1_cnn else hidden.float().transpose(1, 2)
         fine = modules.upsample_cnn(source).transpose(1, 2)
@@ -90,7 +90,7 @@ class CifPredictor:
         return torch.relu(modules.cif_conv1d(modules.pad(hidden.float().transpose(1, 2))))
 
     def _weights(self, context: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        """(batch, most frames + 1): each segment's frames, and behind its last one the tail."""
+        """(batch, most frames + 1): the weights of each segment's frames, then that of the tail."""
         modules = self._modules
         scored = torch.sigmoid(modules.cif_output(context.transpose(1, 2))).squeeze(-1)
         weights = F.relu(scored * modules.smooth_factor - modules.noise_threshold)
@@ -102,9 +102,9 @@ class CifPredictor:
 
 
 def peaks(weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What FunASR's `cif_wo_hidden` gives of the fine weights: the running sum before each reset.
+    """The running sums before each reset, as FunASR's `cif_wo_hidden` returns them.
 
-    In its order of float32 additions, since a peak more or less moves every time behind it.
+    In its order of float32 additions, since one peak more or less shifts all later times.
     """
     sums = np.empty_like(weights)
     running = np.zeros(len(weights), np.float32)
@@ -120,7 +120,7 @@ def _is_frame(weights: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
 
 
 def _each_to_its_end(lstm: Any, frames: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """A recurrent layer over each segment alone: backwards it must not begin in the padding."""
+    """A bidirectional layer over each segment alone, so that none starts in the padding."""
     packed = torch.nn.utils.rnn.pack_padded_sequence(
         frames, lengths, batch_first=True, enforce_sorted=False
     )

@@ -1,7 +1,7 @@
-"""Which voices are one speaker: FunASR's clustering and smoothing.
+"""FunASR's clustering and smoothing of speaker embeddings.
 
-Windows that sound alike are one speaker, of fewer than 20 windows (some 15 s) all are, and a turn
-shorter than 0.7 s falls to its neighbour.
+Similar windows are one speaker; fewer than 20 windows (some 15 s) are always one. A turn shorter
+than 0.7 s is merged into its neighbour.
 
 Source: `funasr.models.campplus.cluster_backend`, `funasr.models.campplus.utils.postprocess`.
 """
@@ -16,28 +16,28 @@ import numpy.typing as npt
 
 from asr_worker.audio.pcm import FloatArray
 
-# The cost of clustering grows with the cube: in a longer recording so many windows, evenly spread,
-# make the speakers, and every window belongs to the nearest. From 2048 on, FunASR takes UMAP, which
-# draws from numpy's shared generator.
+# Clustering takes cubic time: of longer recordings so many windows, evenly spaced, are clustered,
+# and the others assigned to the nearest centre. From 2048 on, FunASR uses UMAP, which draws from
+# numpy's global generator.
 MOST_CLUSTERED: Final = 2000
 
 
 def smoothed_turns(
     windows: Sequence[tuple[float, float]], embeddings: FloatArray
 ) -> list[tuple[float, float, int]]:
-    """Turns in order, as start and end in seconds and speaker, from windows in order of time and
-    their embeddings (windows, size). The same each time.
+    """Turns (start and end in seconds, speaker) from windows in order of time and their embeddings
+    (windows, size). Deterministic.
     """
     from funasr.models.campplus.utils import postprocess
 
-    embeddings = np.nan_to_num(embeddings)  # a transcript is not lost for a voice that is none
+    embeddings = np.nan_to_num(embeddings)  # an invalid embedding must not fail the transcript
     labels = speakers_of(embeddings)
     turns = postprocess([list(window) for window in windows], None, labels, embeddings)
     return [(start, end, int(label)) for start, end, label in turns]
 
 
 def speakers_of(embeddings: FloatArray) -> npt.NDArray[np.int64]:
-    """Which speaker each window is of."""
+    """The speaker of each window."""
     step = -(-len(embeddings) // MOST_CLUSTERED)
     chosen = embeddings[::step]
     labels = np.asarray(_backend()(chosen), np.int64)
@@ -49,10 +49,10 @@ def speakers_of(embeddings: FloatArray) -> npt.NDArray[np.int64]:
 
 
 def _backend() -> Callable[[FloatArray], npt.ArrayLike]:
-    """FunASR's clustering, with a k-means that draws from a generator of its own.
+    """FunASR's clustering, with a k-means that has its own random generator.
 
-    FunASR's draws from numpy's, which all threads share: two recordings that end at the same time
-    changed each other's speakers.
+    FunASR's uses numpy's global one, which all threads share: recordings that end at the same time
+    would change each other's speakers.
     """
     from funasr.models.campplus.cluster_backend import ClusterBackend, k_means
 

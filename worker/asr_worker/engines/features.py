@@ -1,11 +1,11 @@
 """FunASR's WavFrontend for many segments at once: mel bands, stacked frames, normalised.
 
-The same numbers as `funasr.frontends.wav_frontend.WavFrontend`, to the rounding of float32, as a
-few tensor operations for the whole batch. Without dither, whatever the model's configuration says:
-the same audio must give the same text twice, and FunASR's own C++ runtime does the same.
+Equal to `funasr.frontends.wav_frontend.WavFrontend` up to float32 rounding, as a few tensor
+operations for the whole batch. Always without dither, whatever the model's configuration says: the
+same audio must give the same text, and FunASR's own C++ runtime does the same.
 
-The segments lie one after another in one signal, each starting on a multiple of the frame shift.
-So all frames are one strided view of it; the few that reach into the next segment are not used.
+The segments are concatenated to one signal, each starting on a multiple of the frame shift, so that
+all frames are one strided view of it; the few that reach into the next segment are not used.
 
 Sources: Kaldi's feature-window.cc, feature-fbank.cc, mel-computations.cc; FunASR's `apply_lfr`.
 """
@@ -24,7 +24,7 @@ from asr_core.errors import EngineFailed
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.transfer import to_device
 
-# Fewer samples than this give no frame at all; they are padded with silence.
+# Shorter segments give no frame; they are padded with silence.
 SHORTEST_SAMPLES = SAMPLE_RATE // 40
 # Kaldi's defaults, which WavFrontend leaves as they are.
 PRE_EMPHASIS: Final = 0.97

@@ -1,7 +1,7 @@
-"""Finding and loading FunASR models: the folder, the device, the network off and on.
+"""Finds and loads FunASR models: folder, download, device.
 
-Everything here is for FunASR's sake: what it prints while it is imported, what it downloads, and
-the processor it silently falls back to.
+Works around FunASR: its output while it is imported, its downloads, and its silent fallback to the
+CPU.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from asr_worker.engines.model_code import no_model_code, refusal
 from asr_worker.engines.registry import import_bare, import_for, missing_packages
 
 EMBEDDED: Final = "embedded"
-# No look at a package index, no progress bars, no code from a model folder.
+# No update check, no progress bars, no code from a model folder.
 SAFE_OPTIONS: Final[dict[str, Any]] = {
     "disable_update": True,
     "disable_pbar": True,
@@ -35,7 +35,7 @@ SAFE_OPTIONS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model on this disk: how it was named, where it lies, its class in FunASR's registry."""
+    """A local model: its configured name, its folder, its class in FunASR's registry."""
 
     model_id: str
     path: Path
@@ -43,7 +43,7 @@ class ModelFolder:
 
 
 def find_model(model: str, revision: str = "") -> ModelFolder:
-    """The folder of `embedded`, of a local folder or of a hub id, which is downloaded if need be.
+    """Resolves `embedded`, a local folder or a hub id, which is downloaded if necessary.
 
     Raises ModelNotLoaded.
     """
@@ -60,7 +60,7 @@ def find_model(model: str, revision: str = "") -> ModelFolder:
 
 
 def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, dict[str, Any]]:
-    """A model ready to infer, and what FunASR built beside it: `frontend`, `tokenizer`.
+    """A model ready for inference, and the parts FunASR built with it: `frontend`, `tokenizer`.
 
     Raises ModelNotLoaded.
     """
@@ -80,7 +80,7 @@ def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, di
 
 
 def not_loaded(model_id: str, path: Path, error: Exception) -> ModelNotLoaded:
-    """Names the packages that are missing, where it is that, and what was refused as code."""
+    """The error for the log: names missing packages, or what was refused as code."""
     if reason := refusal(error):
         return ModelNotLoaded(f"model {model_id!r} cannot be loaded: {reason}")
     if missing := " ".join(missing_packages(path, error)):
@@ -99,10 +99,10 @@ def pick_device(use_gpu: bool | None) -> str:
 
 
 def thread_count(cpu_threads: int | None) -> int:
-    """Threads for torch: as asked, else all processors this process may use but one.
+    """Threads for torch: as configured, else all CPUs of this process but one.
 
-    That one decodes and talks to Redis. Where torch takes it too, both wait for each other: on two
-    processors two threads gave three quarters of the rate of one.
+    That one decodes and talks to Redis. If torch uses it as well, they contend: on two CPUs two
+    threads gave three quarters of the rate of one.
     """
     if cpu_threads is not None:
         return cpu_threads
@@ -114,7 +114,7 @@ def thread_count(cpu_threads: int | None) -> int:
 
 
 def assert_device(model: torch.nn.Module, device: str) -> None:
-    """FunASR falls back to the CPU without a word: say so instead."""
+    """Raises ModelNotLoaded where FunASR has silently fallen back to the CPU."""
     found = str(next(model.parameters()).device)
     if found != device:
         raise ModelNotLoaded(f"the model was to be on {device} and is on {found}")
@@ -122,7 +122,7 @@ def assert_device(model: torch.nn.Module, device: str) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what FunASR prints out of standard output, which may be a log of JSON lines."""
+    """Suppresses FunASR's prints to standard output, which may be a log of JSON lines."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield
 

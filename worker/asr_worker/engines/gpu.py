@@ -1,4 +1,4 @@
-"""How busy the GPU of an engine is, as torch and the driver tell it."""
+"""Utilisation and memory of an engine's GPU, from torch and the driver."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GpuUse:
-    """Of the whole device, whoever uses it. `percent` is None where the driver does not say."""
+    """Of the whole device, all its users together. `percent` is None if the driver has no value."""
 
     percent: float | None
     memory_bytes: int

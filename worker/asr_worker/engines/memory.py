@@ -1,4 +1,4 @@
-"""Running out of memory costs time, never a task: halve the batch and run again."""
+"""Handles running out of memory: the batch is halved and run again, so that no task fails."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from asr_worker.engines.base import Engine, PendingTexts, SegmentAudio, SegmentT
 
 
 class BatchBudget:
-    """The padded audio-seconds that fit in memory at once: shrinks by experience, never grows."""
+    """The padded audio-seconds known to fit in memory at once; it only ever shrinks."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
 
     def shrink(self, seconds: float) -> None:
-        """Remember that more than `seconds` did not fit."""
+        """Limits the budget to `seconds`."""
         self.seconds = min(self.seconds, seconds)
 
 
 def submit_within_memory(
     engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget
 ) -> PendingTexts:
-    """Begin a batch, in parts where it does not fit; the texts come in the batch's order.
+    """Submits a batch, in parts if it does not fit; the texts come in the batch's order.
 
     Raises EngineFailed when a single segment does not fit.
     """
@@ -45,12 +45,12 @@ def submit_within_memory(
 
 
 def padded_seconds(batch: Sequence[SegmentAudio]) -> float:
-    """What the engine computes: every segment as long as the longest."""
+    """Seconds that the engine computes: every segment padded to the longest."""
     return max(segment.seconds for segment in batch) * len(batch)
 
 
 def _in_halves(engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget) -> PendingTexts:
-    """Halve by length, so that the shorter half is padded to its own longest segment only."""
+    """Halves by length, so that the shorter half is padded to its own longest segment only."""
     order = sorted(range(len(batch)), key=lambda index: batch[index].seconds)
     middle = len(order) // 2
     halves = [order[:middle], order[middle:]]

@@ -1,10 +1,9 @@
-"""A model is numbers: nothing that its folder brings, or that its configuration names, may run.
+"""Refuses code in models: nothing in a model's folder or named by its configuration may run.
 
-FunASR has many doors for code: `torch.load` of a pickle, `trust_remote_code` that some of its
-models ask for themselves, a `config.yaml` whose `vad_kwargs` name a module to import or
-requirements to install, `torch.hub` for a local folder, `eval` of a string of the configuration. An
-audit hook of the interpreter (PEP 578) sees what is about to run whichever door it came through; no
-code that runs later can take the hook away.
+FunASR has many entry points for code: `torch.load` of a pickle, `trust_remote_code`, which some of
+its models set themselves, a `config.yaml` whose `vad_kwargs` name a module to import or
+requirements to install, `torch.hub` for a local folder, `eval` of a configuration string. An audit
+hook of the interpreter (PEP 578) sees all of them and cannot be removed by code that runs later.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ _PROGRAMS: Final = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.po
 
 
 class CodeRefused(RuntimeError):
-    """Something of a model was about to run."""
+    """A model tried to run code."""
 
 
 class _Guard:
-    """The audit hook's state: how many models are being loaded, and what was refused meanwhile."""
+    """The audit hook: how many models are being loaded, and what was refused meanwhile."""
 
     def __init__(self) -> None:
         self.loads = 0
         self.refused: list[str] = []
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        """Called for every audited event of the process: the common ones leave at once."""
+        """Called for every audited event of the process, so common events return early."""
         if event == "exec":
             code = args[0]
             if code.co_filename.startswith("<"):
@@ -71,10 +70,10 @@ def _guard() -> _Guard:
 
 @contextlib.contextmanager
 def no_model_code() -> Iterator[None]:
-    """While it is open, models are loaded without anything of theirs being run.
+    """Context in which models are loaded without running any of their code.
 
-    Raises CodeRefused at its end for what FunASR has passed over: it takes a module that cannot be
-    imported for one that is not needed.
+    Raises CodeRefused at its end for refusals that FunASR ignored: it treats a module that cannot
+    be imported as one that is not needed.
     """
     os.environ[FORCE_WEIGHTS_ONLY] = "1"
     os.environ.pop(FORCE_ANYTHING, None)  # torch refuses to read anything where both are set

@@ -1,8 +1,8 @@
 """Paraformer on whole batches of segments from many tasks.
 
-The same weights as FunASR's `AutoModel` runs, file by file, and the same text: each segment looks
-at itself alone. Models with a finer predictor (BiCif, SeACo) say when each word is spoken. SeACo's
-hotwords need `AutoModel`.
+The same weights and the same text as FunASR's `AutoModel`, which runs file by file: each segment
+attends only to itself. Models with an upsampling predictor (BiCif, SeACo) return word times.
+SeACo's hotwords need `AutoModel`.
 
 Sources: `funasr.models.paraformer.model.Paraformer.inference`,
 `funasr.models.bicif_paraformer.model.BiCifParaformer.inference`.
@@ -34,7 +34,7 @@ _TIMES: Final[frozenset[Feature]] = frozenset({"timestamps"})
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens of all segments end to end, how many are whose, and what says when they are spoken."""
+    """Tokens of all segments concatenated, their number per segment, and the weights for times."""
 
     ids: HostCopy
     counts: list[int]
@@ -49,7 +49,7 @@ class ParaformerEngine(BatchEngine):
 
     @property
     def supports(self) -> frozenset[Feature]:
-        """Only a finer predictor says when words are spoken."""
+        """Only an upsampling predictor gives word times."""
         return frozenset() if self._folder.architecture == "Paraformer" else _TIMES
 
     def _take(self, model: Any, parts: dict[str, Any]) -> None:

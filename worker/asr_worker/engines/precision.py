@@ -1,8 +1,8 @@
-"""In which numbers a model computes: float32, bfloat16, or integers of eight bits.
+"""The precision in which a model computes: float32, bfloat16 or int8.
 
-int8 quantises the weights of linear layers once and their inputs anew in each call (torch's dynamic
-quantisation); the rest stays float32. An input's range is that of the whole call, so what shares a
-batch may change a rounding, and now and then a word. Each output has a range of its own.
+int8 is torch's dynamic quantisation: weights of linear layers once, their inputs in each call; the
+rest stays float32. Inputs are scaled per call, so the other segments of a batch may change a
+rounding and occasionally a word. Weights are scaled per output channel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from asr_worker.settings import Precision
 
 
 def lowered(model: Any, precision: Precision, device: str) -> Any:
-    """The model in `precision`. Raises ModelNotLoaded where the device lacks it."""
+    """The model in `precision`. Raises ModelNotLoaded if the device does not support it."""
     if precision == "int8":
         return _quantised(model, device)
     if precision == "bfloat16":
@@ -27,9 +27,9 @@ def lowered(model: Any, precision: Precision, device: str) -> Any:
 
 
 def int8_kernels() -> str | None:
-    """The library of torch's that multiplies int8 here; None where there is none.
+    """torch's quantised backend for int8 on this CPU; None if there is none.
 
-    FBGEMM adds up in 16 bits where there is no VNNI, and takes inputs of 7 bits, which fit.
+    Without VNNI, FBGEMM accumulates in 16 bits, which is exact for its 7-bit inputs.
     """
     kernels = "onednn" if torch.cpu._is_vnni_supported() else "fbgemm"
     return kernels if kernels in torch.backends.quantized.supported_engines else None
@@ -42,7 +42,7 @@ def _quantised(model: Any, device: str) -> Any:
     if kernels is None:
         raise ModelNotLoaded("int8 needs an x86 CPU with AVX2; use float32")
     torch.backends.quantized.engine = kernels
-    with warnings.catch_warnings():  # it is to move to another package one day
+    with warnings.catch_warnings():  # deprecated in favour of torchao
         warnings.simplefilter("ignore")
         from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 

@@ -1,8 +1,8 @@
-"""FunASR without all of FunASR: only the modules that a model needs are imported.
+"""Imports only those modules of FunASR that a model needs.
 
-`import funasr` imports every model that there is, some ten seconds of a processor, each time a
-worker starts. FunASR finds classes by the names under which its modules register them, and the
-`config.yaml` of a model names them all: those modules are found by their text and imported.
+`import funasr` imports all its models, some ten CPU seconds at each start of a worker. FunASR looks
+classes up by the names under which its modules register them, and a model's `config.yaml` contains
+these names: the modules that register them are found by their text and imported.
 
 Source: `funasr.import_submodules`, `funasr.register`.
 """
@@ -22,18 +22,18 @@ from typing import Any, Final
 
 from omegaconf import OmegaConf
 
-# Architectures that look nothing up but what their configuration names.
+# Architectures that look up only classes that their configuration names.
 KNOWN: Final = frozenset({
     "SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer", "CAMPPlus",
     "FsmnVADStreaming", "CTTransformer",
 })  # fmt: skip
-# What is imported under another name than it is installed by.
+# Packages whose import name differs from their distribution name.
 _PACKAGES: Final = {"whisper": "openai-whisper", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 _REGISTERED: Final = re.compile(r"""@tables\.register\(\s*["']\w+["']\s*,\s*["']([^"']+)["']""")
 
 
 def import_for(folder: Path) -> None:
-    """Imports what the model of a folder needs; for an architecture that is not known, all."""
+    """Imports the modules that the model of a folder needs; all for an unknown architecture."""
     names = _names(folder)
     if not names & KNOWN:
         import_all()
@@ -47,9 +47,9 @@ def import_for(folder: Path) -> None:
 
 
 def missing_packages(folder: Path, error: BaseException) -> list[str]:
-    """What would have to be installed for the model of a folder, which could not be loaded.
+    """The packages to install for the model of a folder that could not be loaded.
 
-    FunASR passes over modules that cannot be imported, and says then that a class is unknown.
+    FunASR skips modules that cannot be imported and then reports an unknown class.
     """
     import_bare()
     missing = {_missing(error)}
@@ -63,7 +63,7 @@ def missing_packages(folder: Path, error: BaseException) -> list[str]:
 
 
 def _missing(error: BaseException) -> str:
-    """The package that an error, or what caused it, did not find; empty: another error."""
+    """The package that was not found, by an error or its causes; empty for other errors."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ModuleNotFoundError) and cause.name:
@@ -74,7 +74,7 @@ def _missing(error: BaseException) -> str:
 
 
 def import_all() -> None:
-    """Everything, as `import funasr` does by itself."""
+    """Imports all modules, as `import funasr` does."""
     import_bare()
     import funasr
 
@@ -87,7 +87,7 @@ def import_all() -> None:
 
 
 def import_bare() -> None:
-    """FunASR's package without its modules."""
+    """Imports FunASR's package without its modules."""
     if "funasr" in sys.modules:
         return
     walk = pkgutil.walk_packages
@@ -112,7 +112,7 @@ def _modules_by_name() -> Mapping[str, set[str]]:
 
 
 def _names(folder: Path) -> set[str]:
-    """Every word of a model's configuration, the classes that it needs among them."""
+    """All strings of a model's configuration, which include the classes that it needs."""
     return set(_strings(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))))
 
 

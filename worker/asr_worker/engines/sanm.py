@@ -1,13 +1,12 @@
-"""The SANM encoder of SenseVoice and Paraformer for inference: FunASR's weights, less work around.
+"""The SANM encoder of SenseVoice and Paraformer for inference, with FunASR's weights.
 
 The same arithmetic as `funasr.models.sense_voice.model.SenseVoiceEncoderSmall` and
-`funasr.models.sanm.encoder.SANMEncoder`, of whose blocks this makes two passes over memory fewer
-each: no mask is multiplied in where nothing is masked, and the residual of a memory block is one
-more weight of its filter.
+`funasr.models.sanm.encoder.SANMEncoder`, with two passes over memory fewer per block: masks are not
+applied where nothing is masked, and the residual of an FSMN block is folded into its kernel.
 
-On a CPU the segments lie end to end (`PackedLayout`): no padding is computed, and each attends to
-itself alone. On other devices they lie side by side, padded and masked (`PaddedLayout`): there few
-large kernels beat many small ones.
+On a CPU the segments are concatenated (`PackedLayout`): no padding is computed, and each attends
+only to itself. On other devices they are padded and masked (`PaddedLayout`), since there few large
+kernels are faster than many small ones.
 """
 
 from __future__ import annotations
@@ -28,28 +27,28 @@ NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"
 
 
 class Layout(Protocol):
-    """How the segments of a batch lie in a tensor whose last axis holds one frame, or one token."""
+    """How the frames or tokens of a batch's segments are arranged in a tensor (…, size)."""
 
     def from_padded(self, padded: torch.Tensor) -> torch.Tensor:
-        """All segments as this layout wants them, out of (batch, most frames, size)."""
+        """All segments in this layout, from (batch, most frames, size)."""
 
     def to_padded(self, hidden: torch.Tensor) -> torch.Tensor:
-        """The reverse, with zeros behind the shorter ones."""
+        """The reverse: (batch, most frames, size), zero-padded."""
 
     def attend(
         self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: Any
     ) -> torch.Tensor:
-        """Each segment's context, of the frames that the same layout class laid as `memory`."""
+        """Each segment's attention context over its frames in `memory`, of the same class."""
 
     def fsmn_conv(self, values: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
         """Each of `size` channels through its own filter `kernel` (size, 1, width) along frames."""
 
     def valid(self, hidden: torch.Tensor) -> torch.Tensor:
-        """The frames of all segments end to end, without padding: (frames, size)."""
+        """The frames of all segments concatenated, without padding: (frames, size)."""
 
 
 class PackedLayout:
-    """(all frames and a few that are nobody's, size), of few numbers in all for oneDNN."""
+    """(all frames and some padding rows, size): few distinct row counts, for oneDNN's cache."""
 
     def __init__(self, lengths: Sequence[int]) -> None:
         self.spans = list(pairwise(accumulate(lengths, initial=0)))
@@ -68,7 +67,7 @@ class PackedLayout:
     def attend(
         self, queries: torch.Tensor, keys_values: torch.Tensor, heads: int, memory: PackedLayout
     ) -> torch.Tensor:
-        """Neighbours of one length in one call."""
+        """One call for consecutive segments of equal length."""
         size = queries.shape[1]
         contexts = queries.new_empty(len(queries), size)
         contexts[self._frames :] = 0
@@ -86,10 +85,10 @@ class PackedLayout:
         return contexts
 
     def fsmn_conv(self, values: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        """One filter over all segments, with zeros between them, so that none sees another.
+        """One convolution over all segments, with zeros between them to keep them apart.
 
-        Its input is an image of one row whose channels lie side by side in memory: the order in
-        which oneDNN filters fastest, and in which linear layers leave them.
+        Its input is an image of one row in channels-last order, which is fastest in oneDNN and the
+        order of the linear layers' outputs.
         """
         size, _, width = kernel.shape
         reach = width // 2
@@ -101,7 +100,7 @@ class PackedLayout:
         return memories[0, :, 0].t().index_select(0, rows - reach)
 
     def _rows_between(self, reach: int) -> torch.Tensor:
-        """Where each frame stands once there are `reach` zeros around every segment."""
+        """The row of each frame once `reach` zero rows surround every segment."""
         lengths = torch.tensor([*(end - begin for begin, end in self.spans), self._padding_rows])
         gaps = torch.arange(1, len(lengths) + 1) * reach
         return torch.arange(int(lengths.sum())) + gaps.repeat_interleave(lengths)
@@ -116,12 +115,12 @@ def _lengths(pair: tuple[_Span, _Span]) -> tuple[int, int]:
 
 
 class PaddedLayout:
-    """(batch, most frames, size); what stands behind the shorter ones is never looked at."""
+    """(batch, most frames, size); the padding of shorter segments is masked or ignored."""
 
     def __init__(self, lengths: Sequence[int], device: torch.device | str) -> None:
         is_frame = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
         self.is_frame = to_device(is_frame, device)
-        # Found here, since the device would have to be waited for to tell how many there are.
+        # Computed on the CPU: on the device it would need a synchronisation.
         self._frames = to_device(is_frame.flatten().nonzero().squeeze(1), device)
 
     def from_padded(self, padded: torch.Tensor) -> torch.Tensor:
@@ -157,10 +156,10 @@ def layout_on(device: torch.device, lengths: Sequence[int]) -> Layout:
 
 
 class SanmEncoder:
-    """A loaded encoder's own modules in the order in which inference needs them."""
+    """A loaded encoder's own modules in the order of inference."""
 
     def __init__(self, encoder: Any) -> None:
-        """Raises ModelNotLoaded for a variant that no published model is of."""
+        """Raises ModelNotLoaded for a variant that no published model uses."""
         if type(encoder.embed).__name__ != "SinusoidalPositionEncoder":
             raise ModelNotLoaded(NO_SUCH_VARIANT)
         self._scale = encoder.output_size() ** 0.5
@@ -172,10 +171,10 @@ class SanmEncoder:
             self._stages.append(([_Block(layer) for layer in encoder.tp_encoders], encoder.tp_norm))
 
     def __call__(self, features: torch.Tensor, layout: Layout) -> torch.Tensor:
-        """Encodes features (batch, most frames, size), as `layout` lays them.
+        """Encodes features (batch, most frames, size); the result is in `layout`.
 
-        Positions are added in the precision of `features`, and the rest is computed in that of the
-        weights: sines of positions beyond 256 do not survive bfloat16.
+        Positions are added in the precision of `features` and the rest is computed in that of the
+        weights: bfloat16 cannot represent the sines of positions beyond 256.
         """
         placed = (features * self._scale).add_(self._at(features))
         hidden = layout.from_padded(placed).to(self._stages[0][1].weight.dtype)

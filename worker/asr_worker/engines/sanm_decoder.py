@@ -1,6 +1,6 @@
-"""Paraformer's decoder for inference: FunASR's weights on batches, in the layout of the encoder.
+"""Paraformer's decoder for inference, with FunASR's weights, on batches in the encoder's layout.
 
-All tokens of a segment at once, each looking at its neighbours (a filter) and at the segment's
+All tokens of a segment are decoded at once, from their neighbours (convolution) and the segment's
 frames (attention). Source: `funasr.models.paraformer.decoder.ParaformerSANMDecoder`.
 """
 
@@ -16,10 +16,10 @@ from asr_worker.engines.sanm import NO_SUCH_VARIANT, Layout, kernel_with_residua
 
 
 class SanmDecoder:
-    """A loaded decoder's own modules in the order in which inference needs them."""
+    """A loaded decoder's own modules in the order of inference."""
 
     def __init__(self, decoder: Any) -> None:
-        """Raises ModelNotLoaded for a variant that no published model is of."""
+        """Raises ModelNotLoaded for a variant that no published model uses."""
         layers = (*decoder.decoders, *(decoder.decoders2 or ()), *decoder.decoders3)
         self._layers = [_Layer(layer) for layer in layers]
         self._after, self._out = decoder.after_norm, decoder.output_layer
@@ -27,10 +27,10 @@ class SanmDecoder:
     def __call__(
         self, tokens: torch.Tensor, layout: Layout, frames: torch.Tensor, memory: Layout
     ) -> torch.Tensor:
-        """Scores of the vocabulary for every token, as `layout` lays them.
+        """Scores over the vocabulary for every token, in `layout`.
 
-        `tokens` (batch, most tokens, size) are the predictor's embeddings; `frames` is what the
-        encoder made, laid by `memory`.
+        `tokens` (batch, most tokens, size) are the predictor's embeddings; `frames` is the
+        encoder's output in the layout `memory`.
         """
         hidden = layout.from_padded(tokens).to(self._after.weight.dtype)
         for layer in self._layers:

@@ -1,9 +1,8 @@
 """SenseVoiceSmall on whole batches of segments from many tasks.
 
 FunASR's `AutoModel` runs one file at a time; this runs the same weights (encoder, CTC head,
-tokenizer) on batches with each segment's own language and text normalisation. The text is the same
-as `AutoModel.generate` gives; each segment attends to and remembers itself alone, so what shares a
-batch changes nothing.
+tokenizer) on batches, with each segment's own language and text normalisation. The text equals that
+of `AutoModel.generate`: each segment attends only to itself, whatever else is in the batch.
 
 Source: `funasr.models.sense_voice.model.SenseVoiceSmall.inference`.
 """
@@ -27,17 +26,17 @@ from asr_worker.engines.transfer import HostCopy, to_device
 from asr_worker.engines.words import TimedToken, group_words
 
 ARCHITECTURE: Final = "SenseVoiceSmall"
-# Four query frames go before the audio: language, event, emotion, text normalisation.
+# Four query frames precede the audio: language, event, emotion, text normalisation.
 QUERY_FRAMES: Final = 4
 EVENT_EMOTION_QUERIES: Final = (1, 2)
 _NO_LANGUAGES: Final = frozenset({"auto", "nospeech"})
-# The CTC head runs on this many frames at a time, of 25,055 outputs each: what a processor's caches
-# hold, 26 MB, or 0.4 GB.
+# Frames per call of the CTC head, of 25,055 outputs each: 26 MB, which fits a CPU's caches, or
+# 0.4 GB.
 HEAD_FRAMES_ON_CPU: Final = 256
 HEAD_FRAMES: Final = 4096
 # FunASR's alignment puts a token half a frame before its index.
 HALF_FRAME: Final = 0.5
-# Best token and its probability of every frame, all segments end to end; the frames of each.
+# Best token of every frame and its probability, segments concatenated; frames per segment.
 _Paths = tuple[HostCopy, HostCopy, list[int]]
 
 
@@ -132,9 +131,9 @@ class SenseVoiceEngine(BatchEngine):
 
 
 def pad_outputs(head: torch.nn.Linear, multiple: int = 64) -> None:
-    """Fill up the outputs of `head` to a multiple of `multiple` with some that are never the best.
+    """Pads the outputs of `head` to a multiple of `multiple` with outputs of minus infinity.
 
-    Rows of 25,055 float32 begin in the midst of cache lines, which slows the product down.
+    Rows of 25,055 float32 do not align with cache lines, which slows the product down.
     """
     missing = -head.out_features % multiple
     head.weight = torch.nn.Parameter(F.pad(head.weight, (0, 0, 0, missing)), False)
@@ -152,7 +151,7 @@ def _split(
 def _runs(
     path: npt.NDArray[np.int64], confidences: npt.NDArray[np.float32], blank: int
 ) -> Iterator[tuple[int, int, int, float]]:
-    """Token, first frame, frame after the last, and peak probability of each run but blanks."""
+    """Token, first frame, end frame (exclusive) and peak probability of each run except blanks."""
     starts = np.flatnonzero(np.diff(path, prepend=-1))
     ends = np.append(starts[1:], len(path))
     peaks = np.maximum.reduceat(confidences, starts)

@@ -1,4 +1,4 @@
-"""Where an engine's time goes: seconds by stage, since it was loaded."""
+"""Seconds that an engine has spent in each stage since it was loaded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torch
 class StageTimes:
     """Stages are `features`, `model` and `text`.
 
-    A GPU works on its own: what is not waited for counts where somebody waits for it, in the end in
-    `text`. With `is_exact` each stage is waited for, which costs what the overlap gains.
+    A GPU computes asynchronously, so its time counts in the stage that waits for it, at the latest
+    in `text`. With `is_exact` every stage is synchronised, at the cost of the overlap.
     """
 
     def __init__(self, device: str) -> None:

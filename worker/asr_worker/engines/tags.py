@@ -23,7 +23,7 @@ EVENTS: Final = frozenset(
 
 @dataclass(frozen=True)
 class TaggedText:
-    """Text without tags, and what the tags said: emotions and events in lower case."""
+    """Text without tags, and the tags' values: emotions and events in lower case."""
 
     text: str
     language: str | None = None
@@ -32,9 +32,9 @@ class TaggedText:
 
 
 def parse_tags(raw: str) -> TaggedText:
-    """Part text and tags. The first known emotion counts; events keep their order, each once.
+    """Splits text and tags. The first known emotion counts; events keep their order, each once.
 
-    Unknown tags (`<|EMO_UNKNOWN|>`, `<|Event_UNK|>`, `<|nospeech|>`, …) say nothing and go.
+    Unknown tags (`<|EMO_UNKNOWN|>`, `<|Event_UNK|>`, `<|nospeech|>`, …) are removed.
     """
     names = TAG.findall(raw)
     text = " ".join(TAG.sub(" ", raw).split())

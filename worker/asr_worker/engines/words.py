@@ -1,7 +1,7 @@
-"""Words out of tokens and times. Pure.
+"""Groups timed tokens to words. Pure.
 
-A sentencepiece token that begins with `▁` begins a word; scripts written without spaces have a word
-for each character.
+A sentencepiece token that starts with `▁` starts a word; in scripts written without spaces every
+character is a word.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SURFACE: Final = re.compile(UNSPACED.pattern + r"|[^\s" + UNSPACED.pattern[1:-1]
 
 @dataclass(frozen=True)
 class TimedToken:
-    """One decoded token; `piece` is how the model's vocabulary writes it."""
+    """One decoded token; `piece` is its form in the model's vocabulary."""
 
     token_id: int
     piece: str
@@ -41,7 +41,7 @@ def joins_without_space(left: str, right: str) -> bool:
 def group_words(
     tokens: Sequence[TimedToken], decode: Callable[[list[int]], str]
 ) -> tuple[Word, ...]:
-    """Join tokens to words; a word spans its tokens and has their mean confidence.
+    """Joins tokens to words; a word spans its tokens and has their mean confidence.
 
     `decode` turns token ids into text, as only the model's tokenizer can (pieces of bytes).
     """

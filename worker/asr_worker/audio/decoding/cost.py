@@ -1,7 +1,7 @@
-"""What decoding a recording costs, and how much of it is allowed.
+"""CPU budget of decoding a recording.
 
-A few kilobytes may hold hours of silence at any rate, or millions of packets without a sample: what
-they cost shows only while they are decoded.
+A few kilobytes may hold hours of silence at any rate, or millions of packets without a sample, so
+the cost is only known while the file is decoded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OPENING_CPU_SECONDS: Final = 10.0
 
 @dataclass(frozen=True)
 class CostLimits:
-    """`ratio` is processor seconds per second of sound, `seconds` what one recording may take.
+    """`ratio` is CPU seconds per second of audio, `seconds` the maximum for one recording.
 
     Stereo Opus takes 0.006 of a core, 16 channels of 24 bits at 192 kHz, split, 0.025.
     """
@@ -28,11 +28,11 @@ class CostLimits:
     seconds: float = 1800.0
 
     def allowed_seconds(self, sound_seconds: float) -> float:
-        """Processor seconds for so much sound."""
+        """CPU seconds allowed for so many seconds of audio."""
         return min(self.seconds, OPENING_CPU_SECONDS + self.ratio * sound_seconds)
 
     def error(self, sound_seconds: float) -> TooExpensive:
-        """What the caller is told."""
+        """The error that the caller gets."""
         allowed = self.allowed_seconds(sound_seconds)
         return TooExpensive(
             f"decoding took more than the {allowed:.3g} s of processor time that are allowed"
@@ -41,8 +41,8 @@ class CostLimits:
 
 
 class Cost:
-    """The processor time that this process uses from now on. `on_allowed` hears how much may be
-    used, each time that is more than before.
+    """CPU time of this process from now on. `on_allowed` gets the budget in seconds each time it
+    grows.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Cost:
         self._on_allowed(self._allowed)
 
     def check(self, sound_seconds: float) -> None:
-        """Raises TooExpensive. Takes a microsecond: it is called for every packet."""
+        """Raises TooExpensive. Takes a microsecond, since it is called for every packet."""
         if self._clock() - self._began <= self._allowed:
             return
         allowed = self._limits.allowed_seconds(sound_seconds)

@@ -1,6 +1,6 @@
-"""What of a recording could not be read, in the recording's own seconds. Pure.
+"""Collects the parts of a recording that could not be read, in the recording's time. Pure.
 
-A transcript of half a call looks like one of a short call: whoever reads it must be told.
+The transcript of half a call looks like that of a short call, so the result carries warnings.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from asr_core.result import TranscriptWarning
 MOST_SPANS: Final = 20
 # Damage this close together is one stretch.
 _NEAR_SECONDS: Final = 0.5
-# Headers round, and encoders pad: less than this is no part that is missing.
+# Headers are rounded and encoders pad: a shorter difference does not count as missing.
 _MISSING_SECONDS: Final = 1.0
 
 
@@ -24,9 +24,9 @@ class _Span:
 
 
 class Damage:
-    """Collects what is lost while a recording is decoded; `warnings` tells it in order.
+    """Collects losses while a recording is decoded; `warnings` returns them in order.
 
-    At most `MOST_SPANS` stretches are kept apart: the last one then reaches to the last damage.
+    At most `MOST_SPANS` spans are kept; the last one then extends to the last damage.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Damage:
         self._cuts: list[tuple[float, float | None]] = []
 
     def lost(self, at_seconds: float, seconds: float = 0.0) -> None:
-        """At `at_seconds` something could not be decoded that lasts `seconds`; 0: not known."""
+        """Records a loss at `at_seconds` that lasts `seconds`; 0: unknown."""
         last = self._spans[-1] if self._spans else None
         if last is None or (
             at_seconds > last.end + _NEAR_SECONDS and len(self._spans) < MOST_SPANS
@@ -45,18 +45,18 @@ class Damage:
             last.end = max(last.end + seconds, at_seconds)
 
     def silence(self, start_seconds: float, end_seconds: float) -> None:
-        """Silence fills a hole: if something was lost there, this is how long it lasted."""
+        """Records silence that fills a gap: the length of a loss at its start."""
         last = self._spans[-1] if self._spans else None
         if last is not None and start_seconds <= last.end + _NEAR_SECONDS:
             last.end = max(last.end, end_seconds)
 
     def unreadable(self, at_seconds: float, reason: str) -> None:
-        """A whole part of the file, which would begin at `at_seconds`, cannot be opened."""
+        """Records that a part of the file, which would start at `at_seconds`, cannot be opened."""
         if len(self._unreadable) < MOST_SPANS:
             self._unreadable.append((at_seconds, reason))
 
     def ended(self, at_seconds: float, declared_seconds: float | None, *, is_cut: bool) -> None:
-        """A recording is over. `is_cut`: it ends in the middle of something."""
+        """Records the end of a recording. `is_cut`: it ends within a packet or page."""
         last = self._spans[-1] if self._spans else None
         is_missing = (
             declared_seconds is not None and declared_seconds - at_seconds > _MISSING_SECONDS

@@ -1,6 +1,6 @@
-"""How long a file says it is, where its kind says so exactly: to notice that its end is missing.
+"""The duration that a file declares, where its format does so exactly: detects truncated files.
 
-What FFmpeg only estimates, from a bit rate and the file's size, is no declaration. Sources: the
+Estimates of FFmpeg, from a bit rate and the file's size, do not count. Sources: the
 RIFF specification and RFC 2361 (`fact`, `data`); the Xing header as LAME writes it; RFC 9639, 8.2
 (FLAC); ID3v2.4, section 3.1; the Advanced Systems Format specification 1.2, section 3.2.
 """
@@ -32,7 +32,7 @@ _ASF_FIELDS: Final = struct.Struct("<64xQ8xQI")
 def declared_seconds(
     container: InputContainer, stream: AudioStream, file: BinaryIO
 ) -> float | None:
-    """Seconds of the track; None where the file does not say. The file is read, and moved."""
+    """Seconds of the track; None if the file does not declare them. Moves the file's position."""
     name = container.format.name
     if name == "wav":
         return _of_wav(file)
@@ -107,7 +107,7 @@ def _of_asf(file: BinaryIO) -> float | None:
 
 
 def _has_xing(file: BinaryIO) -> bool:
-    """Whether the first frame of an mp3 tells how many frames there are."""
+    """Whether the first frame of an mp3 declares the number of frames."""
     if not file.seekable():
         return False
     file.seek(0)
@@ -123,7 +123,7 @@ def _has_xing(file: BinaryIO) -> bool:
 
 
 def _segment_is_cut_off(file: BinaryIO) -> bool:
-    """Whether a Matroska file's one big element says that it reaches beyond the file."""
+    """Whether the segment of a Matroska file declares an end beyond the end of the file."""
     if not file.seekable():
         return False
     size = file.seek(0, io.SEEK_END)

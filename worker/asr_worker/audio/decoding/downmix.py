@@ -8,19 +8,19 @@ import numpy as np
 
 from asr_worker.audio.pcm import FloatArray
 
-# Of the power that a mean keeps of one channel among silent ones: below this, channels cancel.
+# Share of the power that a mean keeps of one channel among silent ones; below, channels cancel.
 CANCELLED_SHARE: Final = 0.2
-# Another channel takes over only if it is louder by so much: no flapping between equal ones.
+# Hysteresis: another channel is selected only if its power is larger by this factor.
 LOUDER: Final = 2.0
 _SILENCE_POWER: Final = 1e-10
 
 
 class Downmix:
-    """Mixes block after block of one recording, of about a second each.
+    """Mixes the blocks of one recording, of about a second each.
 
-    A microphone wired with its poles swapped gives a channel that is the other's inverse: their
-    mean is silence, whatever was said. Where the mean has far less power than the loudest channel,
-    that channel speaks for all.
+    A microphone with reversed polarity gives a channel that is the inverse of the other, so that
+    their mean is silent. Where the mean has far less power than the loudest channel, that channel
+    is used alone.
     """
 
     def __init__(self) -> None:

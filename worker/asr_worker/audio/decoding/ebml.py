@@ -16,7 +16,7 @@ _TYPE_REACH: Final = 64
 
 @dataclass(frozen=True)
 class Element:
-    """Where it begins, and where it says that it ends; None: it does not know, as a live one."""
+    """Its start and its declared end; None if the length is unknown, as in live streams."""
 
     id: bytes
     at: int
@@ -24,7 +24,7 @@ class Element:
 
 
 def elements(file: BinaryIO, size: int) -> Iterator[Element]:
-    """One after another. What follows one of unknown length is the next file's header, if any."""
+    """The elements in order; after one of unknown length the next EBML header is searched."""
     at: int | None = 0
     for _ in range(_MOST_ELEMENTS):
         if at is None or at >= size or (element := _element(file, at)) is None:

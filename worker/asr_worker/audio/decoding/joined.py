@@ -1,8 +1,8 @@
-"""Files that hold several recordings one after another: a view of each.
+"""Splits files that hold several recordings one after another into views of each.
 
-Radio recorders write such files, and so does whoever joins what a browser or a telephone recorded
-piece by piece. FFmpeg reads the first recording and, for some kinds, the next if it is alike; the
-rest is lost without a word.
+Radio recorders write such files, and so do programs that concatenate the pieces that a browser or a
+telephone recorded. FFmpeg reads the first recording and, for some formats, the next one if it is
+alike, and silently drops the rest.
 
 Sources: the RIFF specification; RFC 8794, section 4 (EBML) and RFC 9559 (Matroska); ISO/IEC
 14496-12, section 4.2 (boxes).
@@ -51,8 +51,8 @@ class FileView(io.RawIOBase):
 
 
 def recordings(file: BinaryIO) -> list[BinaryIO]:
-    """The recordings in a file, in order: the file itself where there is one, or it is a pipe. The
-    file is at its beginning before and after.
+    """The recordings in a file, in order; the file itself if it holds one or is a pipe. The file is
+    at its beginning before and after.
     """
     if not file.seekable():
         return [file]
@@ -74,7 +74,7 @@ def recordings(file: BinaryIO) -> list[BinaryIO]:
 
 
 def _finder(head: bytes) -> Callable[[BinaryIO, int], Iterator[int]] | None:
-    """What finds where recordings after the first begin, by a file's first bytes."""
+    """The function that finds the starts of later recordings, chosen by the file's first bytes."""
     if head.startswith(ogg_chain.CAPTURE):
         return ogg_chain.later_links
     if _is_wave(head):

@@ -1,4 +1,4 @@
-"""The pages of Ogg: where a recording begins behind another, and whether the last page is whole.
+"""Ogg pages: where later recordings of a file start, and whether the last page is complete.
 
 Source: RFC 3533, "The Ogg Encapsulation Format Version 0", sections 4 and 6.
 """
@@ -18,8 +18,8 @@ _LARGEST_PAGE: Final = 27 + 255 + 255 * 255
 
 
 def later_links(file: BinaryIO, _size: int) -> Iterator[int]:
-    """Where recordings after the first begin. Streams of one recording, as of a video, begin page
-    after page (section 4): they are one.
+    """Offsets of the recordings after the first. Streams of one recording, as in a video, start on
+    consecutive pages (section 4) and count once.
     """
     group_end = 0
     for at in _first_pages(file):
@@ -29,7 +29,7 @@ def later_links(file: BinaryIO, _size: int) -> Iterator[int]:
 
 
 def is_cut_off(file: BinaryIO) -> bool:
-    """Whether the last page says that it is longer than the file; False for what is no Ogg."""
+    """Whether the last page extends beyond the file; False if the file is not Ogg."""
     if not file.seekable():
         return False
     file.seek(0)
@@ -46,7 +46,7 @@ def is_cut_off(file: BinaryIO) -> bool:
 
 
 def _first_pages(file: BinaryIO) -> Iterator[int]:
-    """Where pages lie that begin a stream."""
+    """Offsets of the pages that start a stream."""
     start, carried = 0, b""
     while True:
         file.seek(start + len(carried))
@@ -63,7 +63,7 @@ def _first_pages(file: BinaryIO) -> Iterator[int]:
 
 
 def _page_bytes(file: BinaryIO, at: int) -> int:
-    """Header and content of the page at `at`, as it says itself."""
+    """Bytes of header and content of the page at `at`, by its header."""
     file.seek(at)
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:

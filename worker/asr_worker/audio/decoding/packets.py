@@ -1,4 +1,4 @@
-"""The packets of a track in a file that nobody trusts, and where some are missing."""
+"""The packets of one track of an untrusted file, and where some are missing."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-# What containers put between two packets is less; a page or cluster that was damaged is more.
+# Container overhead between two packets is smaller, a damaged page or cluster is larger.
 _SKIPPED_BYTES: Final = 1024
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Here something could not be read that lasts `seconds`; 0: not known. `ends_file`: the file
-    ends in the middle of it.
-    """
+    """A part of `seconds` that could not be read; 0: unknown. `ends_file`: the file ends in it."""
 
     seconds: float
     ends_file: bool = False
@@ -29,8 +27,8 @@ class Lost:
 def packets(
     container: InputContainer, stream: AudioStream, check: Callable[[], None] = lambda: None
 ) -> Iterator[Packet[AudioStream] | Lost]:
-    """The track's packets, with `Lost` where damage took some. A damaged end ends them. `check` is
-    called for every packet, those of other tracks included.
+    """The track's packets, with `Lost` in place of damaged ones; stops at a damaged end. `check` is
+    called for every packet, including those of other tracks.
     """
     ledger = _Ledger() if _is_resynced(container) else None
     demuxed: Iterator[Packet[Any]] = (
@@ -43,13 +41,13 @@ def packets(
         try:
             packet = next(demuxed, None)
         except IndexError:
-            # In MPEG and FLV files tracks may appear later than the beginning. PyAV does not know
-            # them, and trips over them at the very end, after the last packet of those it knows.
+            # In MPEG and FLV files tracks may appear after the start. PyAV does not know them and
+            # raises at the end, after the last packet of the tracks that it knows.
             packet = None
         except (av.FFmpegError, OSError) as error:
             if not is_about_the_file(error):
                 raise
-            # A truncated or damaged end: what came before it is still a recording.
+            # A truncated or damaged end: the part before it is still transcribed.
             yield Lost(0.0, ends_file=True)
             return
         if short_seconds is not None and (packet is None or packet.size):
@@ -67,25 +65,25 @@ def packets(
 
 
 def seconds_of(packet: Packet[AudioStream]) -> float:
-    """How long a packet lasts by its container; 0 where it does not say."""
+    """Duration of a packet by its container; 0 if unknown."""
     if not packet.duration or packet.time_base is None:
         return 0.0
     return float(packet.duration * packet.time_base)
 
 
 def is_about_the_file(error: Exception) -> bool:
-    """FFmpeg's errors are; of the system's own, a seek to a place that no file has."""
+    """True for FFmpeg's errors and, of the system's own, a seek to an invalid offset."""
     return isinstance(error, av.FFmpegError) or getattr(error, "errno", None) == errno.EINVAL
 
 
 def _is_resynced(container: InputContainer) -> bool:
-    """Of these FFmpeg passes over what is damaged without an error, and nothing else is between."""
+    """Formats in which FFmpeg skips damage without an error, and packets follow one another."""
     name = container.format.name
     return name == "ogg" or "matroska" in name
 
 
 class _Ledger:
-    """Accounts for the bytes of a file: those between packets that belong to none were skipped."""
+    """Finds bytes between packets that belong to none, which FFmpeg has skipped."""
 
     def __init__(self) -> None:
         self._at = -1

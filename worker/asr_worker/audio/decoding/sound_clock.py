@@ -1,7 +1,7 @@
-"""Where each frame of a recording belongs in time: its container's clock, not the sound before it.
+"""Places each frame by the container's timestamps rather than by the samples before it.
 
-Pure: times in, seconds of silence out. A muted participant, or packets that never arrived, leave
-holes in a track; without silence in them every word after a hole comes too early.
+Pure: times in, seconds of silence out. A muted participant or lost packets leave gaps in a track;
+unless they are filled with silence, every word after a gap gets too early a time.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-# Stamps in whole milliseconds, and what encoders add in front, stay below this; holes add up to it.
+# Rounding to milliseconds and encoder delay stay below this; shorter gaps accumulate up to it.
 JITTER_SECONDS: Final = 0.05
-# A jump as long as this is believed only if the next frame does not contradict it.
+# A longer jump is accepted only if the next frame does not contradict it.
 JUMP_SECONDS: Final = 1.0
 
 
 class SoundClock:
-    """`position_seconds` is the end of the sound so far, silence included, from second 0, at which
-    the container's clock showed `origin_seconds`.
+    """`position_seconds` is the end of the output so far, silence included; second 0 has the
+    container time `origin_seconds`.
     """
 
     def __init__(self, origin_seconds: float = 0.0) -> None:
@@ -26,11 +26,11 @@ class SoundClock:
         self._last_seconds = float("-inf")
 
     def gap(self, time_seconds: float | None, peek: Callable[[], float | None]) -> float:
-        """Seconds of silence before a frame that the container shows at `time_seconds`.
+        """Seconds of silence before a frame with the container time `time_seconds`.
 
-        `peek` gives the time of the frame after it, for a jump to be believed. Short holes are
-        counted until they are worth a silence. A clock that is set back, as between recordings that
-        were joined, goes on from where the sound is; sound is never dropped.
+        `peek` gives the time of the next frame, to confirm a jump. Short gaps accumulate until they
+        reach `JITTER_SECONDS`. Timestamps that step back, as between concatenated recordings,
+        continue at the current position; samples are never dropped.
         """
         if time_seconds is None:
             return 0.0
@@ -45,11 +45,11 @@ class SoundClock:
         return gap if gap > JITTER_SECONDS else 0.0
 
     def advance(self, seconds: float) -> None:
-        """So much sound, or silence, was made."""
+        """Records so many seconds of output, samples or silence."""
         self.position_seconds += seconds
 
     def _is_slip(self, time_seconds: float, next_seconds: float | None) -> bool:
-        """A single stamp that is wrong: the frame after it belongs to the clock as it was."""
+        """Whether a single timestamp is wrong: the next frame continues the previous times."""
         if next_seconds is None:
             return False
         if time_seconds < self._last_seconds:

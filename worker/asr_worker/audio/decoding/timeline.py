@@ -1,4 +1,4 @@
-"""Puts the frames of one recording where its own clock says, with silence and damage between."""
+"""Places the frames of one recording by its timestamps, filling gaps with silence."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from asr_worker.audio.decoding.packets import Lost
 from asr_worker.audio.decoding.resampling import FloatFrame, Silence
 from asr_worker.audio.decoding.sound_clock import SoundClock
 
-# Files whose frames follow one another: what the clock misses in them was there, and is damaged.
+# Formats whose frames are contiguous: a gap in their timestamps is damage.
 _PACKED: Final = ("flac", "mp3", "aac", "ac3", "eac3", "wv")
 
 
 class Timeline:
-    """Of one recording, which begins at `began_seconds` of the sound that its file gives."""
+    """The timeline of one recording, which starts at `began_seconds` of its file's audio."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Timeline:
     def placed(
         self, items: Iterator[FloatFrame | Lost], limit_seconds: float
     ) -> Iterator[FloatFrame | Silence]:
-        """Frames, and silence where the clock has moved on without any. Raises AudioTooLong."""
+        """Frames, with silence for gaps in their timestamps. Raises AudioTooLong."""
         ahead: deque[FloatFrame | Lost] = deque()
 
         def peek() -> float | None:
@@ -63,7 +63,7 @@ class Timeline:
             clock.advance(item.samples.shape[1] / item.rate)
 
     def end(self, declared_seconds: float | None, *, is_cut: bool) -> None:
-        """Whether the file held as much as it declares."""
+        """Records the end, and whether the file is shorter than it declares."""
         if declared_seconds is not None:
             declared_seconds += self._began_seconds + self._lead_seconds
         at = self._began_seconds + self._clock.position_seconds
@@ -74,8 +74,8 @@ class Timeline:
         self._is_cut = item.ends_file
 
     def _origin(self, first: FloatFrame) -> float:
-        """The time of second 0: of the first frame, so that a clock that merely starts late delays
-        nothing, or of another track that begins before it.
+        """The container time of second 0: of the first frame, so that timestamps that start late
+        cause no delay, or of another track that starts earlier.
         """
         if first.time_seconds is None or self._others_seconds is None:
             return first.time_seconds or 0.0
@@ -99,7 +99,7 @@ class Timeline:
 
 
 def _others_begin(container: InputContainer, stream: AudioStream) -> float | None:
-    """When the first of the other tracks begins that someone sees or hears; a cover is none."""
+    """The start of the earliest other audio or video track, without cover images."""
     begins = [
         float(other.start_time * other.time_base)
         for other in container.streams
