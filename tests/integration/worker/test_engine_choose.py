@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines import automodel
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
-from asr_worker.engines.choose import load_engine
+from asr_worker.engines.choose import ENGINES, load_engine
 from asr_worker.engines.funasr_models import find_model, pick_device
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.settings import WorkerSettings
@@ -33,6 +33,26 @@ def random_automodel(random_folder: Path) -> AutoModelEngine:
     engine = AutoModelEngine(find_model(str(random_folder)), "cpu", cpu_threads=1)
     engine.load()
     return engine
+
+
+def test_the_registry_and_the_settings_name_the_same_engines_and_each_owns_its_settings() -> None:
+    names = get_args(WorkerSettings.model_fields["engine"].annotation)
+    assert names == ("auto", *(engine.name for engine in ENGINES))
+    automatic = [each for engine in ENGINES for each in engine.auto_architectures]
+    assert len(automatic) == len(set(automatic)), "two engines claim one architecture"
+    for engine in ENGINES:
+        assert engine.auto_architectures <= engine.architectures, engine.name
+        assert engine.own_settings.keys() <= WorkerSettings.model_fields.keys(), engine.name
+        assert "float32" in engine.precisions, "the default precision"
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_a_precision_that_an_engine_does_not_have_is_refused_with_those_that_do(
+    random_folder: Path, precision: str
+) -> None:
+    settings = _settings(model=str(random_folder), engine="automodel", precision=precision)
+    with pytest.raises(ModelNotLoaded, match="engines sensevoice and paraformer only"):
+        load_engine(settings)
 
 
 def test_auto_takes_the_batching_engine_for_sensevoice(random_folder: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ import torch
 from asr_core.errors import EngineFailed
 from asr_worker.audio.pcm import SAMPLE_RATE
 from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText
+from asr_worker.engines.declaration import DeclaredEngine
 from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
     ModelFolder,
@@ -31,6 +32,7 @@ from asr_worker.engines.model_code import no_model_code
 from asr_worker.engines.registry import import_for
 from asr_worker.engines.tags import parse_tags
 from asr_worker.engines.words import timed_words
+from asr_worker.settings import WorkerSettings
 
 _RICH: Final[frozenset[Feature]] = frozenset({"language", "itn", "timestamps", "emotion", "events"})
 # Options and outputs that architectures of FunASR's registry support; others only return text.
@@ -49,10 +51,12 @@ _MEANS_MORE: Final = re.compile(r"[/\\.:<|>]")
 Options = tuple[str, bool, tuple[str, ...]]
 
 
-class AutoModelEngine:
+class AutoModelEngine(DeclaredEngine):
     """The `automodel` engine. One thread owns it."""
 
-    name: Final = "automodel"
+    name = "automodel"
+    precisions = frozenset({"float32"})
+    own_settings: ClassVar = {"punc_model": "punctuation", "vad_model": "voice activity"}
 
     def __init__(
         self,
@@ -75,6 +79,17 @@ class AutoModelEngine:
         self._threads = thread_count(cpu_threads)
         self._auto: Any = None
         self._takes_batches = not vad_model  # which makes batches of the speech that it selects
+
+    @classmethod
+    def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Self:
+        """An engine as configured, not loaded yet."""
+        return cls(
+            folder,
+            device,
+            settings.cpu_threads,
+            punc_model=settings.punc_model,
+            vad_model=settings.vad_model,
+        )
 
     def load(self) -> None:
         """Builds the model from its folder. Raises ModelNotLoaded."""

@@ -6,24 +6,25 @@ longer uses the device, so that the next batch need not wait for it.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
 from asr_worker.audio.pcm import SAMPLE_RATE
-from asr_worker.engines.base import PendingTexts, SegmentAudio, SegmentText
+from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText
+from asr_worker.engines.declaration import DeclaredEngine
 from asr_worker.engines.features import FeatureExtractor
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.stage_times import StageTimes
-from asr_worker.settings import Precision
+from asr_worker.settings import Precision, WorkerSettings
 
 
-class BatchEngine(ABC):
+class BatchEngine(DeclaredEngine):
     """One model on one device. One thread owns it."""
 
     _warm_up_level = 0.0  # of its noise; silence
@@ -44,6 +45,16 @@ class BatchEngine(ABC):
         self._threads = thread_count(cpu_threads)
         self._precision: Precision = precision
         self._features: FeatureExtractor | None = None
+
+    @property
+    @abstractmethod
+    def supports(self) -> frozenset[Feature]:
+        """The options and output fields that it supports."""
+
+    @classmethod
+    def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Self:
+        """An engine as configured, not loaded yet."""
+        return cls(folder, device, settings.cpu_threads, precision=settings.precision)
 
     def load(self) -> None:
         """Builds the model from its folder. Raises ModelNotLoaded."""

@@ -26,9 +26,6 @@ from asr_worker.engines.sanm_decoder import SanmDecoder
 from asr_worker.engines.transfer import HostCopy, to_device
 from asr_worker.engines.words import timed_words
 
-ARCHITECTURES: Final = frozenset({"Paraformer", "BiCifParaformer", "SeacoParaformer"})
-
-
 _TIMES: Final[frozenset[Feature]] = frozenset({"timestamps"})
 
 
@@ -44,7 +41,10 @@ class _Tokens:
 class ParaformerEngine(BatchEngine):
     """The `paraformer` engine. One thread owns it."""
 
-    name: Final = "paraformer"
+    name = "paraformer"
+    architectures = frozenset({"Paraformer", "BiCifParaformer", "SeacoParaformer"})
+    # Not SeacoParaformer: its hotwords need AutoModel.
+    auto_architectures = architectures - {"SeacoParaformer"}
     _warm_up_level = 0.01  # silence has no tokens, and would leave the decoder cold
 
     @property

@@ -25,7 +25,6 @@ from asr_worker.engines.tags import is_tag, parse_tags
 from asr_worker.engines.transfer import HostCopy, to_device
 from asr_worker.engines.words import TimedToken, group_words
 
-ARCHITECTURE: Final = "SenseVoiceSmall"
 # Four query frames precede the audio: language, event, emotion, text normalisation.
 QUERY_FRAMES: Final = 4
 EVENT_EMOTION_QUERIES: Final = (1, 2)
@@ -43,7 +42,9 @@ _Paths = tuple[HostCopy, HostCopy, list[int]]
 class SenseVoiceEngine(BatchEngine):
     """The `sensevoice` engine. One thread owns it."""
 
-    name: Final = "sensevoice"
+    name = "sensevoice"
+    architectures = frozenset({"SenseVoiceSmall"})
+    auto_architectures = architectures
     supports: Final[frozenset[Feature]] = frozenset(
         {"language", "itn", "timestamps", "emotion", "events"}
     )

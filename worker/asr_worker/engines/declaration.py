@@ -1,0 +1,30 @@
+"""What an engine declares beside its code, for `asr_worker.engines.choose`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, get_args
+
+from asr_worker.engines.base import Engine
+from asr_worker.engines.funasr_models import ModelFolder
+from asr_worker.settings import Precision, WorkerSettings
+
+
+class DeclaredEngine(ABC):
+    """Base class of every engine in the registry.
+
+    `architectures` are the models that it can run (empty: any), `auto_architectures` those that
+    `ASR_ENGINE=auto` gives to it. `own_settings` are fields of the settings that only this engine
+    uses; where one is set, `auto` chooses it and other engines refuse to start.
+    """
+
+    name: ClassVar[str]
+    architectures: ClassVar[frozenset[str]] = frozenset()
+    auto_architectures: ClassVar[frozenset[str]] = frozenset()
+    precisions: ClassVar[frozenset[Precision]] = frozenset(get_args(Precision))
+    own_settings: ClassVar[dict[str, str]] = {}  # by field: its purpose, for the error
+
+    @classmethod
+    @abstractmethod
+    def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Engine:
+        """An engine as configured, not loaded yet."""
