@@ -1,4 +1,4 @@
-"""What one look of the operator costs, with ten waiting tasks and with a hundred thousand.
+"""What one tick of the operator costs, with ten waiting tasks and with a hundred thousand.
 
     python scripts/bench_operator.py
 
@@ -40,7 +40,7 @@ Times = list[float]
 
 
 async def submit(scene: Scene, count: int) -> None:
-    """In parallel, over a hundred tenants: most of it is held behind their windows."""
+    """In parallel, over a hundred tenants: most of it is throttled by their windows."""
     connection = RedisConnection(scene.redis.settings(), retries=3)
     producer = Producer(connection, QueueSettings(_env_file=None, queue_cap=1_000_000))
     await producer.prepare()
@@ -60,44 +60,45 @@ async def submit(scene: Scene, count: int) -> None:
 
 @dataclass
 class Subject:
-    """An operator's loop over one pool, and what was measured of it, in seconds."""
+    """A reconciler of one pool, and its measurements in seconds."""
 
     loop: PoolReconciler
     spec: PoolSpec
     ticks: Times = field(default_factory=list)
-    looks: Times = field(default_factory=list)
+    reads: Times = field(default_factory=list)
 
     async def measure(self) -> None:
         """One tick, and one reading of the queue."""
         started_at = time.perf_counter()
         await self.loop.tick()
         ticked_at = time.perf_counter()
-        await self.loop.queue.look(self.spec)
+        await self.loop.queue.observe(self.spec)
         self.ticks.append(ticked_at - started_at)
-        self.looks.append(time.perf_counter() - ticked_at)
+        self.reads.append(time.perf_counter() - ticked_at)
 
 
 async def run(depths: list[int], rounds: int) -> None:
-    """Depth beside depth, in turn, so that whatever else this machine does falls on both."""
+    """Alternates between depths, so that other load on the machine affects all of them."""
     async with AsyncExitStack() as stack:
         subjects = [await prepared(stack, depth) for depth in depths]
         for subject in subjects * 5:
             await subject.measure()
         for subject in subjects:
             subject.ticks.clear()
-            subject.looks.clear()
+            subject.reads.clear()
         for subject in subjects * rounds:
             await subject.measure()
     for depth, each in zip(depths, subjects, strict=True):
-        print(f"{depth:>7} waiting: tick {told(each.ticks)}, of it the queue {told(each.looks)}")
+        ticks, reads = milliseconds(each.ticks), milliseconds(each.reads)
+        print(f"{depth:>7} waiting: tick {ticks}, of which reading the queue {reads}")
     first, last = subjects[0], subjects[-1]
-    for what, less, more in (("tick", first.ticks, last.ticks), ("queue", first.looks, last.looks)):
+    for what, less, more in (("tick", first.ticks, last.ticks), ("queue", first.reads, last.reads)):
         ratio = statistics.median(more) / statistics.median(less)
         print(f"{what}: {ratio:.2f} times as long with {depths[-1]} as with {depths[0]}")
 
 
 async def prepared(stack: AsyncExitStack, depth: int) -> Subject:
-    """A Redis of its own, with so many tasks waiting, and a loop that looks at it."""
+    """A Redis of its own with `depth` waiting tasks, and a reconciler."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     server = RedisProgram(folder).start()
     stack.callback(server.kill)
@@ -132,7 +133,7 @@ async def settle(scene: Scene) -> None:
             await asyncio.sleep(0.2)
 
 
-def told(times: Times) -> str:
+def milliseconds(times: Times) -> str:
     slowest = statistics.quantiles(times, n=20)[-1]
     return f"{statistics.median(times) * 1000:.1f} ms (95th {slowest * 1000:.1f} ms)"
 

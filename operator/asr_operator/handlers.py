@@ -1,7 +1,9 @@
-"""What kopf calls: `asr operator`, or `kopf run -m asr_operator.handlers`.
+"""The kopf handlers, for `asr operator` or `kopf run -m asr_operator.handlers`.
 
-kopf watches; it writes nothing. Its timers and daemons would put a finalizer on every WorkerPool,
-which holds up a namespace's deletion once the operator is gone, so each pool has a loop of ours.
+kopf lists and watches WorkerPools, keeps the index of their targets, and handles signals; it writes
+nothing. Its timers and daemons would put a finalizer on every WorkerPool, which blocks the deletion
+of a namespace once the operator is uninstalled: each pool has a task of its own instead.
+docs/architecture.md says why its other features are off.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ REGISTRY = kopf.get_default_registry()
 
 @kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
-    """`memo.operator` may have been put there by whoever runs kopf."""
-    settings.scanning.disabled = True  # nothing outside the namespaces that are served
-    settings.peering.standalone = True  # a Lease says who acts
-    settings.posting.enabled = False  # events are our own
-    settings.persistence.finalizer = "asr-platform.dev/operator"  # never set, removed if found
+    """`asr operator` sets `memo.operator`; `kopf run` does not."""
+    settings.scanning.disabled = True  # no requests outside the namespaces served
+    settings.peering.standalone = True  # a Lease elects the leader
+    settings.posting.enabled = False  # the operator posts its own events
+    settings.persistence.finalizer = "asr-platform.dev/operator"  # never set; removed if found
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 30
     try:
@@ -42,14 +44,14 @@ async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> N
 def pools_by_target(
     namespace: str | None, name: str, uid: str, meta: kopf.Meta, spec: kopf.Spec, **_: Any
 ) -> dict[tuple[str | None, str], Claimant]:
-    """Complete before any pool is taken up, so that the younger of two never goes first."""
+    """Complete before the first event is handled: the oldest pool of a Deployment owns it."""
     target = str((spec.get("scaleTargetRef") or {}).get("name", ""))
     return {(namespace, target): Claimant(str(meta["creationTimestamp"]), uid, name)}
 
 
 @kopf.on.event(*RESOURCE)
-async def saw_pool(event: kopf.RawEvent, memo: kopf.Memo, **indices: Any) -> None:
-    """Each pool that is listed, added, changed or deleted."""
+async def pool_event(event: kopf.RawEvent, memo: kopf.Memo, **indices: Any) -> None:
+    """A pool was listed, added, changed or deleted."""
     by_target: kopf.Index[tuple[str, str], Claimant] = indices["pools_by_target"]
 
     def claimants(namespace: str, target: str) -> Sequence[Claimant]:
@@ -58,13 +60,13 @@ async def saw_pool(event: kopf.RawEvent, memo: kopf.Memo, **indices: Any) -> Non
     operator: Operator = memo.operator
     pool = cast("Json", event["object"])
     if event["type"] == "DELETED":
-        operator.lost(pool)
+        operator.pool_deleted(pool)
     else:
-        operator.saw(pool, claimants)
+        operator.pool_changed(pool, claimants)
 
 
 @kopf.on.cleanup()
 async def stop(memo: kopf.Memo, **_: Any) -> None:
-    """The last thing before the program ends."""
+    """Runs last, before the program ends."""
     if "operator" in memo:
         await memo.operator.stop()

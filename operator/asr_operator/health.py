@@ -1,7 +1,7 @@
-"""Where the liveness probe is answered: on the loop that the operator works on, so that a loop
-which stands still does not answer.
+"""The liveness endpoint. It runs on the operator's event loop, so that
+the probe fails if that loop is blocked.
 
-kopf has such a server, whose sockets take one family of addresses.
+kopf's own endpoint listens on one address family only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from asr_core.process.listening import bound_sockets
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Not that somebody speaks no HTTP, for which aiohttp logs a traceback each."""
+def _is_own_error(record: logging.LogRecord) -> bool:
+    """Filters the traceback that aiohttp logs for each request that is not HTTP."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | OSError)
 
@@ -32,11 +32,11 @@ class HealthServer:
         app = web.Application()
         app.add_routes([web.get(parts.path or "/", self._answer)])
         logger = logging.getLogger("asr_operator.health")
-        logger.addFilter(_is_ours)
+        logger.addFilter(_is_own_error)
         self._runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=1.0)
 
     async def start(self) -> None:
-        """Raises OSError where it cannot listen."""
+        """Raises OSError if it cannot listen."""
         await self._runner.setup()
         for bound in bound_sockets(self._host, self._port):
             await web.SockSite(self._runner, bound).start()
@@ -46,6 +46,6 @@ class HealthServer:
 
     async def _answer(self, _: web.Request) -> web.Response:
         if stale := self._stale_pools():
-            told = f"not looked at any more: {', '.join(stale)}"
-            return web.json_response({"ticks": told}, status=500)
+            message = f"no longer reconciled: {', '.join(stale)}"
+            return web.json_response({"ticks": message}, status=500)
         return web.json_response({"ticks": "ok"})

@@ -15,7 +15,7 @@ from asr_core.settings.redis import RedisSettings
 
 
 class OperatorSettings(RedisSettings, QueueSettings, LogSettings, MetricsSettings):
-    """The operator's settings. Its Redis is that of pools whose resource names no Secret."""
+    """The operator's settings. Its Redis is used for pools whose resource names no Secret."""
 
     watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="`*`: all; unset: the operator's own"

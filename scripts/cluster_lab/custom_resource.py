@@ -74,7 +74,7 @@ def _default_errors(schema: Json, path: str) -> Iterator[tuple[str, str]]:
 def _invalid(kind: str, name: str, found: Iterable[tuple[str, str]]) -> Refused:
     """A Status as the server builds it; kubectl prints its causes."""
     causes = [{"field": path, "message": message} for path, message in found]
-    told = [f"{each['field']}: {each['message']}" for each in causes]
-    text = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    messages = [f"{each['field']}: {each['message']}" for each in causes]
+    text = messages[0] if len(messages) == 1 else f"[{', '.join(messages)}]"
     details: Json = {"name": name, "kind": kind.partition(".")[0], "causes": causes}
     return Refused(422, "Invalid", f'{kind} "{name}" is invalid: {text}', details)

@@ -52,7 +52,7 @@ class Kubelet:
             await asyncio.sleep(0.1)
 
     async def step(self) -> None:
-        """One look at every pod of the namespace."""
+        """One pass over every pod of the namespace."""
         pods = await self.api.items(path(rest_client.CORE, self.namespace, "pods"))
         names = {pod["metadata"]["name"] for pod in pods}
         for gone in self._started - names:

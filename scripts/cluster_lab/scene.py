@@ -54,7 +54,7 @@ class Scene:
     async def pool(
         self, name: str = "gpu", target: str = "asr-worker", release: str = "", **spec: Any
     ) -> Json:
-        """A WorkerPool that looks each second, with short windows."""
+        """A WorkerPool that is polled every second, with short windows."""
         scaling = {**FAST, **spec.pop("scaling", {})}
         full = {
             "scaleTargetRef": {"name": target},
@@ -151,7 +151,7 @@ class Scene:
         return [each["reason"] for each in await self.events(name)]
 
     async def steps(self, name: str = "gpu") -> list[tuple[int, int]]:
-        """Every change of replicas that the operator has told of: from, to."""
+        """Every change of replicas that the operator has posted: from, to."""
         notes = [each["note"] for each in await self.events(name) if each["action"] == "Scale"]
         found = [re.match(r"(\d+) to (\d+):", note) for note in notes]
         return [(int(match[1]), int(match[2])) for match in found if match]
@@ -164,9 +164,9 @@ class Scene:
             program, *place, f"--namespace={self.namespace}", f"--cache-dir={self.folder}",
             *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        told, _ = await process.communicate()
-        assert process.returncode == 0, told.decode()
-        return told.decode()
+        output, _ = await process.communicate()
+        assert process.returncode == 0, output.decode()
+        return output.decode()
 
     async def until(
         self, holds: Callable[[], Awaitable[object]], *, seconds: float = 30, what: str = ""

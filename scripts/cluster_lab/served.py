@@ -20,7 +20,7 @@ RESOURCES = {
 }
 WITH_STATUS = {"pods", "deployments", "workerpools"}
 CRD: Json = yaml.safe_load(crd_text())
-# What clients want to be told of: kopf, which then reads none of it, and kubectl.
+# Discovery for kopf, which uses none of it, and for kubectl.
 _FOR_CLIENTS = [
     ("namespaces", "", "v1", "Namespace"),
     ("customresourcedefinitions", "apiextensions.k8s.io", "v1", "CustomResourceDefinition"),

@@ -63,7 +63,7 @@ def defaulted(value: Any, schema: Json) -> Any:
 
 
 def violations(value: Any, schema: Json, path: str = "") -> Iterator[tuple[str, str]]:
-    """Where and how a value breaks its schema; rules (CEL) are not looked at."""
+    """Where and how a value breaks its schema; rules (CEL) are not checked."""
     for error in _Validator(schema).iter_errors(value):
         where = path
         for part in error.absolute_path:
@@ -78,13 +78,13 @@ def violations(value: Any, schema: Json, path: str = "") -> Iterator[tuple[str, 
             yield where, f"Too long: may not be more than {error.validator_value} bytes"
         elif error.validator == "type":
             found = shown(_type(error.instance))
-            said = f"{where} in body must be of type {error.validator_value}: {found}"
-            yield where, f"Invalid value: {found}: {said}"
+            message = f"{where} in body must be of type {error.validator_value}: {found}"
+            yield where, f"Invalid value: {found}: {message}"
         else:
-            said = _SENTENCES[str(error.validator)].format(error.validator_value)
+            message = _SENTENCES[str(error.validator)].format(error.validator_value)
             if error.validator == "minimum" and error.schema.get("exclusiveMinimum"):
-                said = f"should be greater than {error.validator_value}"
-            yield where, f"Invalid value: {shown(error.instance)}: {where} in body {said}"
+                message = f"should be greater than {error.validator_value}"
+            yield where, f"Invalid value: {shown(error.instance)}: {where} in body {message}"
 
 
 def shown(value: Any) -> str:

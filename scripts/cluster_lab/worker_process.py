@@ -1,7 +1,7 @@
 """A worker in a process of its own: `python -m cluster_lab.worker_process '{"url": …}'`.
 
-Takes one pod's place after another, as told on stdin: `start NAME`, `stop`; each has an answer.
-A start of Python for each pod would cost more than all else that a test of many pods does.
+Plays one pod after another, with commands on stdin: `start NAME`, `stop`; each has a reply.
+Starting Python for each pod would take longer than the rest of a test with many pods.
 """
 
 from __future__ import annotations

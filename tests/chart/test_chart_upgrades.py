@@ -71,7 +71,7 @@ class Installer:
         self.revisions.append(new)
 
     def operate(self, replicas: int | None = None) -> None:
-        """What the operator does in its next look: it starts a paused Deployment, and scales it."""
+        """What the operator does in its next tick: it starts a paused Deployment, and scales it."""
         worker = self.live[WORKER]
         if worker.values.get(PAUSED) and MARK in worker.values:
             at_first = {} if any(n != 1 for n in worker.seen) else {REPLICAS: 0}

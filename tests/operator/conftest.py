@@ -64,7 +64,7 @@ async def scene(
 
 @pytest_asyncio.fixture
 async def loop(scene: Scene) -> AsyncIterator[PoolReconciler]:
-    """The operator's loop over the pool `gpu`, ticked by hand, with the Lease in its hands."""
+    """The reconciler of the pool `gpu`, ticked by the test, with the Lease held."""
     lease = Lease(scene.admin, scene.namespace, "test", duration_seconds=600)
     await lease.attempt()
     cluster = Cluster(scene.admin, "test")

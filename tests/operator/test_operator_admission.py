@@ -45,10 +45,10 @@ async def refusal(scene: Scene, case: dict[str, Any]) -> str:
 async def test_a_pool_is_taken_or_refused_with_the_words_of_the_fixtures(scene: Scene) -> None:
     wrong = []
     for case in CASES:
-        said = await refusal(scene, case)
+        message = await refusal(scene, case)
         expected = case.get("refused", [])
-        if bool(said) != bool(expected) or not all(each in said for each in expected):
-            wrong.append(f"{case['name']}: {said or 'taken'}")
+        if bool(message) != bool(expected) or not all(each in message for each in expected):
+            wrong.append(f"{case['name']}: {message or 'taken'}")
     assert not wrong, "\n".join(wrong)
 
 

@@ -19,13 +19,13 @@ async def test_of_two_pools_on_one_deployment_the_older_acts(scene: Scene) -> No
     older, younger = (each["metadata"]["name"] for each in pools)
     scene.operator()
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return await scene.condition("Conflict", younger) == ("True", "OlderPool")
 
     async def is_the_older_ones() -> bool:
         return await scene.replicas() == (1 if older == "one" else 3)
 
-    await scene.until(is_told, what="Conflict on the younger")
+    await scene.until(is_reported, what="Conflict on the younger")
     await scene.until(is_the_older_ones, what="the older one's replicas")
     await scene.stays(is_the_older_ones, seconds=3)
     assert await scene.steps(younger) == []
@@ -53,19 +53,19 @@ async def test_workers_of_another_pool_are_not_scaled(scene: Scene) -> None:
     await scene.pool(scaling={"minReplicas": 0})
     scene.operator()
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return await scene.condition("PoolMismatch") == ("True", "OtherPool")
 
     async def is_held() -> bool:
         return await scene.replicas() == 1
 
-    await scene.until(is_told, what="PoolMismatch")
+    await scene.until(is_reported, what="PoolMismatch")
     await scene.submit(5)
     await scene.stays(is_held, seconds=5)
     assert await scene.steps() == []
-    told = {each["type"]: each["message"] for each in (await scene.status())["conditions"]}
-    assert "'large'" in told["PoolMismatch"]
-    assert "'default'" in told["PoolMismatch"]
+    conditions = {each["type"]: each["message"] for each in (await scene.status())["conditions"]}
+    assert "'large'" in conditions["PoolMismatch"]
+    assert "'default'" in conditions["PoolMismatch"]
 
 
 async def test_an_autoscaler_on_the_same_deployment_is_reported_not_fought(scene: Scene) -> None:
@@ -74,10 +74,10 @@ async def test_an_autoscaler_on_the_same_deployment_is_reported_not_fought(scene
     await scene.pool(scaling={"minReplicas": 2})
     scene.operator()
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return await scene.condition("Conflict") == ("True", "HorizontalPodAutoscaler")
 
-    await scene.until(is_told, what="Conflict")
+    await scene.until(is_reported, what="Conflict")
     replicas = await scene.replicas()
 
     async def is_held() -> bool:
@@ -98,7 +98,7 @@ async def test_a_person_who_scales_is_reported_and_not_fought_at_once(scene: Sce
         status = await scene.status()
         return await scene.replicas() == 2 and (status.get("lastScale") or {}).get("done", False)
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return (await scene.condition("Conflict"))[0] == "True"
 
     async def is_theirs() -> bool:
@@ -107,7 +107,7 @@ async def test_a_person_who_scales_is_reported_and_not_fought_at_once(scene: Sce
     await scene.until(is_full, what="two replicas")
     steps = await scene.steps()
     await scene.admin.set_replicas(scene.namespace, "asr-worker", 6)
-    await scene.until(is_told, what="Conflict")
+    await scene.until(is_reported, what="Conflict")
     await scene.stays(is_theirs, seconds=4)
     assert await scene.steps() == steps
     assert any(each["type"] == "Warning" for each in await scene.events())

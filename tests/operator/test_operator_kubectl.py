@@ -21,9 +21,9 @@ async def row(scene: Scene) -> dict[str, str]:
     starts = [found.start() for found in re.finditer(r"\S+", head)]
     ends = [*starts[1:], None]
     parts = zip(starts, ends, strict=True)
-    told = {head[start:end].strip(): line[start:end].strip() for start, end in parts}
-    assert re.fullmatch(r"\d+s", told.pop("AGE"))
-    return told
+    columns = {head[start:end].strip(): line[start:end].strip() for start, end in parts}
+    assert re.fullmatch(r"\d+s", columns.pop("AGE"))
+    return columns
 
 
 async def described(scene: Scene) -> tuple[dict[str, tuple[str, str, str]], list[str]]:
@@ -41,11 +41,11 @@ async def described(scene: Scene) -> tuple[dict[str, tuple[str, str, str]], list
 async def ready(scene: Scene, loop: PoolReconciler, reason: str) -> dict[str, str]:
     """The row, once Ready has this reason."""
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         await loop.tick()
         return (await scene.condition("Ready"))[1] == reason
 
-    await scene.until(is_told, what=reason)
+    await scene.until(is_reported, what=reason)
     return await row(scene)
 
 
@@ -73,14 +73,14 @@ async def test_a_pool_at_its_maximum_shows_what_the_work_asks_for(
     await scene.deployment(3)
     await scene.pool(**WORK)
     await scene.submit(20)
-    told = await ready(scene, loop, "Steady")
-    assert (told["REPLICAS"], told["READY"], told["WAITING"]) == ("3", "True", "20")
-    assert int(told["DESIRED"]) > 3
+    columns = await ready(scene, loop, "Steady")
+    assert (columns["REPLICAS"], columns["READY"], columns["WAITING"]) == ("3", "True", "20")
+    assert int(columns["DESIRED"]) > 3
     conditions, _ = await described(scene)
     assert conditions["ScalingLimited"] == (
         "True",
         "TooManyReplicas",
-        f"the work asks for {told['DESIRED']} workers, maxReplicas is 3",
+        f"the work asks for {columns['DESIRED']} workers, maxReplicas is 3",
     )
     assert conditions["Ready"][2].endswith("; maxReplicas is 3")
 
@@ -89,9 +89,9 @@ async def test_an_autoscaler_is_one_warning(scene: Scene, loop: PoolReconciler) 
     await scene.deployment()
     await scene.admin.autoscaler(scene.namespace, "asr-worker")
     await scene.pool(scaling=SCALING)
-    told = await ready(scene, loop, "HoldConflict")
+    columns = await ready(scene, loop, "HoldConflict")
     await loop.tick()
-    assert (told["READY"], told["REASON"]) == ("False", "HoldConflict")
+    assert (columns["READY"], columns["REASON"]) == ("False", "HoldConflict")
     conditions, events = await described(scene)
     cause = (
         "HorizontalPodAutoscaler asr-worker-hpa scales Deployment 'asr-worker' as well: delete it, "
@@ -109,9 +109,9 @@ async def test_a_redis_that_is_away_is_one_warning(scene: Scene, loop: PoolRecon
     await scene.pool(scaling=SCALING)
     await ready(scene, loop, "Steady")
     scene.redis.kill()
-    told = await ready(scene, loop, "HoldSignal")
+    columns = await ready(scene, loop, "HoldSignal")
     await loop.tick()
-    assert (told["READY"], told["REPLICAS"]) == ("False", "0")
+    assert (columns["READY"], columns["REPLICAS"]) == ("False", "0")
     conditions, events = await described(scene)
     (warning,) = (each for each in events if each.startswith("Warning"))
     assert warning.startswith("Warning QueueUnreachable: the queue cannot be read: Redis")
@@ -147,8 +147,8 @@ async def test_pods_that_are_given_up_are_named_as_the_reason(
 async def test_a_second_cause_is_told_after_the_first(scene: Scene, loop: PoolReconciler) -> None:
     """No Deployment; then one, but no Secret with the URL of its Redis."""
     await scene.pool(scaling=SCALING)
-    told = await ready(scene, loop, "TargetNotFound")
-    assert (told["READY"], told["REPLICAS"], told["DESIRED"]) == ("False", "", "")
+    columns = await ready(scene, loop, "TargetNotFound")
+    assert (columns["READY"], columns["REPLICAS"], columns["DESIRED"]) == ("False", "", "")
     await scene.deployment()
     await scene.change_pool(redis={"urlSecretRef": {"name": "later", "key": "url"}})
     await ready(scene, loop, "HoldSignal")

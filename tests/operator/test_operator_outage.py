@@ -16,7 +16,7 @@ OUTAGE_SECONDS = float(os.environ.get("ASR_TEST_OUTAGE_SECONDS", "8"))
 async def lose_redis(scene: Scene, replicas: int) -> None:
     """Stops Redis for a while, in which the replicas must not move; then starts it again."""
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return (await scene.condition("SignalAvailable"))[0] == "False"
 
     async def is_held() -> bool:
@@ -27,11 +27,11 @@ async def lose_redis(scene: Scene, replicas: int) -> None:
 
     steps = await scene.steps()
     scene.redis.kill()
-    await scene.until(is_told, what="SignalAvailable False")
+    await scene.until(is_reported, what="SignalAvailable False")
     await scene.stays(is_held, seconds=OUTAGE_SECONDS)
-    told = {each["type"]: each for each in (await scene.status())["conditions"]}
-    assert "Redis" in told["SignalAvailable"]["message"]
-    assert told["Ready"]["status"] == "False"
+    conditions = {each["type"]: each for each in (await scene.status())["conditions"]}
+    assert "Redis" in conditions["SignalAvailable"]["message"]
+    assert conditions["Ready"]["status"] == "False"
     assert await scene.steps() == steps
     scene.redis.start()
     await scene.until(is_back, what="SignalAvailable True")
@@ -108,14 +108,14 @@ async def test_a_secret_that_is_missing_is_said_and_its_coming_is_noticed(scene:
     await scene.pool(redis={"urlSecretRef": {"name": "later", "key": "url"}})
     scene.operator()
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return (await scene.condition("SignalAvailable"))[0] == "False"
 
     async def is_back() -> bool:
         return (await scene.condition("SignalAvailable"))[0] == "True"
 
-    await scene.until(is_told, what="SignalAvailable False")
-    told = {each["type"]: each["message"] for each in (await scene.status())["conditions"]}
-    assert "later" in told["SignalAvailable"]
+    await scene.until(is_reported, what="SignalAvailable False")
+    conditions = {each["type"]: each["message"] for each in (await scene.status())["conditions"]}
+    assert "later" in conditions["SignalAvailable"]
     await scene.admin.secret(scene.namespace, "later", url=scene.redis.url)
     await scene.until(is_back, what="SignalAvailable True")

@@ -98,9 +98,9 @@ async def test_the_probe_and_the_metrics_answer(scene: Scene) -> None:
     assert "Authorization" not in program.log.read_text()
     assert program.process
     found = psutil.Process(program.process.pid).net_connections(kind="inet")
-    told = {each.laddr for each in found if each.status == psutil.CONN_LISTEN}
-    assert len(told) == 2
-    assert {address.ip for address in told} == {"127.0.0.1"}, "nobody asked for more"
+    listening = {each.laddr for each in found if each.status == psutil.CONN_LISTEN}
+    assert len(listening) == 2
+    assert {address.ip for address in listening} == {"127.0.0.1"}, "nobody asked for more"
 
 
 async def test_the_probe_fails_when_pools_are_no_longer_looked_at(
@@ -117,9 +117,9 @@ async def test_the_probe_fails_when_pools_are_no_longer_looked_at(
     await operator.start()
     await scene.deployment()
     pool = await scene.pool()
-    operator.saw(pool, lambda _namespace, _target: [])
+    operator.pool_changed(pool, lambda _namespace, _target: [])
     (running,) = operator._pools.values()
-    running.loop.poll_seconds = 0.0
+    running.reconciler.poll_seconds = 0.0
     running.task.cancel()
 
     hosts = ["127.0.0.1", *(["[::1]"] if port_is_free("::1", 0) else [])]
@@ -130,8 +130,8 @@ async def test_the_probe_fails_when_pools_are_no_longer_looked_at(
         return operator.stale_pools() == [f"{scene.namespace}/gpu"]
 
     await scene.until(is_stale, seconds=5, what="a stale pool")
-    status, told = await _get(f"http://{hosts[-1]}:{port}/healthz")
-    assert (status, "not looked at any more" in told) == (500, True)
+    status, text = await _get(f"http://{hosts[-1]}:{port}/healthz")
+    assert (status, "no longer reconciled" in text) == (500, True)
     await operator.stop()
 
 

@@ -89,11 +89,11 @@ async def test_a_release_is_served_with_its_role_and_a_neighbours_deployment_is_
         found = [(await scene.admin.get(url))["spec"].get("replicas") for url in urls]
         return found == [2, 2]
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return "ScaleRefused" in await scene.reasons("not-mine")
 
     await scene.until(are_scaled, what="both of the release's Deployments at two")
-    await scene.until(is_told, what="the neighbour's is refused")
+    await scene.until(is_reported, what="the neighbour's is refused")
     assert await scene.replicas(FOREIGN) == 3
     await scene.change_pool(OWN, scaling={"pausedReplicas": 1})
 

@@ -71,7 +71,7 @@ class Stage:
 @pytest_asyncio.fixture
 async def stage(scene: Scene, loop: PoolReconciler) -> AsyncIterator[Stage]:
     options = {"url": scene.redis.url, "lease_seconds": 5, "throughput": 10.0}
-    # Tasks are long enough that a look does not miss one, and of different lengths.
+    # Tasks are long enough that no observation misses one, and of different lengths.
     processes = [WorkerProcess({**options, "task_seconds": 0.3 + 0.1 * n}) for n in range(MOST + 4)]
     free: asyncio.Queue[WorkerProcess] = asyncio.Queue()
     for process in processes:
@@ -98,7 +98,7 @@ async def test_no_busy_worker_is_taken_while_an_idle_one_exists(stage: Stage) ->
         await stage.settle(MOST)
         # As many tasks as are wanted now, never a queue: where all are busy nobody is taken.
         await scene.submit(chance.randint(0, MOST - 2) - await scene.open_tasks())
-        await asyncio.sleep(chance.uniform(0, 0.3))  # some claim before the look, some during it
+        await asyncio.sleep(chance.uniform(0, 0.3))  # claims before and while it observes
         await scene.pause_at(MOST - chance.randint(1, MOST - 1))
         late = asyncio.create_task(scene.submit(chance.randint(0, 2)))
         ready, _ = await stage.pods()
@@ -106,11 +106,11 @@ async def test_no_busy_worker_is_taken_while_an_idle_one_exists(stage: Stage) ->
         staying, ending = await stage.pods()
         in_hand = await stage.in_hand()
         await late
-        victims = ready - staying
-        downs += bool(victims)
-        taken += len(victims)
+        removed = ready - staying
+        downs += bool(removed)
+        taken += len(removed)
         busy_beside += sum(bool(in_hand.get(pod)) for pod in staying)
-        busy = {pod for pod in victims & ending if in_hand.get(pod)}
+        busy = {pod for pod in removed & ending if in_hand.get(pod)}
         assert not busy, f"{busy} were taken with a task in hand"
     await scene.pause_at(MOST)
     await stage.loop.tick()
@@ -183,7 +183,7 @@ async def test_a_scale_down_that_is_taken_back_uncordons_at_once(stage: Stage) -
 async def test_another_writer_in_the_last_moment_stops_only_another_number(
     stage: Stage, theirs: int, is_ours: bool
 ) -> None:
-    """The Deployment changes between the look and the write."""
+    """The Deployment changes between observation and write."""
     scene, fake = stage.scene, stage.scene.fake
     if fake is None:
         pytest.skip("a real API server is not made to wait")
@@ -191,8 +191,8 @@ async def test_another_writer_in_the_last_moment_stops_only_another_number(
     def scaled_first(asked: Asked) -> None:
         if asked.resource == "deployments/scale" and fake.refuse is scaled_first:
             fake.refuse = lambda _: None
-            seen = fake.store["deployments", scene.namespace, "asr-worker"]
-            fake.write("deployments", merged(seen, {"spec": {"replicas": theirs}}))
+            snapshot = fake.store["deployments", scene.namespace, "asr-worker"]
+            fake.write("deployments", merged(snapshot, {"spec": {"replicas": theirs}}))
 
     await scene.deployment(3)
     await scene.pool()
@@ -208,25 +208,25 @@ async def test_another_writer_in_the_last_moment_stops_only_another_number(
 
 
 async def test_a_worker_that_claims_in_the_last_moment_is_not_taken(stage: Stage) -> None:
-    """Idle when it was looked at, busy when its cordon came: the scale-down waits."""
+    """Idle when it was observed, busy when it was cordoned: the scale-down waits."""
     scene = stage.scene
     await scene.deployment(2)
     await scene.pool()
     await stage.settle(2)
     await scene.pause_at(1)
-    look, queue = stage.loop.queue.look, stage.loop.queue
+    observe, queue = stage.loop.queue.observe, stage.loop.queue
 
-    async def look_and_submit(spec: object) -> object:
-        seen = await look(spec)  # type: ignore[arg-type]
+    async def observe_and_submit(spec: object) -> object:
+        snapshot = await observe(spec)  # type: ignore[arg-type]
         await scene.submit(8)  # enough for both to be busy for seconds
 
         async def are_busy() -> bool:
             return all((await stage.in_hand()).values())
 
         await scene.until(are_busy, what="both are busy")
-        return seen
+        return snapshot
 
-    queue.look = look_and_submit  # type: ignore[method-assign, assignment]
+    queue.observe = observe_and_submit  # type: ignore[method-assign, assignment]
     await stage.loop.tick()
     assert await scene.replicas() == 2
     assert not any(each.cordoned for each in await stage.reader.workers())

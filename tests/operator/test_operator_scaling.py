@@ -33,17 +33,17 @@ async def test_one_task_wakes_a_worker_within_two_looks(scene: Scene) -> None:
         return await scene.replicas() == 1
 
     await scene.until(is_awake, seconds=6, what="one replica")
-    looks = [
+    ticks = [
         each for each in asked[before:] if (each.verb, each.resource) == ("get", "workerpools")
     ]
-    assert len(looks) <= 2
+    assert len(ticks) <= 2
 
     async def is_done() -> bool:
         return await scene.open_tasks() == 0
 
     await scene.until(is_done, what="the task completed")
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return await scene.condition("Ready") == ("True", "Steady")
 
     assert await scene.steps() == [(0, 1)]

@@ -199,10 +199,10 @@ async def test_what_a_person_changes_in_a_declared_pool_stays_until_the_declarat
     await asyncio.to_thread(first.stop)
     second = scene.operator("second", declared=[declared(maxReplicas=3)])
 
-    async def has_looked() -> bool:
-        return "pool taken up" in second.log.read_text()
+    async def has_started() -> bool:
+        return "pool started" in second.log.read_text()
 
-    await scene.until(has_looked, what="the second one looks")
+    await scene.until(has_started, what="the second one starts")
     assert await most() == 20
     await asyncio.to_thread(second.stop)
     scene.operator("third", declared=[declared(maxReplicas=4)])
@@ -220,7 +220,7 @@ async def test_a_declared_pool_that_the_server_refuses_is_told_at_its_deployment
     await scene.deployment()
     scene.operator(declared=[declared(minReplicas=9, maxReplicas=2)])
 
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         events = await scene.admin.items(path(rest_client.EVENTS, scene.namespace, "events"))
         return any(
             each["reason"] == "PoolRefused"
@@ -229,7 +229,7 @@ async def test_a_declared_pool_that_the_server_refuses_is_told_at_its_deployment
             for each in events
         )
 
-    await scene.until(is_told, what="an event at the Deployment")
+    await scene.until(is_reported, what="an event at the Deployment")
     assert await pool(scene) is None
 
 

@@ -1,4 +1,4 @@
-"""An event on a WorkerPool, before it is posted. Pure."""
+"""Kubernetes events on a WorkerPool. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """One event on the WorkerPool."""
+    """One event, before it is posted."""
 
     reason: str
     note: str

@@ -1,8 +1,9 @@
-"""Two operators never act at once: a `coordination.k8s.io` Lease in each namespace served.
+"""Leader election with a `coordination.k8s.io` Lease in each namespace served.
 
-The protocol is client-go's. A holder renews; whoever waits takes over once the record has not
-changed for the record's own duration, measured on the waiter's clock, so that clocks need not
-agree. Every write names the resource version it is based on: of two who try, one gets 409.
+The protocol is client-go's. The holder renews; a candidate takes over once the record has not
+changed for the record's own duration, measured on the candidate's clock, so that clocks need not
+agree. Every write names the resource version it is based on: of two concurrent writers one gets
+409.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ _log = get_logger(__name__)
 
 
 def lease_name(release: str) -> str:
-    """Of the pools that carry this release's label, or none: two operators that may both serve a
-    pool ask for the same Lease, two that never may do not get in each other's way."""
+    """The Lease for pools with this release's label, or without a label. Operators that may serve
+    the same pool compete for one Lease; operators of different releases do not."""
     return f"{LEASE_NAME}-{release}" if release else LEASE_NAME
 
 
 class Lease:
-    """The right to act in one namespace. `run` keeps asking for it and renewing it."""
+    """Leadership in one namespace. `run` acquires and renews it."""
 
     def __init__(
         self,
@@ -52,14 +53,14 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """True for two thirds of the duration after a renewal was sent, whatever has hung since.
+        """True for two thirds of the duration after the last successful renewal was sent.
 
-        The last third is for requests that were sent just before.
+        The last third is a margin for requests that were sent just before it ran out.
         """
         return self._clock() < self._valid_until
 
     async def run(self) -> None:
-        """Asks five times in each duration, until cancelled."""
+        """Acquires or renews five times per duration, until cancelled."""
         log = _log.bind(namespace=self._namespace, lease=self._name)
         was_held, failures = False, 0
         while True:
@@ -76,13 +77,13 @@ class Lease:
             await asyncio.sleep(self._duration_seconds / 5)
 
     async def attempt(self) -> None:
-        """One step: take, renew, or see that another one holds it."""
+        """One step: acquire, renew, or find that another operator holds it."""
         asked_at = self._clock()
         record = await self._kube.find(self._url)
         if record is None:
             await self._write(None, asked_at, {"leaseTransitions": 0, "acquireTime": micro_time()})
             return
-        self._notice(record)
+        self._observe(record)
         spec = record.get("spec") or {}
         if spec.get("holderIdentity") == self._identity:
             await self._write(record, asked_at, {})
@@ -94,14 +95,14 @@ class Lease:
             self._valid_until = float("-inf")
 
     async def release(self) -> None:
-        """Lets the next one begin at once.
+        """Gives up leadership, so that the next operator can start at once.
 
-        At an uninstall the rights go before the program does: then there is no next one.
+        An uninstall removes the RBAC rights before the program ends: a refusal is then expected.
         """
         was_held, self._valid_until = self.held, float("-inf")
         if not was_held:
             return
-        # Not by its version: a renewal that was just sent may have made it another one.
+        # Tests the holder, not the version: a renewal in flight may have changed the version.
         released: list[Json] = [
             {"op": "test", "path": "/spec/holderIdentity", "value": self._identity},
             {"op": "replace", "path": "/spec/holderIdentity", "value": ""},
@@ -112,11 +113,13 @@ class Lease:
         except ClusterUnavailable as error:
             log = _log.bind(namespace=self._namespace, lease=self._name)
             if error.is_refusal or error.reply_status in (404, 422):
-                log.info("lease not released", reason="it or the right to it has gone to others")
+                log.info(
+                    "lease not released", reason="deleted, refused or held by another operator"
+                )
             else:
                 log.warning("lease not released", error=error.message)
 
-    def _notice(self, record: Json) -> None:
+    def _observe(self, record: Json) -> None:
         if self._record is None or _version(record) != _version(self._record):
             self._unchanged_since = self._clock()
         self._record = record
@@ -124,8 +127,8 @@ class Lease:
     def _is_free(self, spec: Json) -> bool:
         if not spec.get("holderIdentity"):
             return True
-        theirs = float(spec.get("leaseDurationSeconds") or self._duration_seconds)
-        return self._clock() - self._unchanged_since > theirs
+        duration = float(spec.get("leaseDurationSeconds") or self._duration_seconds)
+        return self._clock() - self._unchanged_since > duration
 
     async def _write(self, record: Json | None, asked_at: float, changes: dict[str, Any]) -> None:
         spec = {
@@ -147,12 +150,54 @@ class Lease:
                 version = {"resourceVersion": _version(record)}
                 written = await self._kube.patch(self._url, {"metadata": version, "spec": spec})
         except ClusterUnavailable as error:
-            if error.reply_status == 409:  # another one was quicker
+            if error.reply_status == 409:  # another operator was faster
                 self._valid_until = float("-inf")
                 return
             raise
-        self._notice(written)
+        self._observe(written)
         self._valid_until = asked_at + self._duration_seconds * 2 / 3
+
+
+class Leases:
+    """One operator's Leases by namespace and release, each with its own task. Must be closed."""
+
+    def __init__(self, kube: Kube, identity: str, duration_seconds: int) -> None:
+        self._kube = kube
+        self._identity = identity
+        self._duration_seconds = duration_seconds
+        self._running: dict[tuple[str, str], tuple[Lease, asyncio.Task[None]]] = {}
+
+    def lease(self, namespace: str, release: str) -> Lease:
+        """The Lease, which is acquired and renewed from the first call on."""
+        key = (namespace, release)
+        if key not in self._running:
+            lease = Lease(
+                self._kube,
+                namespace,
+                self._identity,
+                name=lease_name(release),
+                duration_seconds=self._duration_seconds,
+            )
+            task = asyncio.create_task(lease.run(), name=f"lease {namespace} {release}")
+            self._running[key] = (lease, task)
+        return self._running[key][0]
+
+    def is_held(self, namespace: str) -> bool:
+        """Whether a Lease of the namespace is held. Safe to call from other threads."""
+        running = [*self._running.items()]
+        return any(lease.held for (where, _), (lease, _) in running if where == namespace)
+
+    async def release_all(self) -> None:
+        """Stops renewing all Leases, then releases them."""
+        for _, task in self._running.values():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        for lease, _ in self._running.values():
+            await lease.release()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._kube.close()
 
 
 def _version(record: Json) -> str:

@@ -1,4 +1,4 @@
-"""What is installed beside the operator: its resource definition and its rights, as YAML."""
+"""The operator's CRD and RBAC rules, as YAML."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from importlib.resources import files
 
 
 def crd_text() -> str:
-    """The CustomResourceDefinition of WorkerPools: the one source for chart and manifests."""
+    """The CustomResourceDefinition of WorkerPools: the single source of chart and manifests."""
     return (files("asr_operator") / "workerpool_crd.yaml").read_text(encoding="utf-8")
 
 
 def role_rules_text() -> str:
-    """Rules for a Role in each namespace that is served, or for one ClusterRole: a YAML list."""
+    """Rules for a Role in each namespace served, or for one ClusterRole: a YAML list."""
     return (files("asr_operator") / "rbac.yaml").read_text(encoding="utf-8")

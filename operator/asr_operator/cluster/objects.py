@@ -1,6 +1,6 @@
-"""What the operator sees and changes in the cluster: pools, their Deployment, its pods.
+"""The objects that the operator reads and writes: WorkerPools, their Deployment, its pods.
 
-Translates the API's objects into the plan's plain data; decides nothing.
+Translates API objects into the plan's plain data; takes no decision.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from asr_core.errors import ClusterUnavailable
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.event import Event
 from asr_operator.cluster.rest_client import Json, Kube, path
-from asr_operator.planning.observation import PodSeen, PodState
+from asr_operator.planning.observation import PodObservation, PodState
 from asr_operator.planning.spec import SecretKey
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-REVISION = "deployment.kubernetes.io/revision"  # of a Deployment, from its first ReplicaSet on
+REVISION = "deployment.kubernetes.io/revision"  # set on a Deployment with its first ReplicaSet
 TEMPLATE_HASH = "pod-template-hash"
-# Says of a paused Deployment that this operator is to start it; a person's pause has no such mark.
+# Marks a paused Deployment that the operator must start; a manual pause has no such annotation.
 STARTED_BY = "asr-platform.dev/started-by"
 REPORTER = "asr-platform.dev/operator"
 
@@ -31,11 +31,10 @@ REPORTER = "asr-platform.dev/operator"
 class Target:
     """The Deployment at one moment.
 
-    `model` is the ASR_MODEL of its pods, `gpu` whether they ask for a GPU; neither where another
-    program than the chart's runs there.
-
-    `waits_for_start`: an installer has applied it paused, for this operator to start. `has_run` is
-    False until it has had a first pod template rolled out: its replicas are then nobody's decision.
+    `model` is the ASR_MODEL of its pods, `gpu` whether they request a GPU; both are empty for
+    programs other than the chart's. `waits_for_start`: an installer applied it paused, for this
+    operator to start. `has_run` is False until a first pod template was rolled out: until then
+    `replicas` is the API server's default, not anyone's decision.
     """
 
     namespace: str
@@ -51,12 +50,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Pods:
-    """The Deployment's pods, and the deletion cost that each carries now.
+    """The Deployment's pods with their current deletion costs.
 
-    `template` is the hash of the template that new pods are made from.
+    `template` is the hash of the current pod template.
     """
 
-    seen: tuple[PodSeen, ...]
+    observed: tuple[PodObservation, ...]
     costs: Mapping[str, int]
     template: str = ""
 
@@ -97,7 +96,7 @@ class Cluster:
         )
 
     async def pods(self, target: Target, now: float) -> Pods:
-        """The pods of every ReplicaSet that the Deployment controls; finished ones are left out."""
+        """The pods of all ReplicaSets that the Deployment controls, without completed ones."""
         query = {"labelSelector": target.selector}
         sets = await self._api.items(path(rest_client.APPS, target.namespace, "replicasets"), query)
         sets = [each for each in sets if controller(each) == target.uid]
@@ -105,35 +104,35 @@ class Cluster:
         found = await self._api.items(path(rest_client.CORE, target.namespace, "pods"), query)
         own = [pod for pod in found if controller(pod) in owners]
         return Pods(
-            seen=tuple(seen for pod in own if (seen := pod_seen(pod, now))),
+            observed=tuple(each for pod in own if (each := observe_pod(pod, now))),
             costs={pod["metadata"]["name"]: deletion_cost(pod) for pod in own},
             template=current_template(sets),
         )
 
     async def scale(self, target: Target, replicas: int) -> None:
-        """Sets the replicas, unless another writer has changed them since `target` was read: 422.
+        """Sets the replicas; 422 if another writer has changed them since `target` was read.
 
-        The version of a Deployment changes with its status, which is written many times while pods
-        come and go. So the patch tests what it replaces, and nothing else. It goes to the scale
-        subresource: the right to patch Deployments is the right to run any image.
+        The resource version of a Deployment changes with every write of its status, so the patch
+        tests only the value that it replaces. It uses the scale subresource: the right to patch
+        Deployments would be the right to run any image.
         """
-        # A Scale leaves out `spec.replicas` where it is 0 (omitempty); null tests for that.
-        seen = target.replicas or None
+        # A Scale omits `spec.replicas` if it is 0 (omitempty); a test for null matches that.
+        expected = target.replicas or None
         await self._api.json_patch(
             path(rest_client.APPS, target.namespace, "deployments", target.name, "scale"),
             [
                 {"op": "test", "path": "/metadata/uid", "value": target.uid},
-                {"op": "test", "path": "/spec/replicas", "value": seen},
+                {"op": "test", "path": "/spec/replicas", "value": expected},
                 {"op": "add", "path": "/spec/replicas", "value": replicas},
             ],
         )
 
     async def start(self, target: Target, replicas: int) -> None:
-        """Ends the pause in which an installer has applied the Deployment.
+        """Unpauses a Deployment that an installer applied paused.
 
-        Of one that has never run the replicas are set as well, in the same write, so that no pod of
-        the server's default of 1 is made. The fields are removed, not set to false: then no field
-        has this operator as its owner, and a later apply conflicts with nothing.
+        If it has never run, the same write sets its replicas, so that the API server's default of 1
+        starts no pod. `paused` and the annotation are removed, not set to false: this operator then
+        owns no field, and a later apply has no conflicts.
         """
         spec: Json = {"paused": None}
         if not target.has_run:
@@ -144,7 +143,7 @@ class Cluster:
         )
 
     async def set_deletion_cost(self, namespace: str, pod: str, cost: int) -> None:
-        """Pods with a lower cost are deleted first. A pod that is gone needs none."""
+        """Pods with a lower cost are deleted first. 404 is ignored: the pod was deleted."""
         body = {"metadata": {"annotations": {DELETION_COST: str(cost)}}}
         try:
             await self._api.patch(path(rest_client.CORE, namespace, "pods", pod), body)
@@ -153,7 +152,7 @@ class Cluster:
                 raise
 
     async def secret_text(self, namespace: str, ref: SecretKey) -> str:
-        """One value of a Secret. Raises `ClusterUnavailable` where it is missing as well."""
+        """One value of a Secret. Raises `ClusterUnavailable`, also if the key is missing."""
         secret = await self._api.get(path(rest_client.CORE, namespace, "secrets", ref.name))
         value = (secret.get("data") or {}).get(ref.key)
         if not value:
@@ -161,7 +160,7 @@ class Cluster:
         return base64.b64decode(value).decode().strip()
 
     async def autoscalers_of(self, target: Target) -> list[str]:
-        """Names of the HorizontalPodAutoscalers that write the same replicas."""
+        """Names of the HorizontalPodAutoscalers that scale the same Deployment."""
         url = path(rest_client.AUTOSCALING, target.namespace, "horizontalpodautoscalers")
         return sorted(
             each["metadata"]["name"]
@@ -170,7 +169,7 @@ class Cluster:
         )
 
     async def post(self, pool: Json, event: Event) -> None:
-        """An event on the WorkerPool, as `kubectl describe` shows it."""
+        """Posts an event on the WorkerPool, as `kubectl describe` shows it."""
         meta = pool["metadata"]
         body = {
             "apiVersion": "events.k8s.io/v1",
@@ -197,8 +196,8 @@ class Cluster:
         await self._api.create(path(rest_client.EVENTS, meta["namespace"], "events"), body)
 
 
-def pod_seen(pod: Json, now: float) -> PodSeen | None:
-    """None for a pod that has run to its end and holds no place any more."""
+def observe_pod(pod: Json, now: float) -> PodObservation | None:
+    """None for a completed pod (Succeeded or Failed), which no longer counts as a replica."""
     meta, status = pod["metadata"], pod.get("status") or {}
     conditions = {each["type"]: each for each in status.get("conditions") or []}
     ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
@@ -210,26 +209,26 @@ def pod_seen(pod: Json, now: float) -> PodSeen | None:
         return None
     elif ready.get("status") == "True":
         state = PodState.READY
-        if not _has_restarted(status):  # else the time of Ready is not that of the first one
+        if not _has_restarted(status):  # after a restart, the last Ready is not the first
             startup_seconds = max(0.0, unix_time(ready["lastTransitionTime"]) - created)
     elif scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         state = PodState.UNSCHEDULABLE
     else:
         state = PodState.STARTING
     age = max(0.0, now - created)
-    return PodSeen(meta["name"], state, age, startup_seconds, template_hash(pod))
+    return PodObservation(meta["name"], state, age, startup_seconds, template_hash(pod))
 
 
 def template_hash(thing: Json) -> str:
-    """Which pod template a pod or ReplicaSet is of; empty where nothing says so."""
+    """The pod template of a pod or ReplicaSet; empty without the label."""
     return str((thing["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
 
 
 def current_template(sets: Iterable[Json]) -> str:
-    """That of the ReplicaSet with the latest revision: the one that a Deployment scales up.
+    """The template of the ReplicaSet with the latest revision, which the Deployment scales up.
 
-    A rollback gives an old ReplicaSet the latest revision; a paused Deployment has no ReplicaSet
-    of its new template yet, and its pods are still made from the last one.
+    A rollback gives an old ReplicaSet the latest revision. A paused Deployment has no ReplicaSet
+    for a new template yet; its pods are still created from the previous one.
     """
     latest = max(sets, key=_revision, default=None)
     return template_hash(latest) if latest is not None else ""
@@ -245,7 +244,7 @@ def environment(spec: Json, name: str) -> str:
 
 
 def asks_for_gpu(spec: Json) -> bool:
-    """Whether a container is limited to some GPU: `nvidia.com/gpu`, `amd.com/gpu`, a MIG slice."""
+    """Whether a container has a limit on some GPU: `nvidia.com/gpu`, `amd.com/gpu`, a MIG slice."""
     return any(
         "gpu" in resource or resource.startswith("nvidia.com/")
         for container in _containers(spec)
@@ -263,7 +262,7 @@ def _revision(replica_set: Json) -> int:
 
 
 def deletion_cost(pod: Json) -> int:
-    """What the pod carries; 0 without one or with nonsense, as Kubernetes reads it."""
+    """The pod's annotation; 0 if it is missing or invalid, as Kubernetes treats it."""
     text = (pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
     try:
         return int(text)
@@ -272,13 +271,13 @@ def deletion_cost(pod: Json) -> int:
 
 
 def controller(thing: Json) -> str:
-    """The uid of the owner that controls it; empty if there is none."""
+    """The uid of the controlling owner; empty without one."""
     owners = thing["metadata"].get("ownerReferences") or []
     return next((owner["uid"] for owner in owners if owner.get("controller")), "")
 
 
 def selector_text(selector: Mapping[str, Any]) -> str:
-    """A LabelSelector as the query parameter of a list."""
+    """A LabelSelector as the `labelSelector` query parameter."""
     parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
     for each in selector.get("matchExpressions") or []:
         key, values = each["key"], ",".join(each.get("values") or [])
@@ -295,7 +294,7 @@ def selector_text(selector: Mapping[str, Any]) -> str:
 
 
 def unix_time(text: str) -> float:
-    """Kubernetes's RFC 3339 as Unix seconds."""
+    """An RFC 3339 time of Kubernetes as Unix seconds."""
     return datetime.fromisoformat(text).timestamp()
 
 

@@ -1,7 +1,8 @@
 """The Kubernetes API as plain dicts: the official client's transport, in threads.
 
-Knows paths and verbs, nothing of pools. Every request has a deadline and is sent once: the caller
-knows which of them may be repeated, and whether it still holds the Lease.
+Knows paths and verbs, nothing of pools. Every request has a deadline and is sent once: only the
+caller knows whether it may be repeated, and whether this operator still holds the Lease.
+docs/architecture.md says why no other client is used.
 """
 
 from __future__ import annotations
@@ -32,24 +33,25 @@ TIMEOUT_SECONDS = 4.0
 _THREADS = 16
 
 Json = dict[str, Any]
+ClusterConfiguration = Configuration  # for modules that must not import the client
 
 
 def load_configuration() -> Configuration:
-    """That of the pod's service account, else that of `KUBECONFIG` or `~/.kube/config`.
+    """From the pod's service account, else from `KUBECONFIG` or `~/.kube/config`.
 
-    Raises `ClusterUnavailable` where there is neither.
+    Raises `ClusterUnavailable` if there is neither.
     """
     configuration = Configuration()
     try:
         kube_config.load_incluster_config(client_configuration=configuration)
-        # A proxy of the environment leads out of the cluster; kopf's own client has none either.
+        # A proxy from the environment is for traffic leaving the cluster; kopf ignores it too.
         configuration.proxy = None
     except kube_config.ConfigException:
         try:
             kube_config.load_kube_config(client_configuration=configuration)
         except (kube_config.ConfigException, OSError) as error:
             raise ClusterUnavailable(
-                f"no cluster to work in: not inside a pod, and no kubeconfig ({error})"
+                f"no cluster: not inside a pod, and no kubeconfig ({error})"
             ) from None
     return configuration
 
@@ -79,7 +81,7 @@ class Kube:
         return await self._call("GET", url, query=query)
 
     async def find(self, url: str) -> Json | None:
-        """None where there is no such object."""
+        """None if there is no such object."""
         try:
             return await self.get(url)
         except ClusterUnavailable as error:
@@ -96,15 +98,15 @@ class Kube:
         return await self._call("POST", url, body, "application/json")
 
     async def replace(self, url: str, body: Json) -> Json:
-        """The whole object, in the version that it names: 409 if there is a newer one."""
+        """Replaces the whole object; 409 if its `resourceVersion` is no longer current."""
         return await self._call("PUT", url, body, "application/json")
 
     async def patch(self, url: str, body: Json) -> Json:
-        """A merge patch; with `metadata.resourceVersion` in it, 409 if that is no longer true."""
+        """A merge patch; 409 if it names a `metadata.resourceVersion` that is no longer current."""
         return await self._call("PATCH", url, body, "application/merge-patch+json")
 
     async def json_patch(self, url: str, operations: list[Json]) -> Json:
-        """RFC 6902. The server applies it to the newest version: 422 if a `test` in it fails."""
+        """RFC 6902, applied to the newest version; 422 if a `test` in it fails."""
         return await self._call("PATCH", url, operations, "application/json-patch+json")
 
     async def close(self) -> None:
@@ -122,10 +124,10 @@ class Kube:
     ) -> Json:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._threads, self._call_now, method, url, body, content_type, query
+            self._threads, self._call_blocking, method, url, body, content_type, query
         )
 
-    def _call_now(
+    def _call_blocking(
         self,
         method: str,
         url: str,
@@ -151,15 +153,15 @@ class Kube:
             raise ClusterUnavailable(f"{method} {url}: {error}") from error
         parsed = _parsed(text)
         if not 200 <= reply.status <= 299:
-            said = parsed.get("message") or reply.reason
+            message = parsed.get("message") or reply.reason
             raise ClusterUnavailable(
-                f"{method} {url}: {reply.status} {said}", reply_status=reply.status
+                f"{method} {url}: {reply.status} {message}", reply_status=reply.status
             )
         return parsed
 
 
 def _parsed(text: bytes) -> Json:
-    """An object, whatever a proxy in between may have answered."""
+    """The reply as an object; empty for anything else that a proxy may have answered."""
     try:
         reply = json.loads(text)
     except ValueError:

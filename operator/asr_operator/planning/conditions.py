@@ -1,4 +1,4 @@
-"""What a plan says, and the conditions that follow from it. Pure."""
+"""The reason of a decision, and the status conditions that follow from it. Pure."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from asr_operator.planning.throughput import ASSUMED_STARTUP_SECONDS, Throughput
 
 
 class Reason(StrEnum):
-    """Why the plan decided so; also the label of the decisions' metric and the events' reason."""
+    """Why the plan decided so; also a label of the decisions metric and the reason of events."""
 
     SCALE_UP = "ScaleUp"
     SCALE_DOWN = "ScaleDown"
     ACTIVATE = "Activate"  # from zero
     STEADY = "Steady"
-    HOLD_STABILIZING = "HoldStabilizing"  # a window has not passed yet
+    HOLD_STABILIZING = "HoldStabilizing"  # the stabilization window has not passed
     HOLD_SIGNAL = "HoldSignal"  # Redis cannot be read
-    HOLD_UNTRUSTED = "HoldUntrusted"  # a Redis seen for less than a lease
-    HOLD_HEARTBEATS = "HoldHeartbeats"  # workers run, but none is heard
+    HOLD_UNTRUSTED = "HoldUntrusted"  # within the failover grace period
+    HOLD_HEARTBEATS = "HoldHeartbeats"  # workers run, but no heartbeat arrives
     HOLD_CAPACITY = "HoldCapacity"  # pods cannot be scheduled
-    GIVE_UP_UNSCHEDULABLE = "GiveUpUnschedulable"  # they could not be for longer than the time-out
-    HOLD_BUSY = "HoldBusy"  # fewer were wanted, but all are busy
+    GIVE_UP_UNSCHEDULABLE = "GiveUpUnschedulable"  # for longer than the timeout
+    HOLD_BUSY = "HoldBusy"  # the work asks for fewer, but all are busy
     HOLD_CONFLICT = "HoldConflict"  # another writer, another owner, another pool
     FALLBACK = "Fallback"
     PAUSED = "Paused"
@@ -52,7 +52,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class ScalingDecision:
-    """The replicas that should be, and why, in a word and in a sentence."""
+    """Replicas to set, with the reason as a constant and as a sentence."""
 
     replicas: int
     reason: Reason
@@ -61,67 +61,68 @@ class ScalingDecision:
 
 def conditions(
     spec: PoolSpec,
-    seen: Observation,
-    pace: Throughput,
-    verdict: ScalingDecision,
+    observation: Observation,
+    throughput: Throughput,
+    decision: ScalingDecision,
     *,
     wanted: int,
     capacity: str,
 ) -> tuple[Condition, ...]:
-    """Every type, each time. `capacity` says what is missing, or nothing; `wanted` is what the work
-    asks for.
+    """All condition types, on every tick.
 
-    Reasons of healthy conditions do not change from tick to tick: each change is a write.
+    `capacity` describes missing capacity (empty: none is missing); `wanted` is the number of
+    workers that the work asks for. A healthy condition keeps one reason from tick to tick, because
+    each change is a write to the API server.
     """
     return (
-        _ready(verdict),
-        _signal(seen),
-        _active(spec, verdict),
-        _limited(spec, seen, wanted),
-        _target(spec, seen, pace),
+        _ready(decision),
+        _signal(observation),
+        _active(spec, decision),
+        _limited(spec, observation, wanted),
+        _target(spec, observation, throughput),
         Condition("CapacityUnavailable", True, "Unschedulable", capacity)
         if capacity
         else Condition("CapacityUnavailable", False, "Scheduled", "every pod is scheduled"),
-        _conflict(seen.hold, verdict),
-        _mismatch(seen.hold),
-        Condition("Paused", True, "Paused", verdict.message)
+        _conflict(observation.hold, decision),
+        _mismatch(observation.hold),
+        Condition("Paused", True, "Paused", decision.message)
         if spec.scaling.paused is not False
         else Condition("Paused", False, "NotPaused", "scaling is not paused"),
     )
 
 
-def _ready(verdict: ScalingDecision) -> Condition:
-    if verdict.reason in _HEALTHY:
-        return Condition("Ready", True, str(Reason.STEADY), verdict.message)
-    return Condition("Ready", False, str(verdict.reason), verdict.message)
+def _ready(decision: ScalingDecision) -> Condition:
+    if decision.reason in _HEALTHY:
+        return Condition("Ready", True, str(Reason.STEADY), decision.message)
+    return Condition("Ready", False, str(decision.reason), decision.message)
 
 
-def _signal(seen: Observation) -> Condition:
-    queue = seen.queue
+def _signal(observation: Observation) -> Condition:
+    queue = observation.queue
     if queue.signal is Signal.UNREACHABLE:
         message = f"the queue cannot be read: {queue.error or 'no reason given'}"
         return Condition("SignalAvailable", False, "QueueUnreachable", message)
-    said = {
+    messages = {
         Signal.OK: "the queue can be read",
         Signal.NO_STREAM: "the queue can be read; nothing was submitted yet",
         Signal.NO_GROUP: "the queue can be read; no worker has connected yet",
     }
-    return Condition("SignalAvailable", True, "QueueRead", said[queue.signal])
+    return Condition("SignalAvailable", True, "QueueRead", messages[queue.signal])
 
 
-def _active(spec: PoolSpec, verdict: ScalingDecision) -> Condition:
+def _active(spec: PoolSpec, decision: ScalingDecision) -> Condition:
     if spec.scaling.dry_run:
-        message = f"dry run, nothing is changed: {verdict.message}"
+        message = f"dry run, nothing is changed: {decision.message}"
         return Condition("ScalingActive", False, "DryRun", message)
-    if verdict.reason in _HEALTHY and verdict.reason is not Reason.PAUSED:
-        return Condition("ScalingActive", True, "Scaling", verdict.message)
-    return Condition("ScalingActive", False, str(verdict.reason), verdict.message)
+    if decision.reason in _HEALTHY and decision.reason is not Reason.PAUSED:
+        return Condition("ScalingActive", True, "Scaling", decision.message)
+    return Condition("ScalingActive", False, str(decision.reason), decision.message)
 
 
-def _limited(spec: PoolSpec, seen: Observation, wanted: int) -> Condition:
-    """Types and reasons are those of a HorizontalPodAutoscaler."""
+def _limited(spec: PoolSpec, observation: Observation, wanted: int) -> Condition:
+    """Type and reasons as a HorizontalPodAutoscaler reports them."""
     least, most = spec.scaling.min_replicas, spec.scaling.max_replicas
-    if seen.queue.signal is Signal.UNREACHABLE:
+    if observation.queue.signal is Signal.UNREACHABLE:
         message = "what the work asks for is not known: the queue cannot be read"
         return Condition("ScalingLimited", None, "QueueUnreachable", message)
     if wanted > most:
@@ -134,9 +135,9 @@ def _limited(spec: PoolSpec, seen: Observation, wanted: int) -> Condition:
     return Condition("ScalingLimited", False, "DesiredWithinRange", message)
 
 
-def _target(spec: PoolSpec, seen: Observation, pace: Throughput) -> Condition:
-    target, startup = spec.scaling.target_wait_seconds, pace.startup_seconds
-    is_measured = any(pod.startup_seconds for pod in seen.pods)
+def _target(spec: PoolSpec, observation: Observation, throughput: Throughput) -> Condition:
+    target, startup = spec.scaling.target_wait_seconds, throughput.startup_seconds
+    is_measured = any(pod.startup_seconds for pod in observation.pods)
     if startup == ASSUMED_STARTUP_SECONDS and not is_measured:
         message = f"no worker has started yet; {startup:.0f} s to start are assumed"
         return Condition("TargetUnreachable", None, "StartupNotMeasured", message)
@@ -150,11 +151,11 @@ def _target(spec: PoolSpec, seen: Observation, pace: Throughput) -> Condition:
     return Condition("TargetUnreachable", True, "StartupTooLong", message)
 
 
-def _conflict(hold: Hold | None, verdict: ScalingDecision) -> Condition:
+def _conflict(hold: Hold | None, decision: ScalingDecision) -> Condition:
     if hold is not None and hold.condition == "Conflict":
         return Condition("Conflict", True, hold.reason, hold.message)
-    if hold is None and verdict.reason is Reason.HOLD_CONFLICT:
-        return Condition("Conflict", True, "OtherWriter", verdict.message)
+    if hold is None and decision.reason is Reason.HOLD_CONFLICT:
+        return Condition("Conflict", True, "OtherWriter", decision.message)
     return Condition("Conflict", False, "OnlyWriter", "no other writer of spec.replicas was seen")
 
 

@@ -1,22 +1,22 @@
 """How many workers the work asks for. Pure; time is in seconds, work in seconds of one worker.
 
-The queue is served in order, so that the time at which each waiting task begins can be projected:
-the workers are free at some time each, a new one after a start-up, and what waits is worked off by
-those that are free. As few workers are asked for as begin everything in time:
+The queue is first in, first out, so the start of each waiting task can be projected: every worker
+becomes free at a known time (a new one after its start-up) and takes the next task then. The result
+is the smallest number of workers that meets all of these:
 
-- A task is to begin within the target, counted from its arrival; its age is that of the ten seconds
-  in which it was submitted. While a worker starts, tasks go on arriving that it was not asked for:
-  the slower the start beside the target, the more of the target is kept free for them.
-- A new worker helps nobody before it has started. What could not begin in time any more is to begin
-  within some half of the target from then on, so that the answer stays finite.
-- All that waits is to be worked off within the target, or less for several workers whose arrivals
-  go on while another one starts. A queue of that length is what keeps workers from being idle.
-  Where a start takes about the target or longer, a part of what arrives meanwhile is added.
-- Fewer workers than there are would have to begin everything in time as well.
+- Each task starts within the target, counted from its arrival. Arrivals are known in buckets of ten
+  seconds. More tasks arrive while a worker starts, so a part of the target is reserved for them:
+  the longer the start-up compared with the target, the larger that part.
+- A new worker does nothing before it has started. Tasks that can no longer start in time must start
+  within about half of the target after that, which keeps the number finite.
+- The whole backlog is completed within the target; within less for several workers, since tasks
+  arrive while another one starts. A backlog of this length keeps the workers from being idle. If a
+  start-up takes about the target or longer, a part of the work that arrives meanwhile is added.
+- The same limits hold for a number below the current one.
 
-How long the last of the waiting tasks is, is not known; most of an average one is reckoned to come
-before it. It begins when one worker is free, not when all are: with several workers that saves up
-to a task's time. More workers than tasks are of no use.
+The length of the last waiting task is unknown; most of an average one is assumed to precede it. It
+starts when one worker is free, not when all are: with several workers that saves up to one task's
+time. There are never more workers than tasks.
 
 The constants were chosen with `asr simulate`: docs/autoscaling.md has the numbers.
 """
@@ -28,27 +28,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from asr_operator.planning.observation import Observation, PodState, QueueSeen
+from asr_operator.planning.observation import Observation, PodState, QueueObservation
 from asr_operator.planning.spec import MOST_REPLICAS
 from asr_operator.planning.throughput import Throughput, clean
 
 _BUCKET_SECONDS = 10.0
-_BEAT_AGE_SECONDS = 5.0  # of a heartbeat, on the average
-_SLOW_START = 1.21  # start-ups vary: a new worker is reckoned with after so many of them
-_KEPT_FREE = 0.6  # of the target, times the square of start-up over target
-_STEADY_KEPT_FREE = 0.7  # of the target, times start-up over target, for many workers
+_HEARTBEAT_AGE_SECONDS = 5.0  # mean age of a heartbeat
+_SLOW_START = 1.21  # start-ups vary: a new worker is expected after this multiple
+_RESERVED = 0.6  # of the target, times the square of start-up over target
+_STEADY_RESERVED = 0.7  # of the target, times start-up over target, for many workers
 _LEAST_OF_TARGET = 0.5
 _LATE_WITHIN = 0.44  # of the target
 _LEAD = 0.2  # of what arrives during a start-up that takes as long as the target
 _RATE_SECONDS = 120.0  # over which arrivals are averaged
 _STAGGERED = 0.7  # of a task's time
 _LAST = 0.8  # of the last task's time
-_MOST_UNHEARD = 3.0  # tasks
+_MOST_UNREPORTED = 3.0  # tasks
 
 
 @dataclass(frozen=True)
 class Group:
-    """Waiting tasks of about one age: `tasks` of together `work`, from `oldest` to `newest`."""
+    """Waiting tasks of similar age: their number, total work, and the ages of oldest and newest."""
 
     tasks: int
     work: float
@@ -58,15 +58,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Load:
-    """What waits, the oldest first; `task` is the work of one task on the average.
+    """Waiting work, oldest first; `task` is the mean work of one task.
 
-    `unheard` is the work in hand that no heartbeat told of yet, `rate` the work that arrives per
-    second.
+    `unreported` is work in flight that no heartbeat has reported yet, `rate` the work that arrives
+    per second.
     """
 
     groups: tuple[Group, ...] = ()
     task: float = 0.0
-    unheard: float = 0.0
+    unreported: float = 0.0
     rate: float = 0.0
 
     @property
@@ -80,9 +80,9 @@ class Load:
 
 @dataclass(frozen=True)
 class Fleet:
-    """`(free_in, speed)` of every replica, the soonest first; speed 1 is that of a new worker.
+    """`(free_in, speed)` of every replica, the soonest first; a new worker has speed 1.
 
-    `busy` of them have a task. `new_in` is when one that is asked for now can work.
+    `busy` replicas have a task. A replica that is added now is ready in `new_in` seconds.
     """
 
     workers: tuple[tuple[float, float], ...]
@@ -90,14 +90,14 @@ class Fleet:
     new_in: float
 
 
-def load_of(seen: Observation, pace: Throughput) -> Load:
-    """The queue is served in order: what waits is what was submitted last.
+def load_of(observation: Observation, throughput: Throughput) -> Load:
+    """The waiting tasks are the latest arrivals, because the queue is first in, first out.
 
-    Tasks that the counts of arrivals do not reach back to share what audio is left with those in
-    hand. The audio that is open is all there is, whatever the counts say.
+    Tasks older than the counted arrivals share the remaining audio with those in flight. The total
+    is limited to the open audio, whatever the counts add up to.
     """
-    queue, speed = seen.queue, pace.throughput
-    groups, left = _newest(queue, seen.now, max(0, queue.waiting))
+    queue, speed = observation.queue, throughput.per_pod
+    groups, left = _newest(queue, observation.now, max(0, queue.waiting))
     audio, known = clean(queue.audio_seconds), sum(group.work for group in groups)
     if left:
         others = max(0, queue.in_flight) + max(0, queue.delayed - queue.delayed_due)
@@ -107,23 +107,23 @@ def load_of(seen: Observation, pace: Throughput) -> Load:
         known += rest
     real = min(1.0, audio / known) / speed if known > 0 else 0.0
     oldest = clean(queue.oldest_wait_seconds)
-    recent = [each for each in queue.arrivals if each.at > seen.now - _RATE_SECONDS]
-    told = sum(clean(worker.in_flight_seconds) for worker in seen.workers)
+    recent = [each for each in queue.arrivals if each.at > observation.now - _RATE_SECONDS]
+    reported = sum(clean(worker.in_flight_seconds) for worker in observation.workers)
     return Load(
         groups=tuple(
             Group(g.tasks, clean(g.work * real), min(g.oldest, oldest), min(g.newest, oldest))
             for g in groups
         ),
         task=clean(known * real / max(1, queue.waiting)),
-        unheard=clean(max(0.0, audio - min(known, audio) - told) / speed),
+        unreported=clean(max(0.0, audio - min(known, audio) - reported) / speed),
         rate=clean(sum(clean(each.audio_seconds) for each in recent) / _RATE_SECONDS / speed),
     )
 
 
-def _newest(queue: QueueSeen, now: float, tasks: int) -> tuple[list[Group], int]:
-    """The last so many arrivals, and how many are older than all that is counted.
+def _newest(queue: QueueObservation, now: float, tasks: int) -> tuple[list[Group], int]:
+    """The latest `tasks` arrivals, and how many tasks are older than the counted arrivals.
 
-    `work` is audio still.
+    `work` of these groups is in audio-seconds.
     """
     groups: list[Group] = []
     for each in reversed(queue.arrivals):
@@ -136,35 +136,39 @@ def _newest(queue: QueueSeen, now: float, tasks: int) -> tuple[list[Group], int]
     return groups[::-1], tasks
 
 
-def fleet_of(seen: Observation, pace: Throughput, load: Load, *, poll_seconds: float) -> Fleet:
-    """Pods that have no node, or are not there yet, are as far as one that is asked for now.
+def fleet_of(
+    observation: Observation, throughput: Throughput, load: Load, *, poll_seconds: float
+) -> Fleet:
+    """Pods that are unscheduled or not created yet count like a replica that is added now.
 
-    A worker takes the next task when it has done one of those in hand. A heartbeat is up to ten
-    seconds old: a busy worker that tells of no work has just begun, and has its share of the work
-    that no heartbeat tells of.
+    A worker takes the next task when it has completed one of those in flight. A heartbeat is up to
+    ten seconds old: a busy worker that reports no work has just started, and is assigned its share
+    of the unreported work.
     """
-    new_in = poll_seconds + _SLOW_START * pace.startup_seconds
-    holds: dict[str, float] = defaultdict(float)
+    new_in = poll_seconds + _SLOW_START * throughput.startup_seconds
+    in_flight_audio: dict[str, float] = defaultdict(float)
     tasks: dict[str, int] = defaultdict(int)
-    for worker in seen.workers:
+    for worker in observation.workers:
         if worker.busy > 0:
-            holds[worker.pod] += clean(worker.in_flight_seconds)
+            in_flight_audio[worker.pod] += clean(worker.in_flight_seconds)
             tasks[worker.pod] += worker.busy
-    silent = sum(audio == 0 for audio in holds.values())
-    share = min(load.unheard / silent, _MOST_UNHEARD * load.task) if silent else 0.0
+    silent = sum(audio == 0 for audio in in_flight_audio.values())
+    share = min(load.unreported / silent, _MOST_UNREPORTED * load.task) if silent else 0.0
     workers = []
-    for pod in seen.pods:
-        speed = pace.speeds.get(pod.template, pace.throughput) / pace.throughput
+    for pod in observation.pods:
+        speed = throughput.by_template.get(pod.template, throughput.per_pod) / throughput.per_pod
         if pod.state is PodState.READY:
-            in_hand = holds.get(pod.name, 0.0) / pace.throughput or share * (pod.name in holds)
-            free_in = in_hand / speed / max(1, tasks[pod.name]) - _BEAT_AGE_SECONDS
+            in_flight = in_flight_audio.get(pod.name, 0.0) / throughput.per_pod or share * (
+                pod.name in in_flight_audio
+            )
+            free_in = in_flight / speed / max(1, tasks[pod.name]) - _HEARTBEAT_AGE_SECONDS
             workers.append((clean(free_in), speed))
         elif pod.state is PodState.STARTING:
-            left = max(new_in - clean(pod.age_seconds), 0.1 * pace.startup_seconds)
+            left = max(new_in - clean(pod.age_seconds), 0.1 * throughput.startup_seconds)
             workers.append((left, speed))
-    replicas = max(0, seen.replicas)
+    replicas = max(0, observation.replicas)
     workers = sorted(workers)[:replicas] + [(new_in, 1.0)] * (replicas - len(workers))
-    return Fleet(tuple(sorted(workers)), len(holds), new_in)
+    return Fleet(tuple(sorted(workers)), len(in_flight_audio), new_in)
 
 
 def workers_for(load: Load, fleet: Fleet, *, target: float, startup: float) -> int:
@@ -174,40 +178,40 @@ def workers_for(load: Load, fleet: Fleet, *, target: float, startup: float) -> i
     fewest, enough = 0, min(load.waiting + fleet.busy, MOST_REPLICAS)
     while enough - fewest > 1:
         count = (fewest + enough) // 2
-        if _serves(count, load, fleet, target, startup / target):
+        if _meets_target(count, load, fleet, target, startup / target):
             enough = count
         else:
             fewest = count
     return enough
 
 
-def _serves(count: int, load: Load, fleet: Fleet, target: float, slowness: float) -> bool:
-    """Whether so many workers begin all that waits in time; `slowness` is start-up over target."""
+def _meets_target(count: int, load: Load, fleet: Fleet, target: float, slowness: float) -> bool:
+    """Whether `count` workers start all tasks in time; `slowness` is start-up over target."""
     present = len(fleet.workers)
     workers = [*fleet.workers[:count]]
     if count > present:
         workers = sorted([*workers, (fleet.new_in, float(count - present))])
     others = 1 - 1 / count
     staggered = _STAGGERED * load.task * others
-    steady = target * max(1 - _STEADY_KEPT_FREE * slowness * others, _LEAST_OF_TARGET)
+    steady = target * max(1 - _STEADY_RESERVED * slowness * others, _LEAST_OF_TARGET)
     arriving = _LEAD * fleet.new_in * load.rate * min(max(3 * slowness - 2, 0.0), 1.0)
     if (load.work + arriving) / sum(speed for _, speed in workers) - staggered > steady:
         return False
-    within = target * max(1 - _KEPT_FREE * slowness**2, _LEAST_OF_TARGET)
+    within = target * max(1 - _RESERVED * slowness**2, _LEAST_OF_TARGET)
     soonest = fleet.new_in + _LATE_WITHIN * target if count >= present else 0.0
     before = 0.0
     for group in load.groups:
         after = before + group.work
         last = after - (1 - _LAST) * group.work / group.tasks
         for work, age in ((before, group.oldest), (last, group.newest)):
-            if _begun(workers, work) - staggered > max(within - age, soonest):
+            if _started_in(workers, work) - staggered > max(within - age, soonest):
                 return False
         before = after
     return True
 
 
-def _begun(workers: Sequence[tuple[float, float]], work: float) -> float:
-    """When so much work is begun by workers that are free from some time on, the soonest first."""
+def _started_in(workers: Sequence[tuple[float, float]], work: float) -> float:
+    """Seconds until `work` has been started; `workers` are sorted by when they are free."""
     now = speed = 0.0
     for free_in, more in workers:
         if speed > 0 and work <= (free_in - now) * speed:

@@ -1,7 +1,7 @@
-"""What one tick has seen: plain data, gathered by the rooms that touch Redis and the cluster.
+"""The plan's input as plain data: queue, workers and pods at one tick, and the history. No I/O.
 
-All times are Unix seconds of one clock (`Observation.now`); only their differences count. Audio is
-in audio-seconds, throughput in audio-seconds per second. Nothing here reads anything.
+All times are Unix seconds of one clock (`Observation.now`); only differences are used. Audio is in
+audio-seconds, throughput in audio-seconds per second.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-# How far back `QueueSeen.arrivals` should reach: `BacklogReader.stats(pool, minutes=5)`.
+# Period that `QueueObservation.arrivals` covers: `BacklogReader.stats(pool, minutes=5)`.
 ARRIVALS_MINUTES = 5
 
 
 class Signal(StrEnum):
-    """The state of the queue. `NO_STREAM` and `NO_GROUP` are honest zeros, the last is none."""
+    """State of the queue: `NO_STREAM` and `NO_GROUP` mean empty, `UNREACHABLE` means unknown."""
 
     OK = "ok"
     NO_STREAM = "no_stream"
@@ -24,7 +24,7 @@ class Signal(StrEnum):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What was submitted in the ten seconds from `at` on (`StatsBucket`); the last may go on."""
+    """Submissions in the ten seconds from `at` on (`StatsBucket`); the last one may be partial."""
 
     at: float
     tasks: int
@@ -32,13 +32,14 @@ class Arrivals:
 
 
 @dataclass(frozen=True)
-class QueueSeen:
-    """The backlog of the pool, as `asr_core.queue.Backlog` has it.
+class QueueObservation:
+    """The backlog of the pool, from `asr_core.queue.Backlog`.
 
-    `waiting` counts undelivered, orphaned, held and due delayed tasks; `delayed` counts all that
-    back off, due or not. `audio_seconds` is that of every open task, in flight included.
-    `error` says why the signal is `UNREACHABLE`; the numbers mean nothing then.
-    `trusted` is False within one lease of first seeing this Redis (a new run id).
+    `waiting` counts undelivered, throttled and due delayed tasks, and those whose lease expired;
+    `delayed` counts all tasks in backoff, due or not. `audio_seconds` is that of every open task,
+    in flight included. `error` says why the signal is `UNREACHABLE`; all numbers are then invalid.
+    `trusted` is False during the failover grace period: one task lease from the first read of this
+    Redis (a new run id).
     """
 
     signal: Signal = Signal.OK
@@ -54,19 +55,19 @@ class QueueSeen:
     error: str = ""
 
     @classmethod
-    def unreachable(cls, error: str) -> QueueSeen:
+    def unreachable(cls, error: str) -> QueueObservation:
         """Redis could not be read."""
         return cls(signal=Signal.UNREACHABLE, trusted=False, error=error)
 
 
 @dataclass(frozen=True)
-class WorkerSeen:
-    """One worker process by its heartbeat (`WorkerRecord`). A pod may hold several.
+class WorkerObservation:
+    """One worker process, from its heartbeat (`WorkerRecord`). A pod may hold several.
 
-    `busy` is its tasks in hand: the larger of what the heartbeat says (ten seconds old) and what is
-    pending for it now. `in_flight_seconds` is the audio that is left of them. `throughput` is 0
-    while nothing has been measured. `pod` is the name of its pod. `model` and `device` (`cpu`,
-    `cuda`) are what it says it runs.
+    `busy` is its number of tasks in flight: the larger of the heartbeat's count (up to ten seconds
+    old) and the entries pending for it now. `in_flight_seconds` is the audio left in these tasks.
+    `throughput` is 0 until something was measured. `model` and `device` (`cpu`, `cuda`) are what
+    the worker reports.
     """
 
     consumer: str
@@ -91,10 +92,10 @@ class PodState(StrEnum):
 
 
 @dataclass(frozen=True)
-class PodSeen:
+class PodObservation:
     """One pod of the Deployment. `startup_seconds` is from its creation to its first Ready.
 
-    `template` is the hash of the pod template it was made from (its label `pod-template-hash`).
+    `template` is the hash of its pod template (its label `pod-template-hash`).
     """
 
     name: str
@@ -106,10 +107,10 @@ class PodSeen:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What the pods of one template were measured at; 0 is not measured.
+    """Measured throughput and start-up of one pod template; 0: not measured.
 
     `throughput` is in audio-seconds per second and pod. `model` and `device` are those that the
-    pods said they ran at the time.
+    pods reported at the time.
     """
 
     template: str
@@ -121,7 +122,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Hold:
-    """Why the plan must not act, found outside of it: another pool owns the Deployment, its workers
+    """A guard that was found outside of the plan: another pool owns the Deployment, its workers
     serve another pool, … `condition` is a condition's type (`Conflict`, `PoolMismatch`)."""
 
     condition: str
@@ -131,20 +132,19 @@ class Hold:
 
 @dataclass(frozen=True)
 class Observation:
-    """One tick.
+    """Everything that was read in one tick.
 
-    `replicas` is the Deployment's `spec.replicas`; `written` the number that this operator wrote
-    last, from its annotation on the Deployment (None: never). `template` is the hash of the
-    template that a new pod is made from; `model` and `gpu` are what its environment and resources
-    say. `measurements` are those that `status` remembers, so that zero workers or a restart of the
-    operator forget nothing.
+    `replicas` is the Deployment's `spec.replicas`; `written` is the number that this operator wrote
+    last (None: never). `template` is the hash of the current pod template; `model` and `gpu` come
+    from its environment and resources. `measurements` come from the WorkerPool's status, so that
+    they survive zero workers and restarts of the operator.
     """
 
     now: float
-    queue: QueueSeen
+    queue: QueueObservation
     replicas: int
-    workers: tuple[WorkerSeen, ...] = ()
-    pods: tuple[PodSeen, ...] = ()
+    workers: tuple[WorkerObservation, ...] = ()
+    pods: tuple[PodObservation, ...] = ()
     written: int | None = None
     template: str = ""
     model: str = ""
@@ -154,13 +154,13 @@ class Observation:
 
     @property
     def ready(self) -> int:
-        """Pods that are ready."""
+        """Number of ready pods."""
         return sum(pod.state is PodState.READY for pod in self.pods)
 
 
 @dataclass(frozen=True)
 class Desire:
-    """What the work alone asked for, at one time."""
+    """Replicas that the work alone asked for, at one time."""
 
     at: float
     replicas: int
@@ -168,11 +168,11 @@ class Desire:
 
 @dataclass(frozen=True)
 class History:
-    """What the operator remembers between ticks and may lose at any time.
+    """State between ticks, in memory only: a restart may lose it at any time.
 
-    An empty one, after a restart, never scales down before a whole down-window has been seen.
-    `signal_lost_at` may be restored from the status (since when `SignalAvailable` is False).
-    `highs` and `lows` are the desires that are still the largest or smallest of a window.
+    With an empty history nothing is scaled down before a whole down-window was observed.
+    `signal_lost_at` can be restored from the status (since when `SignalAvailable` is False).
+    `highs` and `lows` are the desires that can still be the largest or smallest of their window.
     """
 
     at: float | None = None
@@ -183,5 +183,5 @@ class History:
     measurements: tuple[Measurement, ...] = ()
     capacity_retry_at: float | None = None
     foreign_replicas: int | None = None
-    disturbed_at: float | None = None
-    disturbances: int = 0
+    last_conflict_at: float | None = None
+    conflicts: int = 0

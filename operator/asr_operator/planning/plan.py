@@ -1,8 +1,10 @@
 """How many workers a pool should have: a pure function of spec, observation and history.
 
-No I/O, no clock, no chance: the operator and `asr simulate` call the same function. What the work
-asks for is in `demand`, what was measured in `pace`, the windows in `windows`, who goes in
-`victims`, the words in `decision`. Here: when to listen to them.
+No I/O, no clock, no randomness: the operator and `asr simulate` call the same function. `demand`
+computes how many workers the work needs, `throughput` how fast they are, `stabilization` when a
+change is due, `guards` when nothing may change, `unschedulable` what the nodes have room for,
+`scale_down_order` which pods go first, `conditions` what the status says. This module combines
+them.
 """
 
 from __future__ import annotations
@@ -13,13 +15,23 @@ from math import ceil
 
 from asr_operator.planning.conditions import Condition, Reason, ScalingDecision, conditions
 from asr_operator.planning.demand import fleet_of, load_of, workers_for
-from asr_operator.planning.guards import are_silent, blocked, with_writer
+from asr_operator.planning.guards import guarded_decision, no_heartbeats, with_other_writer
 from asr_operator.planning.observation import History, Measurement, Observation, Signal
 from asr_operator.planning.scale_down_order import Candidate, candidates, deletion_costs
 from asr_operator.planning.spec import PoolSpec
-from asr_operator.planning.stabilization import down_seconds, forget, remember, stable
+from asr_operator.planning.stabilization import (
+    down_seconds,
+    record_desire,
+    reset_window,
+    stabilized,
+)
 from asr_operator.planning.throughput import Throughput, clean, throughput_of
-from asr_operator.planning.unschedulable import given_up, most_schedulable, shortage, with_shortage
+from asr_operator.planning.unschedulable import (
+    give_up_message,
+    most_schedulable,
+    unschedulable_message,
+    with_capacity_retry,
+)
 
 __all__ = ["Condition", "Plan", "Reason", "plan"]
 
@@ -28,19 +40,18 @@ __all__ = ["Condition", "Plan", "Reason", "plan"]
 class Plan:
     """The decision of one tick.
 
-    `replicas` is what `spec.replicas` should be now; equal to what was seen when there is nothing
-    to do. `act` is False in a dry run: then nothing is written but the status. `desired` is what
-    the work alone asks for, before minReplicas and maxReplicas, windows, steps and holds.
-    Consumers in `cordon` are to be cordoned before the patch (they claim nothing more), those in
-    `uncordon` to be released at once. `deletion_costs` by pod name are to be annotated before the
-    patch when it takes pods away.
-    `throughput` and `startup_seconds` are what the plan reckoned with, measured or not. Write
-    `measurements` into the status, and give them back in the next observation.
+    `replicas` is the value for `spec.replicas`; unchanged if there is nothing to do. `execute` is
+    False in a dry run: then only the status is written. `desired` is what the work alone asks for,
+    before minReplicas, maxReplicas, stabilization, steps and guards. Consumers in `cordon` must be
+    cordoned before the patch (they claim nothing more), those in `uncordon` are uncordoned.
+    `deletion_costs` by pod name must be annotated before a patch that removes pods. `throughput`
+    and `startup_seconds` are the figures that were used, measured or not. `measurements` belong
+    into the status and into the next observation.
     """
 
     replicas: int
     desired: int
-    act: bool
+    execute: bool
     reason: Reason
     message: str
     conditions: tuple[Condition, ...]
@@ -53,59 +64,61 @@ class Plan:
     measurements: tuple[Measurement, ...] = ()
 
 
-def plan(spec: PoolSpec, seen: Observation, history: History) -> Plan:
-    """Decide. Never raises for any observation."""
-    pace = throughput_of(spec, seen, history)
-    wanted, why = _wanted(spec, seen, pace)
-    history = _remembered(spec, seen, history, pace, wanted)
-    verdict = blocked(spec, seen, history) or _scaled(spec, seen, history, pace, wanted, why)
-    ordered = candidates(seen.workers, seen.pods)
-    verdict, victims = _spare_the_busy(spec, seen, verdict, ordered)
-    doomed = {name for each in victims for name in each.consumers}
-    cordoned = {worker.consumer for worker in seen.workers if worker.cordoned}
+def plan(spec: PoolSpec, observation: Observation, history: History) -> Plan:
+    """Decides. Raises for no observation."""
+    throughput = throughput_of(spec, observation, history)
+    wanted, why = _wanted(spec, observation, throughput)
+    history = _updated_history(spec, observation, history, throughput, wanted)
+    decision = guarded_decision(spec, observation, history) or _by_work(
+        spec, observation, history, throughput, wanted, why
+    )
+    ordered = candidates(observation.workers, observation.pods)
+    decision, removed = _keep_busy_pods(spec, observation, decision, ordered)
+    cordon = {name for each in removed for name in each.consumers}
+    cordoned = {worker.consumer for worker in observation.workers if worker.cordoned}
     return Plan(
-        replicas=verdict.replicas,
+        replicas=decision.replicas,
         desired=wanted,
-        act=not spec.scaling.dry_run,
-        reason=verdict.reason,
-        message=verdict.message,
+        execute=not spec.scaling.dry_run,
+        reason=decision.reason,
+        message=decision.message,
         conditions=conditions(
             spec,
-            seen,
-            pace,
-            verdict,
+            observation,
+            throughput,
+            decision,
             wanted=wanted,
-            capacity=shortage(spec, seen, history, wanted),
+            capacity=unschedulable_message(spec, observation, history, wanted),
         ),
         history=history,
-        cordon=tuple(sorted(doomed)),
-        uncordon=tuple(sorted(cordoned - doomed)),
-        deletion_costs=deletion_costs(ordered, len(victims)) if victims else (),
-        throughput=pace.throughput,
-        startup_seconds=pace.startup_seconds,
-        measurements=pace.measurements,
+        cordon=tuple(sorted(cordon)),
+        uncordon=tuple(sorted(cordoned - cordon)),
+        deletion_costs=deletion_costs(ordered, len(removed)) if removed else (),
+        throughput=throughput.per_pod,
+        startup_seconds=throughput.startup_seconds,
+        measurements=throughput.measurements,
     )
 
 
-def _wanted(spec: PoolSpec, seen: Observation, pace: Throughput) -> tuple[int, str]:
-    """What the work asks for, and a sentence with the numbers."""
-    queue = seen.queue
+def _wanted(spec: PoolSpec, observation: Observation, throughput: Throughput) -> tuple[int, str]:
+    """The number of workers that the work asks for, and a sentence with the numbers."""
+    queue = observation.queue
     if queue.signal is Signal.UNREACHABLE:
-        return seen.replicas, "the queue cannot be read"
+        return observation.replicas, "the queue cannot be read"
     if queue.waiting <= 0:
         is_open = queue.in_flight > 0 or queue.delayed > 0
-        said = f"no task waits, {queue.in_flight} in flight, {queue.delayed} backing off"
-        return int(is_open and seen.replicas > 0), said
-    target, load = spec.scaling.target_wait_seconds, load_of(seen, pace)
-    fleet = fleet_of(seen, pace, load, poll_seconds=spec.poll_interval_seconds)
-    wanted = workers_for(load, fleet, target=target, startup=pace.startup_seconds)
-    source = f" ({pace.source})" if pace.source else ""
+        message = f"no task waits, {queue.in_flight} in flight, {queue.delayed} backing off"
+        return int(is_open and observation.replicas > 0), message
+    target, load = spec.scaling.target_wait_seconds, load_of(observation, throughput)
+    fleet = fleet_of(observation, throughput, load, poll_seconds=spec.poll_interval_seconds)
+    wanted = workers_for(load, fleet, target=target, startup=throughput.startup_seconds)
+    source = f" ({throughput.source})" if throughput.source else ""
     return wanted, (
         f"{queue.waiting} waiting, {queue.in_flight} in flight; "
-        f"{load.work * pace.throughput:.0f} s of audio wait, the oldest for "
-        f"{clean(queue.oldest_wait_seconds):.0f} s; at {pace.throughput:.1f} audio-seconds per "
-        f"second{source} and {pace.startup_seconds:.0f} s to start, a wait of {target:.0f} s takes "
-        f"{wanted} workers"
+        f"{load.work * throughput.per_pod:.0f} s of audio wait, the oldest for "
+        f"{clean(queue.oldest_wait_seconds):.0f} s; at {throughput.per_pod:.1f} audio-seconds per "
+        f"second{source} and {throughput.startup_seconds:.0f} s to start, a wait of "
+        f"{target:.0f} s takes {wanted} workers"
     )
 
 
@@ -113,48 +126,53 @@ def _within(spec: PoolSpec, replicas: int) -> int:
     return max(spec.scaling.min_replicas, min(replicas, spec.scaling.max_replicas))
 
 
-def _remembered(
-    spec: PoolSpec, seen: Observation, history: History, pace: Throughput, wanted: int
+def _updated_history(
+    spec: PoolSpec, observation: Observation, history: History, throughput: Throughput, wanted: int
 ) -> History:
-    """The history with this tick in it."""
+    """The history after this tick."""
     lost_at = None
-    if seen.queue.signal is Signal.UNREACHABLE:
-        lost_at = seen.now if history.signal_lost_at is None else history.signal_lost_at
-    if lost_at is not None or not seen.queue.trusted or are_silent(seen):
-        history = forget(history)
+    if observation.queue.signal is Signal.UNREACHABLE:
+        lost_at = observation.now if history.signal_lost_at is None else history.signal_lost_at
+    if lost_at is not None or not observation.queue.trusted or no_heartbeats(observation):
+        history = reset_window(history)
     else:
         up = spec.scaling.stabilization_seconds.up
-        down = down_seconds(spec.scaling, pace.startup_seconds)
-        history = remember(history, seen.now, wanted, up=up, down=down)
-    history = with_shortage(spec, seen, with_writer(seen, history))
+        down = down_seconds(spec.scaling, throughput.startup_seconds)
+        history = record_desire(history, observation.now, wanted, up=up, down=down)
+    history = with_capacity_retry(spec, observation, with_other_writer(observation, history))
     return replace(
         history,
-        at=seen.now,
+        at=observation.now,
         signal_lost_at=lost_at,
-        measurements=pace.measurements,
+        measurements=throughput.measurements,
     )
 
 
-def _scaled(
-    spec: PoolSpec, seen: Observation, history: History, pace: Throughput, wanted: int, why: str
+def _by_work(
+    spec: PoolSpec,
+    observation: Observation,
+    history: History,
+    throughput: Throughput,
+    wanted: int,
+    why: str,
 ) -> ScalingDecision:
-    """The rule: stable over the windows, within min and max, what there are nodes for, in steps."""
-    scaling, replicas = spec.scaling, seen.replicas
-    target = stable(
-        history, seen.now, replicas,
-        up=scaling.stabilization_seconds.up, down=down_seconds(scaling, pace.startup_seconds),
+    """By the work: stabilized, within min and max, within what nodes have room for, in steps."""
+    scaling, replicas = spec.scaling, observation.replicas
+    target = stabilized(
+        history, observation.now, replicas,
+        up=scaling.stabilization_seconds.up, down=down_seconds(scaling, throughput.startup_seconds),
         within=lambda count: _within(spec, count),
     )  # fmt: skip
     if wanted > scaling.max_replicas:
         why = f"{why}; maxReplicas is {scaling.max_replicas}"
-    schedulable = min(target, most_schedulable(spec, seen, history, wanted))
+    schedulable = min(target, most_schedulable(spec, observation, history, wanted))
     most, least = replicas + scaling.max_step.up, replicas - scaling.max_step.down
     keeps, limited = target >= replicas, schedulable < target
     target = max(least, min(schedulable, most))
     if target > replicas:
         return ScalingDecision(target, Reason.SCALE_UP if replicas else Reason.ACTIVATE, why)
     if target < replicas and keeps:
-        message = f"{given_up(spec, seen)}; {why}"
+        message = f"{give_up_message(spec, observation)}; {why}"
         return ScalingDecision(target, Reason.GIVE_UP_UNSCHEDULABLE, message)
     if target < replicas:
         return ScalingDecision(target, Reason.SCALE_DOWN, why)
@@ -167,33 +185,36 @@ def _scaled(
     )
 
 
-def _spare_the_busy(
-    spec: PoolSpec, seen: Observation, verdict: ScalingDecision, ordered: Sequence[Candidate]
+def _keep_busy_pods(
+    spec: PoolSpec,
+    observation: Observation,
+    decision: ScalingDecision,
+    ordered: Sequence[Candidate],
 ) -> tuple[ScalingDecision, Sequence[Candidate]]:
-    """Takes only what is idle; also says whose workers are to be cordoned.
+    """Limits a scale-down to idle pods. Returns the decision and the pods to cordon.
 
-    A busy worker claims on: with too many of them one is idle soon, and until then it helps. But
-    where the user wants fewer than the work does, none would ever be idle: there the busy ones are
-    cordoned, finish, and go.
+    Busy workers keep claiming: with too many workers one becomes idle soon, and until then it does
+    useful work. If the user asks for fewer workers than the work does (paused, or above
+    maxReplicas), none would ever become idle: then busy ones are cordoned, finish, and are removed.
     """
-    surplus = seen.replicas - verdict.replicas
+    surplus = observation.replicas - decision.replicas
     if surplus <= 0:
-        return verdict, ()
-    not_there_yet = max(0, seen.replicas - len(ordered))
-    victims = ordered[: max(0, surplus - not_there_yet)]
-    heard = sum(each.busy for each in ordered)
-    unheard = ceil(max(0, seen.queue.in_flight - heard) / (spec.slots_per_worker or 1))
-    free: list[Candidate] = []
-    for each in victims:
-        if each.is_idle or (each.is_silent and unheard <= 0):
-            free.append(each)
-        unheard -= each.is_silent
-    is_told = verdict.reason is Reason.PAUSED or seen.replicas > spec.scaling.max_replicas
-    replicas = seen.replicas - not_there_yet - len(free)
-    if replicas <= verdict.replicas:
-        return verdict, victims
-    reason = verdict.reason
-    if replicas == seen.replicas and reason is Reason.SCALE_DOWN:
+        return decision, ()
+    not_created = max(0, observation.replicas - len(ordered))
+    removed = ordered[: max(0, surplus - not_created)]
+    reported = sum(each.busy for each in ordered)
+    unreported = ceil(max(0, observation.queue.in_flight - reported) / (spec.slots_per_worker or 1))
+    idle: list[Candidate] = []
+    for each in removed:
+        if each.is_idle or (each.is_silent and unreported <= 0):
+            idle.append(each)
+        unreported -= each.is_silent
+    is_forced = decision.reason is Reason.PAUSED or observation.replicas > spec.scaling.max_replicas
+    replicas = observation.replicas - not_created - len(idle)
+    if replicas <= decision.replicas:
+        return decision, removed
+    reason = decision.reason
+    if replicas == observation.replicas and reason is Reason.SCALE_DOWN:
         reason = Reason.HOLD_BUSY
-    message = f"{verdict.message}; {replicas - verdict.replicas} more go once they are idle"
-    return ScalingDecision(replicas, reason, message), victims if is_told else free
+    message = f"{decision.message}; {replicas - decision.replicas} more go once they are idle"
+    return ScalingDecision(replicas, reason, message), removed if is_forced else idle

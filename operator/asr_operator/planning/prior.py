@@ -1,18 +1,18 @@
-"""How fast a worker is believed to be before one was measured, by model and device. Pure.
+"""Assumed throughput of a worker before any was measured, by model and device. Pure.
 
-In audio-seconds per second and pod, and meant to be low: a figure that is too low starts workers
-too early for one start-up and one batch, one that is too high lets the first tasks wait. Where they
-are from: the CPU figures are about half of what two cores of a small machine did
-(docs/performance.md: SenseVoice and Paraformer 12 to 17, the embedded model 130 and more); those
-for GPUs are at or below the lowest published ones (SenseVoice 170 and Paraformer 120 on an H100,
-Whisper large 12 unbatched on an RTX 3070 Ti).
+In audio-seconds per second and pod, deliberately low: too low a figure starts too many workers for
+one start-up and one batch, too high a figure lets the first tasks wait. Sources: CPU figures are
+about half of what two cores of a small machine measured (docs/performance.md: SenseVoice and
+Paraformer 12 to 17, the embedded model 130 and more); GPU figures are at or below the lowest
+published ones (SenseVoice 170 and Paraformer 120 on an H100, Whisper large 12 unbatched on an RTX
+3070 Ti).
 """
 
 from __future__ import annotations
 
 CPU, GPU = "cpu", "cuda"
 _BY_MODEL = (
-    # a part of the model's name, audio-seconds per second on a CPU, on a GPU
+    # substring of the model's name, audio-seconds per second on a CPU, on a GPU
     ("embedded", 50.0, 50.0),
     ("sensevoice", 6.0, 80.0),
     ("paraformer", 6.0, 60.0),

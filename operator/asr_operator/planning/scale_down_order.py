@@ -1,7 +1,7 @@
-"""Who goes when there are too many, and what the ReplicaSet controller is told about it. Pure.
+"""The order in which pods are removed, and the deletion costs that enforce it. Pure.
 
-That controller takes pods without a node first, then starting ones, then by deletion cost, then the
-youngest (https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-down-a-replicaset).
+The ReplicaSet controller removes unscheduled pods first, then starting ones, then by deletion cost,
+then the youngest (https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-down-a-replicaset).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from asr_operator.planning.observation import PodSeen, PodState, WorkerSeen
+from asr_operator.planning.observation import PodObservation, PodState, WorkerObservation
 from asr_operator.planning.throughput import clean
 
 _MOST_COST = 2**31 - 1
@@ -20,7 +20,7 @@ _ORDER = {PodState.UNSCHEDULABLE: 0, PodState.STARTING: 1, PodState.READY: 2}
 
 @dataclass(frozen=True)
 class Candidate:
-    """One pod with what its workers do. `is_silent`: ready, but none of its workers is heard."""
+    """One pod with the load of its workers. `is_silent`: ready, but no worker sends heartbeats."""
 
     pod: str
     state: PodState
@@ -33,31 +33,33 @@ class Candidate:
 
     @property
     def is_idle(self) -> bool:
-        """It can go without harm: it has no task, as far as is known."""
+        """It has no task in flight, as far as is known."""
         return self.busy == 0 and not self.is_silent
 
 
-def candidates(workers: Iterable[WorkerSeen], pods: Iterable[PodSeen]) -> list[Candidate]:
-    """All that can be taken, in the order in which they should be.
+def candidates(
+    workers: Iterable[WorkerObservation], pods: Iterable[PodObservation]
+) -> list[Candidate]:
+    """All pods that can be removed, in scale-down order.
 
-    Idle before busy, already cordoned ones first, the least audio in hand first, the youngest
-    first. Workers whose pod is not listed count as pods: their work is real.
+    Idle before busy, then the least audio in flight, then cordoned ones, then the youngest. Workers
+    whose pod is not listed count as pods of their own, since they do have tasks.
     """
-    by_pod: dict[str, list[WorkerSeen]] = {}
+    by_pod: dict[str, list[WorkerObservation]] = {}
     for worker in workers:
         by_pod.setdefault(worker.pod, []).append(worker)
     listed = list(pods)
     known = {pod.name for pod in listed}
-    listed += [PodSeen(name, PodState.READY) for name in by_pod if name not in known]
+    listed += [PodObservation(name, PodState.READY) for name in by_pod if name not in known]
     found = [
         _candidate(pod, by_pod.get(pod.name, []))
         for pod in listed
         if pod.state is not PodState.TERMINATING
     ]
-    return sorted(found, key=_first_to_go)
+    return sorted(found, key=_scale_down_key)
 
 
-def _candidate(pod: PodSeen, workers: Sequence[WorkerSeen]) -> Candidate:
+def _candidate(pod: PodObservation, workers: Sequence[WorkerObservation]) -> Candidate:
     return Candidate(
         pod=pod.name,
         state=pod.state,
@@ -70,7 +72,7 @@ def _candidate(pod: PodSeen, workers: Sequence[WorkerSeen]) -> Candidate:
     )
 
 
-def _first_to_go(each: Candidate) -> tuple[int, bool, bool, float, bool, float, str]:
+def _scale_down_key(each: Candidate) -> tuple[int, bool, bool, float, bool, float, str]:
     return (
         _ORDER[each.state] if each.busy == 0 else _ORDER[PodState.READY],
         each.busy > 0,
@@ -82,11 +84,11 @@ def _first_to_go(each: Candidate) -> tuple[int, bool, bool, float, bool, float, 
     )
 
 
-def deletion_costs(ordered: Sequence[Candidate], victims: int) -> tuple[tuple[str, int], ...]:
-    """By pod: idle victims 0, other idle ones 1, busy ones 10 and the seconds of audio in hand."""
+def deletion_costs(ordered: Sequence[Candidate], removed: int) -> tuple[tuple[str, int], ...]:
+    """By pod: 0 if idle and to be removed, 1 if idle, 10 plus audio-seconds in flight if busy."""
     costs = []
     for place, each in enumerate(ordered):
-        cost = 0 if place < victims else 1
+        cost = 0 if place < removed else 1
         if not each.is_idle:
             cost = min(_BUSY_COST + ceil(each.in_flight_seconds), _MOST_COST)
         costs.append((each.pod, cost))

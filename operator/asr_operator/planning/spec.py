@@ -1,8 +1,8 @@
-"""`WorkerPool.spec` as frozen data, with its defaults. Pure: what the plan reads, and nothing else.
+"""`WorkerPool.spec` as frozen data, with its defaults. Pure.
 
 Names in the resource are camelCase, here snake_case; `PoolSpec.parse` takes the resource's dict.
-The API server checks the same bounds through the CRD; `asr simulate` and older resources come
-without it. Unknown fields are ignored: a newer CRD must not stop an older operator.
+The API server checks the same bounds through the CRD; specs of `asr simulate` and older resources
+were not checked by it. Unknown fields are ignored: a newer CRD must not stop an older operator.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class SecretKey(_Model):
 
 
 class RedisRef(_Model):
-    """Where the pool's queue is. Without `url_secret_ref` the operator's own settings count."""
+    """The pool's Redis. Without `url_secret_ref` it is the one of the operator's own settings."""
 
     url_secret_ref: SecretKey | None = None
     ca_secret_ref: SecretKey | None = None
@@ -54,11 +54,11 @@ class RedisRef(_Model):
 
 
 class Stabilization(_Model):
-    """For how long a change must have been wanted, in seconds.
+    """Stabilization windows, in seconds.
 
-    `down` unset is half as long as a worker takes to start, times the square of start-up over
-    target where that is below 1, within 5 and 300 s: to keep an idle worker for longer costs more
-    than to start it again (docs/autoscaling.md).
+    Default of `down`: half the start-up time, times the square of start-up over target where that
+    ratio is below 1, within 5 and 300 s. Keeping an idle worker longer costs more than starting it
+    again (docs/autoscaling.md).
     """
 
     up: Seconds = 0.0
@@ -66,21 +66,21 @@ class Stabilization(_Model):
 
 
 class Steps(_Model):
-    """The most replicas that one tick adds or takes."""
+    """The most replicas that one tick adds or removes."""
 
     up: int = Field(4, ge=1, le=MOST_REPLICAS)
     down: int = Field(2, ge=1, le=MOST_REPLICAS)
 
 
 class Fallback(_Model):
-    """The replicas to keep once there has been no signal for `after_seconds`, even from zero."""
+    """Minimum of replicas once the queue was unreachable for `after_seconds`, even from zero."""
 
     after_seconds: Seconds = 300.0
     replicas: Replicas
 
 
 class PausedAt(_Model):
-    """Pause, and hold this number of replicas meanwhile."""
+    """Pause at this number of replicas."""
 
     replicas: Replicas
 
@@ -100,7 +100,7 @@ class Scaling(_Model):
 
     @property
     def replicas_at_start(self) -> int:
-        """Those of a Deployment that has never run, before anything is known about work."""
+        """For a Deployment that has never run: nothing is known about its work yet."""
         if isinstance(self.paused, PausedAt):
             return self.paused.replicas
         return self.min_replicas
@@ -108,8 +108,8 @@ class Scaling(_Model):
     @model_validator(mode="before")
     @classmethod
     def _paused_at(cls, scaling: Any) -> Any:
-        """A structural schema has no field that is a boolean or an object, so the resource says
-        `paused: true` and `pausedReplicas: 3` where the plan says `paused: {replicas: 3}`."""
+        """Structural schemas do not allow a field to be a boolean or an object, so `paused: true`
+        with `pausedReplicas: 3` in the resource becomes `paused: {replicas: 3}` here."""
         if isinstance(scaling, Mapping) and scaling.get("paused") is True:
             replicas = scaling.get("pausedReplicas")
             return scaling if replicas is None else {**scaling, "paused": {"replicas": replicas}}
@@ -117,7 +117,7 @@ class Scaling(_Model):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        """The rules of the resource, in its words."""
+        """The CEL rules of the CRD, with the same messages."""
         paused = self.paused
         for name, replicas in (
             ("minReplicas", self.min_replicas),
@@ -135,9 +135,9 @@ class Scaling(_Model):
 class PoolSpec(_Model):
     """The whole spec.
 
-    `throughput` is in audio-seconds per second and worker (pod). It stands in until the pods of a
-    template have measured it; without it, a low figure by model and device (`prior`).
-    `slots_per_worker` is how many tasks one pod may hold, instead of what heartbeats say.
+    `throughput`, in audio-seconds per second and worker (pod), is used until the pods of a template
+    have measured theirs; default: a low figure by model and device (`prior`). `slots_per_worker` is
+    the number of tasks that one pod may have in flight; default: as heartbeats report it.
     """
 
     scale_target_ref: TargetRef
@@ -157,7 +157,7 @@ class PoolSpec(_Model):
         except ValidationError as error:
             problem = error.errors()[0]
             path = ".".join(["spec", *(str(part) for part in problem["loc"])])
-            if problem["type"] == "value_error":  # our own: it names its fields
+            if problem["type"] == "value_error":  # from `_ordered`, which names the fields
                 raise InvalidOption(str(problem["ctx"]["error"]), param=path) from None
             raise InvalidOption(f"{path}: {problem['msg']}", param=path) from None
         for each in ignored_fields(spec):
@@ -167,7 +167,7 @@ class PoolSpec(_Model):
 
 @dataclass(frozen=True)
 class IgnoredField:
-    """`spec.{part}.{field}` means nothing without another field, as `message` says."""
+    """`spec.{part}.{field}` has no effect without another field; `message` names that field."""
 
     part: str
     field: str
@@ -176,7 +176,7 @@ class IgnoredField:
 
 
 def ignored_fields(spec: Mapping[str, Any]) -> list[IgnoredField]:
-    """Fields of the resource that mean nothing as it stands."""
+    """Fields of the resource that have no effect as it stands."""
     scaling, redis = spec.get("scaling") or {}, spec.get("redis") or {}
     found = []
     if scaling.get("pausedReplicas") is not None and not scaling.get("paused"):

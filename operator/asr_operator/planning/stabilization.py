@@ -1,4 +1,4 @@
-"""Stabilisation: what was wanted over the last seconds, and what may be done about it. Pure."""
+"""Stabilization windows over the desired replicas, as a HorizontalPodAutoscaler has them. Pure."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ _LEAST_DOWN_SECONDS, _MOST_DOWN_SECONDS = 5.0, 300.0
 
 
 def down_seconds(scaling: Scaling, startup_seconds: float) -> float:
-    """As the spec says, else half a start-up, and less where a start is short beside the target: a
-    worker that is missed is there again in time."""
+    """From the spec, else half a start-up, less where a start is short compared with the target:
+    a worker that is needed again is then ready in time."""
     if (down := scaling.stabilization_seconds.down) is not None:
         return down
     ratio = min(1.0, startup_seconds / scaling.target_wait_seconds)
     return min(max(startup_seconds / 2 * ratio**2, _LEAST_DOWN_SECONDS), _MOST_DOWN_SECONDS)
 
 
-def remember(history: History, now: float, wanted: int, *, up: float, down: float) -> History:
-    """The history with one more desire; only what can still matter is kept."""
-    if history.watching_since is None or history.watching_since > now:  # or the clock was set back
-        history = forget(history)
+def record_desire(history: History, now: float, wanted: int, *, up: float, down: float) -> History:
+    """Adds a desire; drops those that can no longer be the highest or lowest of a window."""
+    # Later than now: the clock was set back.
+    if history.watching_since is None or history.watching_since > now:
+        history = reset_window(history)
     desire = Desire(now, wanted)
     highs = [d for d in history.highs if d.at >= now - down and d.replicas > wanted]
     lows = [d for d in history.lows if d.at >= now - up and d.replicas < wanted]
@@ -35,20 +36,20 @@ def remember(history: History, now: float, wanted: int, *, up: float, down: floa
     )
 
 
-def forget(history: History) -> History:
-    """Nothing can be said about the time without a signal: watching begins anew."""
+def reset_window(history: History) -> History:
+    """Starts new windows: while there was no signal, nothing was observed."""
     return replace(history, watching_since=None, highs=(), lows=())
 
 
-def stable(
+def stabilized(
     history: History, now: float, replicas: int, *,
     up: float, down: float, within: Callable[[int], int],
 ) -> int:  # fmt: skip
-    """What `replicas` may become: the largest desire of the down-window if that is fewer, the
-    smallest of the up-window if that is more, both `within` what is allowed. From zero one worker
-    starts at once.
+    """The stabilized number of replicas.
 
-    Before a whole window has been seen nothing moves in its direction. `remember` comes first.
+    That is the largest desire of the down-window if it is below `replicas`, the smallest of the
+    up-window if it is above, both limited by `within`. From zero, one worker starts at once. Before
+    a whole window was observed nothing changes in its direction. Call `record_desire` first.
     """
     watched = now - history.watching_since if history.watching_since is not None else -1.0
     highest, lowest = within(history.highs[0].replicas), within(history.lows[0].replicas)

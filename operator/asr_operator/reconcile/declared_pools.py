@@ -1,8 +1,8 @@
 """Creates and updates the WorkerPools that the installation declares in a file.
 
-An installer cannot: it looks up the kind of every object of a release before it creates the first,
-and at a first install the cluster does not know WorkerPools yet. A hook that runs later comes too
-late for `helm install --wait`, which waits for Deployments that only the operator starts.
+An installer cannot: it resolves the kind of every object of a release before it creates the first,
+and at a first install the cluster does not know WorkerPools yet. A later hook is too late for
+`helm install --wait`, which waits for Deployments that only the operator starts.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from asr_operator.cluster.event import Event
 from asr_operator.cluster.objects import Cluster
 from asr_operator.cluster.rest_client import Json, Kube, path
 
-# A change that somebody makes by hand stays until the declaration itself changes.
+# Digest of the declaration: manual changes to the pool stay until the declaration changes.
 DECLARED = "asr-platform.dev/declared"
 _RESYNC_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
-_PATIENCE = 3
+_FAILURES_BEFORE_WARNING = 3
 _log = get_logger(__name__)
 
 
 class DeclaredPools:
-    """Each pool is owned by its Deployment, so that Kubernetes deletes the two together."""
+    """Each pool is owned by its Deployment, so that Kubernetes deletes both together."""
 
     def __init__(self, api: Kube, cluster: Cluster, namespace: str, pools: Sequence[Json]) -> None:
         self._api = api
@@ -42,19 +42,19 @@ class DeclaredPools:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """Looks at all of them now: a pool was deleted."""
+        """Reconciles all of them now: a pool was deleted."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Every half minute, until cancelled: a pool that was deleted comes back.
+        """Every half minute, until cancelled: recreates pools that were deleted.
 
-        What is there is compared with the declaration once: in a rolling update an operator of the
-        release before must not undo what the new one has brought.
+        Each existing pool is compared with its declaration only once: in a rolling update the old
+        operator must not undo what the new one has applied.
         """
         while True:
             is_done = True
             for pool in self._pools:
-                is_done = await self._tried(pool) and is_done
+                is_done = await self._try_reconcile(pool) and is_done
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RESYNC_SECONDS if is_done else _RETRY_SECONDS):
                     await self._wake.wait()
@@ -69,27 +69,27 @@ class DeclaredPools:
         if deployment is None:
             raise ClusterUnavailable(f"Deployment {target!r} does not exist yet")
         try:
-            return await self._applied(declared, deployment)
+            return await self._apply(declared, deployment)
         except ClusterUnavailable as error:
             name = declared["metadata"]["name"]
-            told, _ = self._failures.get(name, ("", 0))
-            if error.reply_status in (403, 422) and told != error.message:
+            last_message, _ = self._failures.get(name, ("", 0))
+            if error.reply_status in (403, 422) and last_message != error.message:
                 note = f"WorkerPool {name!r} is refused: {error.message}"
                 await self._cluster.post(deployment, Event("PoolRefused", note, "Apply", True))
             raise
 
-    async def _applied(self, declared: Json, deployment: Json) -> str:
+    async def _apply(self, declared: Json, deployment: Json) -> str:
         meta = declared["metadata"]
         owner = {
             "apiVersion": "apps/v1", "kind": "Deployment",
             "name": deployment["metadata"]["name"], "uid": deployment["metadata"]["uid"],
         }  # fmt: skip
         annotations = {**(meta.get("annotations") or {}), DECLARED: _digest(declared)}
-        wanted = {**meta, "annotations": annotations, "ownerReferences": [owner]}
+        metadata = {**meta, "annotations": annotations, "ownerReferences": [owner]}
         url = path(rest_client.POOLS, self._namespace, "workerpools")
         found = await self._api.find(f"{url}/{meta['name']}")
         if found is None:
-            await self._api.create(url, {**declared, "metadata": wanted})
+            await self._api.create(url, {**declared, "metadata": metadata})
             return "created"
         has = found["metadata"]
         if meta["name"] in self._compared:
@@ -99,23 +99,23 @@ class DeclaredPools:
         ):
             return "unchanged"
         merged = {
-            "labels": {**(has.get("labels") or {}), **(wanted.get("labels") or {})},
+            "labels": {**(has.get("labels") or {}), **(metadata.get("labels") or {})},
             "annotations": {**(has.get("annotations") or {}), **annotations},
         }
-        replacement = {**found, "metadata": {**has, **wanted, **merged}, "spec": declared["spec"]}
+        replacement = {**found, "metadata": {**has, **metadata, **merged}, "spec": declared["spec"]}
         await self._api.replace(f"{url}/{meta['name']}", replacement)
         return "updated"
 
-    async def _tried(self, declared: Json) -> bool:
+    async def _try_reconcile(self, declared: Json) -> bool:
         name = declared["metadata"]["name"]
         try:
             outcome = await self.reconcile(declared)
         except ClusterUnavailable as error:
-            # Each message once, and not the first time: at an uninstall rights and Deployments go a
-            # moment before the program does, at an install they come a moment after.
+            # Warn once per message, and only when it repeats: for a moment during an install or an
+            # uninstall the operator runs without its rights and Deployments.
             message, count = self._failures.get(name, ("", 0))
             self._failures[name] = (error.message, count + 1 if message == error.message else 1)
-            if self._failures[name][1] == _PATIENCE:
+            if self._failures[name][1] == _FAILURES_BEFORE_WARNING:
                 _log.warning("declared pool not applied", pool=name, error=error.message)
             return False
         self._compared.add(name)

@@ -1,6 +1,6 @@
-"""Carries out a plan: cordon, look again, deletion costs, and only then the replicas.
+"""Executes a plan: cordon, check again, write deletion costs, then the replicas.
 
-The Lease is asked right before each write, so that an operator that has lost it stops at once.
+The Lease is checked right before each write, so that an operator that has lost it stops at once.
 """
 
 from __future__ import annotations
@@ -17,74 +17,74 @@ from asr_operator.planning.plan import Plan
 from asr_operator.reconcile.observer import Snapshot
 from asr_operator.reconcile.queue_client import PoolQueue
 
-# Statuses that say "not now"; a scale may be repeated, since it tests what it replaces.
-_TRY_AGAIN = {409, 429, 500, 502, 503, 504}
+# A scale may be repeated, since its patch tests the value that it replaces.
+_RETRIABLE = {409, 429, 500, 502, 503, 504}
 _SCALE_PAUSES_SECONDS = (0.1, 0.2, 0.4)
 _TEST_FAILED = 422
 _log = get_logger(__name__)
 
 
 class LeaseLost(Exception):
-    """Another operator may act now: this one must not."""
+    """This operator is no longer the leader and must not write."""
 
 
 class Executor:
-    """Acts for one pool. `may_act` is the Lease's `held`."""
+    """Writes for one pool. `holds_lease` is the Lease's `held`."""
 
-    def __init__(self, cluster: Cluster, queue: PoolQueue, may_act: Callable[[], bool]) -> None:
+    def __init__(self, cluster: Cluster, queue: PoolQueue, holds_lease: Callable[[], bool]) -> None:
         self._cluster = cluster
         self._queue = queue
-        self._may_act = may_act
+        self._holds_lease = holds_lease
         self.costs_refused = ""
 
-    async def prepare(self, look: Snapshot, plan: Plan) -> Plan:
-        """Cordons and uncordons. Returns the plan, or one that changes no replicas.
+    async def prepare(self, snapshot: Snapshot, plan: Plan) -> Plan:
+        """Cordons and uncordons. Returns the plan, or one that keeps the replicas.
 
-        A worker that was idle may have claimed a task before its cordon was there. Cordons are part
-        of claiming, so what is pending after the cordon is all that there will ever be.
+        An idle worker may have claimed a task just before its cordon. Claiming checks the cordon
+        atomically, so tasks in flight after the cordon are the last ones.
         """
-        if not (plan.act and look.owned):
+        if not (plan.execute and snapshot.owned):
             return plan
-        self._check()
+        self._require_lease()
         try:
-            await self._queue.cordon(_to_uncordon(look, plan), cordoned=False)
+            await self._queue.cordon(_to_uncordon(snapshot, plan), cordoned=False)
             await self._queue.cordon(plan.cordon, cordoned=True)
-            if plan.replicas >= look.target.replicas or not plan.cordon:
+            if plan.replicas >= snapshot.target.replicas or not plan.cordon:
                 return plan
-            in_hand = await self._queue.in_hand(look.spec)
+            in_flight = await self._queue.in_flight(snapshot.spec)
         except QueueUnavailable as error:
-            if plan.replicas >= look.target.replicas:
+            if plan.replicas >= snapshot.target.replicas:
                 return plan
-            return _put_off(look, plan, f"no worker goes while Redis is away: {error.message}")
-        was_idle = {worker.consumer for worker in look.observation.workers if not worker.busy}
-        caught = [name for name in plan.cordon if name in was_idle and in_hand.get(name)]
-        if not caught:
+            reason = f"no worker is removed while Redis is unavailable: {error.message}"
+            return _postponed(snapshot, plan, reason)
+        was_idle = {worker.consumer for worker in snapshot.observation.workers if not worker.busy}
+        now_busy = [name for name in plan.cordon if name in was_idle and in_flight.get(name)]
+        if not now_busy:
             return plan
-        await self._lift(caught)
-        return _put_off(look, plan, f"{', '.join(caught)} has just started a task")
+        await self._uncordon(now_busy)
+        return _postponed(snapshot, plan, f"{', '.join(now_busy)} has just started a task")
 
-    async def scale(self, look: Snapshot, plan: Plan) -> None:
-        """Writes deletion costs where pods will go, then the replicas.
+    async def scale(self, snapshot: Snapshot, plan: Plan) -> None:
+        """Writes deletion costs if pods will be removed, then the replicas.
 
-        Raises `LeaseLost`, or `ClusterUnavailable`: 409 where another writer was quicker and wrote
-        another number.
+        Raises `LeaseLost`, or `ClusterUnavailable`: 409 if another writer has set another number.
         """
-        if plan.replicas < look.target.replicas:
-            await self._write_costs(look, plan)
-        await self._write_replicas(look.target, plan.replicas)
+        if plan.replicas < snapshot.target.replicas:
+            await self._write_costs(snapshot, plan)
+        await self._write_replicas(snapshot.target, plan.replicas)
 
     async def start(self, target: Target, replicas: int) -> None:
-        """Ends the pause of a Deployment; `replicas` count only where it has never run."""
-        self._check()
+        """Unpauses a Deployment; sets `replicas` only if it has never run."""
+        self._require_lease()
         await self._cluster.start(target, replicas)
 
     async def restore(self, target: Target, replicas: int) -> None:
-        """Sets the replicas that were found at first. Raises as `scale` does."""
+        """Sets the original replicas. Raises as `scale` does."""
         await self._write_replicas(target, replicas)
 
     async def _write_replicas(self, target: Target, replicas: int) -> None:
         for pause_seconds in (*_SCALE_PAUSES_SECONDS, None):
-            self._check()
+            self._require_lease()
             try:
                 await self._cluster.scale(target, replicas)
                 return
@@ -92,14 +92,14 @@ class Executor:
                 if error.reply_status == _TEST_FAILED:
                     await self._other_writer(target, replicas, error)
                     return
-                if error.reply_status not in _TRY_AGAIN or pause_seconds is None:
+                if error.reply_status not in _RETRIABLE or pause_seconds is None:
                     raise
             await asyncio.sleep(pause_seconds)
 
     async def _other_writer(
         self, target: Target, replicas: int, refusal: ClusterUnavailable
     ) -> None:
-        """Returns if the Deployment has the replicas that were wanted, whoever wrote them."""
+        """Returns if the Deployment already has `replicas`; else raises."""
         now = await self._cluster.target(target.namespace, target.name)
         if now is None or now.uid != target.uid:
             raise ClusterUnavailable(
@@ -115,12 +115,12 @@ class Executor:
             reply_status=409,
         ) from refusal
 
-    async def _write_costs(self, look: Snapshot, plan: Plan) -> None:
-        now = look.pods.costs  # of the Deployment's own pods; the plan may know of others
+    async def _write_costs(self, snapshot: Snapshot, plan: Plan) -> None:
+        now = snapshot.pods.costs  # of the Deployment's own pods; the plan may have others
         changed = [(pod, cost) for pod, cost in plan.deletion_costs if now.get(pod, cost) != cost]
-        self._check()
+        self._require_lease()
         writes = (
-            self._cluster.set_deletion_cost(look.target.namespace, pod, cost)
+            self._cluster.set_deletion_cost(snapshot.target.namespace, pod, cost)
             for pod, cost in changed
         )
         refusal = ""
@@ -131,26 +131,27 @@ class Executor:
                 raise outcome
         if refusal and not self.costs_refused:
             _log.warning("deletion costs are refused", error=refusal)
-        if changed:  # the first message stays: each names another pod, and says the same
+        if changed:  # keep the first message: later ones only name other pods
             self.costs_refused = refusal and (self.costs_refused or refusal)
 
-    async def _lift(self, consumers: list[str]) -> None:
+    async def _uncordon(self, consumers: list[str]) -> None:
         try:
             await self._queue.cordon(tuple(consumers), cordoned=False)
-        except QueueUnavailable as error:  # the next plan finds and lifts what is left
-            _log.warning("cordon not lifted", error=error.message)
+        except QueueUnavailable as error:  # the next tick uncordons the rest
+            _log.warning("cordon not removed", error=error.message)
 
-    def _check(self) -> None:
-        if not self._may_act():
+    def _require_lease(self) -> None:
+        if not self._holds_lease():
             raise LeaseLost
 
 
-def _to_uncordon(look: Snapshot, plan: Plan) -> tuple[str, ...]:
-    """Workers of pods that are ending stay cordoned: they must not claim until they notice."""
-    ending = {pod.name for pod in look.pods.seen if pod.state is PodState.TERMINATING}
-    gone = {worker.consumer for worker in look.observation.workers if worker.pod in ending}
+def _to_uncordon(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:
+    """Workers of terminating pods stay cordoned until they have received their signal."""
+    terminating = {pod.name for pod in snapshot.pods.observed if pod.state is PodState.TERMINATING}
+    gone = {worker.consumer for worker in snapshot.observation.workers if worker.pod in terminating}
     return tuple(consumer for consumer in plan.uncordon if consumer not in gone)
 
 
-def _put_off(look: Snapshot, plan: Plan, why: str) -> Plan:
-    return replace(plan, replicas=look.target.replicas, message=f"{plan.message}; put off: {why}")
+def _postponed(snapshot: Snapshot, plan: Plan, reason: str) -> Plan:
+    message = f"{plan.message}; postponed: {reason}"
+    return replace(plan, replicas=snapshot.target.replicas, message=message)

@@ -1,4 +1,4 @@
-"""What the operator counts. `pool` is the WorkerPool's name. Nothing is registered at import."""
+"""Metrics of the operator. `pool` is the WorkerPool's name. Nothing is registered at import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _TICK_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class OperatorMetrics:
-    """Every metric of the operator, on a registry that the caller owns."""
+    """All metrics, on the caller's registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -53,7 +53,7 @@ class OperatorMetrics:
         )
         self.tick_duration_seconds = Histogram(
             "asr_operator_tick_duration_seconds",
-            "Time of one look, plan and act",
+            "Duration of one tick: observe, plan, execute",
             _POOL,
             buckets=_TICK_BUCKETS_SECONDS,
             registry=registry,
@@ -72,7 +72,7 @@ class OperatorMetrics:
         )
 
     def forget(self, namespace: str, pool: str) -> None:
-        """Takes away everything that is said of a pool."""
+        """Removes all series of a pool."""
         self.forget_queue(namespace, pool)
         labels = {"namespace": namespace, "pool": pool}
         for metric in (
@@ -83,7 +83,7 @@ class OperatorMetrics:
             metric.remove_by_labels(labels)
 
     def forget_queue(self, namespace: str, pool: str) -> None:
-        """Takes away what is not known while the queue cannot be read."""
+        """Removes the series that are unknown while the queue is unreachable."""
         labels = {"namespace": namespace, "pool": pool}
         for gauge in (
             *(self.waiting, self.in_flight),

@@ -1,6 +1,6 @@
-"""One look at everything a decision needs: the pool, its Deployment and pods, its queue.
+"""Reads everything that a decision needs: the pool, its Deployment and pods, its queue.
 
-Reads only. What makes the operator keep its hands off is found here, as the plan's `Hold`.
+Read-only. Guards that the plan cannot detect itself are found here, as its `Hold`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from asr_operator.planning.observation import (
     Observation,
     PodState,
     Signal,
-    WorkerSeen,
+    WorkerObservation,
 )
 from asr_operator.planning.spec import PoolSpec
-from asr_operator.reconcile.queue_client import PoolQueue, QueueLook
+from asr_operator.reconcile.queue_client import PoolQueue, QueueSnapshot
 
 AUTOSCALERS_SECONDS = 30.0
 _log = get_logger(__name__)
@@ -33,7 +33,7 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, order=True)
 class Claimant:
-    """A WorkerPool that names a Deployment. The smallest one owns it: the oldest, then by uid."""
+    """A WorkerPool that names a Deployment. The smallest one owns it: the oldest, ties by uid."""
 
     created: str
     uid: str
@@ -42,7 +42,7 @@ class Claimant:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`owned` is False where an older pool owns the Deployment: nothing of it may be touched."""
+    """`owned` is False if an older pool owns the Deployment: nothing of it may be changed."""
 
     pool: Json
     spec: PoolSpec
@@ -53,7 +53,7 @@ class Snapshot:
 
 
 class Observer:
-    """Looks for one pool. `claimants` are the pools that name its Deployment, itself included."""
+    """Reads for one pool. `claimants` are the pools that name its Deployment, itself included."""
 
     def __init__(
         self,
@@ -70,42 +70,42 @@ class Observer:
         self._autoscalers: list[str] = []
         self._autoscalers_asked_at = float("-inf")
 
-    async def look(self, pool: Json, spec: PoolSpec, target: Target) -> Snapshot:
-        """Raises `ClusterUnavailable`; a queue that is away is part of what is seen."""
+    async def observe(self, pool: Json, spec: PoolSpec, target: Target) -> Snapshot:
+        """Raises `ClusterUnavailable`; an unreachable queue is part of the snapshot."""
         now = self._clock()
         pods = await self._cluster.pods(target, now)
-        queue = await self._queue.look(spec)
-        rival = await self._rival(pool, target)
+        queue = await self._queue.observe(spec)
+        older = await self._older_pool(pool, target)
         status = pool.get("status") or {}
         observation = Observation(
             now=now,
             queue=queue.queue,
             replicas=target.replicas,
             workers=tuple(_workers(queue, pods)),
-            pods=pods.seen,
+            pods=pods.observed,
             written=last_written(status, target.replicas),
             template=pods.template,
             model=target.model,
             gpu=target.gpu,
             measurements=measurements(status),
-            hold=rival
+            hold=older
             or await self._autoscaler(target, now)
             or await self._mismatch(spec, pods, queue),
         )
-        return Snapshot(pool, spec, target, pods, observation, owned=rival is None)
+        return Snapshot(pool, spec, target, pods, observation, owned=older is None)
 
-    async def _rival(self, pool: Json, target: Target) -> Hold | None:
+    async def _older_pool(self, pool: Json, target: Target) -> Hold | None:
         meta = pool["metadata"]
         own = Claimant(meta["creationTimestamp"], meta["uid"], meta["name"])
-        for rival in sorted(self._claimants(target.name)):
-            if rival < own:
+        for older in sorted(self._claimants(target.name)):
+            if older < own:
                 # The watch may have missed its deletion.
-                found = await self._cluster.pool(meta["namespace"], rival.name)
-                if found is not None and found["metadata"]["uid"] == rival.uid:
+                found = await self._cluster.pool(meta["namespace"], older.name)
+                if found is not None and found["metadata"]["uid"] == older.uid:
                     return Hold(
                         "Conflict",
                         "OlderPool",
-                        f"WorkerPool {rival.name!r} is older and owns Deployment {target.name!r}",
+                        f"WorkerPool {older.name!r} is older and owns Deployment {target.name!r}",
                     )
         return None
 
@@ -117,7 +117,7 @@ class Observer:
             except ClusterUnavailable as error:
                 if error.reply_status != 403:
                     raise
-                _log.info("autoscalers are not looked for", error=error.message)
+                _log.info("autoscalers are not checked", error=error.message)
                 self._autoscalers_asked_at = float("inf")
         if not self._autoscalers:
             return None
@@ -129,18 +129,20 @@ class Observer:
             "delete it, or this WorkerPool",
         )
 
-    async def _mismatch(self, spec: PoolSpec, pods: Pods, queue: QueueLook) -> Hold | None:
+    async def _mismatch(self, spec: PoolSpec, pods: Pods, queue: QueueSnapshot) -> Hold | None:
         if queue.queue.signal is Signal.UNREACHABLE:
             return None
-        heard = {pod_of(worker.worker, pods) for worker in queue.workers}
-        silent = {p.name for p in pods.seen if p.state is PodState.READY and p.name not in heard}
+        reporting = {pod_of(worker.worker, pods) for worker in queue.workers}
+        silent = {
+            p.name for p in pods.observed if p.state is PodState.READY and p.name not in reporting
+        }
         if not silent:
             return None
         try:
-            elsewhere = await self._queue.workers_elsewhere(spec)
+            others = await self._queue.workers_of_other_pools(spec)
         except AsrError:
-            return None  # the next look will say that the queue is away
-        for worker in elsewhere:
+            return None  # the next tick reports that the queue is unreachable
+        for worker in others:
             pod = pod_of(worker.worker, pods)
             if pod in silent:
                 return Hold(
@@ -152,10 +154,10 @@ class Observer:
 
 
 def last_written(status: Mapping[str, Any], replicas: int) -> int | None:
-    """The replicas that this operator wrote last, given those that were found.
+    """The replicas that this operator wrote last, given the current `replicas`.
 
-    The intent is written down before the Deployment is changed. If the operator died in between,
-    either number is its own.
+    The status records the intent before the Deployment is changed. If the operator died in between,
+    either number counts as its own.
     """
     last = status.get("lastScale")
     if not last:
@@ -166,9 +168,9 @@ def last_written(status: Mapping[str, Any], replicas: int) -> int | None:
 
 
 def measurements(status: Mapping[str, Any]) -> tuple[Measurement, ...]:
-    """What was measured of pod templates, the last one first.
+    """Measurements of pod templates from the status, the latest first.
 
-    A status of an older release has none: whose speed stands there is not known.
+    Empty for a status of an older release, which does not say which template was measured.
     """
     return tuple(
         Measurement(
@@ -183,21 +185,21 @@ def measurements(status: Mapping[str, Any]) -> tuple[Measurement, ...]:
 
 
 def pod_of(worker: str, pods: Pods) -> str:
-    """The pod of a worker: of several in one pod each has the pod's name and a number."""
+    """The pod of a worker; several workers in one pod have its name with a numeric suffix."""
     return worker if worker in pods.costs else re.sub(r"-\d+$", "", worker)
 
 
-def _workers(queue: QueueLook, pods: Pods) -> list[WorkerSeen]:
-    in_hand = dict(queue.in_hand)
-    return [_worker(each, in_hand.get(each.consumer, 0), pods) for each in queue.workers]
+def _workers(queue: QueueSnapshot, pods: Pods) -> list[WorkerObservation]:
+    in_flight = dict(queue.in_flight)
+    return [_worker(each, in_flight.get(each.consumer, 0), pods) for each in queue.workers]
 
 
-def _worker(record: WorkerRecord, in_hand: int, pods: Pods) -> WorkerSeen:
-    return WorkerSeen(
+def _worker(record: WorkerRecord, in_flight: int, pods: Pods) -> WorkerObservation:
+    return WorkerObservation(
         consumer=record.consumer,
         pod=pod_of(record.worker, pods),
-        # A heartbeat is up to ten seconds old; what is pending is known at this moment.
-        busy=max(record.busy, in_hand),
+        # A heartbeat is up to ten seconds old; pending entries are current.
+        busy=max(record.busy, in_flight),
         slots=record.slots,
         in_flight_seconds=record.in_flight_seconds,
         throughput=record.throughput,

@@ -1,6 +1,6 @@
-"""The Redis of one pool: found through its Secret, read, and told which workers are cordoned.
+"""The Redis of one pool: connects through its Secret, reads the queue, cordons workers.
 
-Whatever goes wrong with it is one state of the signal, never a zero and never an exception.
+Every failure to read it is the signal `UNREACHABLE`, never an empty queue and never an exception.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from asr_operator.cluster.objects import Cluster
 from asr_operator.planning.observation import (
     ARRIVALS_MINUTES,
     Arrivals,
-    QueueSeen,
+    QueueObservation,
     Signal,
 )
 from asr_operator.planning.spec import PoolSpec, RedisRef
@@ -33,16 +33,16 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class QueueLook:
-    """One look: the backlog, the pool's workers, and what each of them holds at this moment."""
+class QueueSnapshot:
+    """The backlog, the pool's workers, and the number of tasks in flight by consumer."""
 
-    queue: QueueSeen
+    queue: QueueObservation
     workers: tuple[WorkerRecord, ...] = ()
-    in_hand: tuple[tuple[str, int], ...] = ()
+    in_flight: tuple[tuple[str, int], ...] = ()
 
 
 class PoolQueue:
-    """One connection, made anew when what the Secret says has changed. Close it."""
+    """One connection, replaced when the Secret changes. Must be closed."""
 
     def __init__(
         self,
@@ -57,27 +57,27 @@ class PoolQueue:
         self._settings = settings
         self._clock = clock
         self._files = tempfile.TemporaryDirectory(prefix="asr-operator-")
-        self._where: tuple[str, ...] | None = None
+        self._location_in_use: tuple[str, ...] | None = None
         self._ref: RedisRef | None = None
         self._asked_at = float("-inf")
         self._connection: RedisConnection | None = None
         self._is_ready = False
 
-    async def look(self, spec: PoolSpec) -> QueueLook:
-        """Never raises; `queue.signal` says if Redis could not be read, `queue.error` why."""
+    async def observe(self, spec: PoolSpec) -> QueueSnapshot:
+        """Never raises: if Redis cannot be read, `queue.signal` is `UNREACHABLE`."""
         try:
             reader = await self._reader(spec.redis)
             backlog = await reader.read(spec.pool)
             buckets = await reader.stats(spec.pool, minutes=ARRIVALS_MINUTES)
             workers = await reader.workers(spec.pool)
-            in_hand = await reader.in_hand(spec.pool)
-        except Exception as error:  # whatever it is, it must hold the replicas, not stop the pool
-            self._asked_at = float("-inf")  # perhaps the Secret has a new password
+            in_flight = await reader.in_hand(spec.pool)
+        except Exception as error:  # any failure holds the replicas; none may stop the loop
+            self._asked_at = float("-inf")  # read the Secret again: the password may have changed
             if not isinstance(error, AsrError):
                 _log.warning("queue not read", pool=spec.pool, exc_info=True)
-            return QueueLook(QueueSeen.unreachable(str(error)))
-        return QueueLook(
-            queue=QueueSeen(
+            return QueueSnapshot(QueueObservation.unreachable(str(error)))
+        return QueueSnapshot(
+            queue=QueueObservation(
                 signal=Signal(backlog.signal),
                 trusted=backlog.trusted,
                 waiting=backlog.waiting,
@@ -90,7 +90,7 @@ class PoolQueue:
                 arrivals=tuple(Arrivals(b.at, b.queued, b.arrival_seconds) for b in buckets),
             ),
             workers=tuple(workers),
-            in_hand=tuple(in_hand.items()),
+            in_flight=tuple(in_flight.items()),
         )
 
     async def cordon(self, consumers: tuple[str, ...], *, cordoned: bool) -> None:
@@ -98,18 +98,18 @@ class PoolQueue:
         if consumers and self._connection is not None:
             await cordon(self._connection, list(consumers), cordoned=cordoned)
 
-    async def in_hand(self, spec: PoolSpec) -> dict[str, int]:
-        """What each consumer holds at this moment. Raises `QueueUnavailable`."""
+    async def in_flight(self, spec: PoolSpec) -> dict[str, int]:
+        """Tasks in flight by consumer. Raises `QueueUnavailable`."""
         return await (await self._reader(spec.redis)).in_hand(spec.pool)
 
-    async def workers_elsewhere(self, spec: PoolSpec) -> list[WorkerRecord]:
+    async def workers_of_other_pools(self, spec: PoolSpec) -> list[WorkerRecord]:
         """Workers of every other pool that is configured on the same Redis."""
         reader = await self._reader(spec.redis)
         others = [pool for pool in await reader.known_pools() if pool != spec.pool]
         return [worker for pool in others for worker in await reader.workers(pool)]
 
     async def close(self) -> None:
-        """Ends the connection and removes the certificate's file."""
+        """Closes the connection and removes the certificate file."""
         if self._connection is not None:
             await self._connection.close()
         self._connection = None
@@ -130,16 +130,16 @@ class PoolQueue:
         return BacklogReader(self._connection, self._settings)
 
     async def _connect(self, ref: RedisRef) -> None:
-        where = await self._place(ref)
-        if where != self._where:
+        location = await self._location(ref)
+        if location != self._location_in_use:
             if self._connection is not None:
                 await self._connection.close()
             self._connection, self._is_ready = None, False
-            self._connection = RedisConnection(self._redis_settings(ref, *where))
-        self._where, self._ref, self._asked_at = where, ref, self._clock()
+            self._connection = RedisConnection(self._redis_settings(ref, *location))
+        self._location_in_use, self._ref, self._asked_at = location, ref, self._clock()
 
-    async def _place(self, ref: RedisRef) -> tuple[str, ...]:
-        """URL, certificate authority and prefix, as far as they are named."""
+    async def _location(self, ref: RedisRef) -> tuple[str, ...]:
+        """URL, certificate authority and key prefix; empty without a Secret."""
         if ref.url_secret_ref is None:
             return ()
         url = await self._cluster.secret_text(self._namespace, ref.url_secret_ref)
@@ -159,7 +159,7 @@ class PoolQueue:
         if authority:
             ca_file = Path(self._files.name) / f"ca-{time.monotonic_ns()}.crt"
             ca_file.write_text(authority)
-        # Every field: nothing of the operator's own environment belongs to another pool's Redis.
+        # Set every field: the operator's own environment must not apply to another pool's Redis.
         own = {name: field.default for name, field in RedisSettings.model_fields.items()}
         given = {
             "url": url,
@@ -176,6 +176,6 @@ class PoolQueue:
 
 
 def _refused(ref: RedisRef, reason: str) -> str:
-    """What is wrong with what the pool's Secret says."""
+    """Error message about the value in the pool's Secret."""
     assert ref.url_secret_ref is not None
     return f"Secret {ref.url_secret_ref.name!r}, key {ref.url_secret_ref.key!r}: {reason}"

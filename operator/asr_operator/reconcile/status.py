@@ -1,4 +1,4 @@
-"""From the resource to the plan's spec and history, and from a decision to the status. Pure."""
+"""Resource to spec and history, decision to status. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from asr_operator.reconcile.observer import Snapshot, last_written
 
 
 def parse_spec(pool: Json) -> PoolSpec:
-    """The spec as the plan knows it, without fields that mean nothing. Raises `InvalidOption`.
+    """The plan's spec, without fields that have no effect. Raises `InvalidOption`.
 
-    The API server refuses such fields; objects that were stored before it did must work on.
+    The API server refuses such fields; objects stored by an older CRD must keep working.
     """
     spec = {key: value for key, value in (pool.get("spec") or {}).items() if value is not None}
     for each in ignored_fields(spec):
@@ -24,17 +24,17 @@ def parse_spec(pool: Json) -> PoolSpec:
     return PoolSpec.parse(spec)
 
 
-def pool_status(look: Snapshot, decided: Plan, *, will_scale: bool) -> dict[str, Any]:
-    """The whole status after this decision. Numbers of a queue that is away stay as they were."""
-    seen, old = look.observation, look.pool.get("status") or {}
-    generation = int(look.pool["metadata"].get("generation") or 0)
+def pool_status(snapshot: Snapshot, decision: Plan, *, will_scale: bool) -> dict[str, Any]:
+    """The whole status after this decision; without queue numbers if the queue is unreachable."""
+    observation, old = snapshot.observation, snapshot.pool.get("status") or {}
+    generation = int(snapshot.pool["metadata"].get("generation") or 0)
     status: dict[str, Any] = {
         "observedGeneration": generation,
-        "replicas": seen.replicas,
-        "readyReplicas": seen.ready,
-        "desiredReplicas": decided.desired,
-        "throughput": round(decided.throughput, 1),
-        "startupSeconds": round(decided.startup_seconds, 1),
+        "replicas": observation.replicas,
+        "readyReplicas": observation.ready,
+        "desiredReplicas": decision.desired,
+        "throughput": round(decision.throughput, 1),
+        "startupSeconds": round(decision.startup_seconds, 1),
         "measurements": [
             {
                 "template": each.template,
@@ -43,24 +43,24 @@ def pool_status(look: Snapshot, decided: Plan, *, will_scale: bool) -> dict[str,
                 "throughput": round(each.throughput, 1),
                 "startupSeconds": round(each.startup_seconds, 1),
             }
-            for each in decided.measurements
+            for each in decision.measurements
         ],
         "conditions": status_patch.conditions(
             old,
-            (*decided.conditions, _field_ignored(look.pool)),
+            (*decision.conditions, _field_ignored(snapshot.pool)),
             generation=generation,
-            now=seen.now,
+            now=observation.now,
         ),
     }
-    if seen.queue.signal is not Signal.UNREACHABLE:
+    if observation.queue.signal is not Signal.UNREACHABLE:
         status |= {
-            "waiting": seen.queue.waiting,
-            "inFlight": seen.queue.in_flight,
-            "oldestWaitSeconds": round(seen.queue.oldest_wait_seconds),
-            "backlogAudioSeconds": round(seen.queue.audio_seconds, 1),
+            "waiting": observation.queue.waiting,
+            "inFlight": observation.queue.in_flight,
+            "oldestWaitSeconds": round(observation.queue.oldest_wait_seconds),
+            "backlogAudioSeconds": round(observation.queue.audio_seconds, 1),
         }
-    if look.owned:
-        status |= _scale_status(look, decided, old, will_scale=will_scale)
+    if snapshot.owned:
+        status |= _scale_status(snapshot, decision, old, will_scale=will_scale)
     return status
 
 
@@ -73,27 +73,27 @@ def _field_ignored(pool: Json) -> Condition:
 
 
 def _scale_status(
-    look: Snapshot, decided: Plan, old: status_patch.Status, *, will_scale: bool
+    snapshot: Snapshot, decision: Plan, old: status_patch.Status, *, will_scale: bool
 ) -> dict[str, Any]:
-    replicas = look.target.replicas
+    replicas = snapshot.target.replicas
     status: dict[str, Any] = {}
     if "replicasAtFirst" not in old:
         status["replicasAtFirst"] = replicas
     if will_scale:
-        status["lastScaleTime"] = status_patch.timestamp(look.observation.now)
-        status["lastScale"] = {"from": replicas, "to": decided.replicas, "done": False}
+        status["lastScaleTime"] = status_patch.timestamp(snapshot.observation.now)
+        status["lastScale"] = {"from": replicas, "to": decision.replicas, "done": False}
     elif last := old.get("lastScale"):
         is_foreign = last_written(old, replicas) != replicas
         if replicas == last["to"]:
             status["lastScale"] = {**last, "done": True}
-        elif is_foreign and decided.act and decided.reason is not Reason.HOLD_CONFLICT:
-            # The plan has come to terms with what another writer set.
+        elif is_foreign and decision.execute and decision.reason is not Reason.HOLD_CONFLICT:
+            # The plan has accepted the replicas that another writer set.
             status["lastScale"] = {"from": last["to"], "to": replicas, "done": True}
     return status
 
 
 def first_history(status: status_patch.Status) -> History:
-    """Since when the queue could not be read is the one thing that a restart should know."""
+    """The history after a restart: only since when the queue is unreachable is in the status."""
     for each in status.get("conditions") or []:
         if each["type"] == "SignalAvailable" and each["status"] == "False":
             lost_at = datetime.fromisoformat(each["lastTransitionTime"]).timestamp()

@@ -1,5 +1,5 @@
-"""What would have happened: replays arrivals through the plan and through its peers.
+"""`asr simulate`: replays arrivals through the plan and through other autoscalers.
 
-A model, not a cluster: no I/O but trace files and pictures, no clock of its own, chance only from a
-seed. Nothing here is imported by the operator.
+A discrete-event model: no I/O except trace files and pictures, no clock, seeded randomness. The
+operator imports nothing from here.
 """

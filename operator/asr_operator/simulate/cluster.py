@@ -1,8 +1,8 @@
-"""A cluster in a few lines: a FIFO queue, pods that start slowly, a number of GPUs, and faults.
+"""Discrete-event model of a cluster: a FIFO queue, pods with a start-up time, GPUs, and faults.
 
 A worker transcribes one task after another at its throughput; a task's wait ends when the run
-that completes it begins. A pod holds (and bills) a GPU from the moment it is scheduled until it is
-gone. Replicas go as the ReplicaSet controller takes them: without a node, starting, then by
+that completes it starts. A pod uses (and is billed for) a GPU from being scheduled until it is
+deleted. Replicas are removed as the ReplicaSet controller does it: unscheduled, starting, then by
 deletion cost, then the youngest
 (https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#scaling-down-a-replicaset).
 """
@@ -26,12 +26,12 @@ from asr_operator.simulate.model import (
 )
 from asr_operator.simulate.trace import Trace
 
-_GIVE_UP_SECONDS = 3600.0  # after the end of the trace: a policy may kill a long task for ever
+_GIVE_UP_SECONDS = 3600.0  # after the end of the trace: a policy may kill a long task forever
 _READY, _DONE, _REQUEUE, _OUTAGE, _WAKE, _RESTART, _CHANGE = range(7)
 
 
 class Policy(Protocol):
-    """Is asked every `period_seconds`. `restart` takes its memory away."""
+    """An autoscaler: `decide` is called every `period_seconds`, `restart` resets its memory."""
 
     name: str
     period_seconds: float
@@ -42,7 +42,7 @@ class Policy(Protocol):
 
 
 class Cluster:
-    """The state that policies look at, and the loop that changes it."""
+    """The state that policies read, and the event loop that changes it."""
 
     def __init__(self, trace: Trace, model: ClusterModel, faults: Faults | None = None) -> None:
         self.trace, self.model, self.faults = trace, model, faults or Faults()
@@ -65,12 +65,12 @@ class Cluster:
         self.changes: list[tuple[float, int]] = []
         self.samples: list[Sample] = []
         self._idle: deque[Pod] = deque()
-        self._left: list[Pod] = []
+        self._terminating: list[Pod] = []
         self._events: list[tuple[float, int, int, Pod | None, int, float]] = []
         self._serial = 0
-        self._chance = random.Random(model.seed)
+        self._random = random.Random(model.seed)
 
-    # what policies read
+    # state for policies
 
     @property
     def waiting(self) -> int:
@@ -81,23 +81,23 @@ class Cluster:
         return sum(pod.ready_at <= self.now for pod in self.pods)
 
     @property
-    def redis_away(self) -> bool:
+    def redis_down(self) -> bool:
         return self.now < self.outage_until
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """Of the first in the queue."""
+        """Wait of the first task in the queue."""
         return self.now - self.queued_at[self.queue[0]] if self.queue else 0.0
 
     @property
     def working(self) -> Iterator[Pod]:
-        """Pods with a task, those that end included."""
-        return (pod for pod in (*self.pods, *self._left) if pod.task >= 0)
+        """Pods with a task, including terminating ones."""
+        return (pod for pod in (*self.pods, *self._terminating) if pod.task >= 0)
 
-    # the loop
+    # event loop
 
     def run(self, policy: Policy, *, sample_seconds: float = 0.0) -> None:
-        """Until the trace has ended and every task is done, an hour later at the latest."""
+        """Runs until the trace has ended and every task is done, at most an hour longer."""
         for start, end in self.faults.outages:
             self._push(start, _OUTAGE, None, 0, end)
             self._push(end, _WAKE, None, 0)
@@ -119,17 +119,17 @@ class Cluster:
             self.concurrency_seconds += (len(self.queue) + self.in_flight) * (at - self.now)
             self.now = at
             if event <= at:
-                self._happen(policy)
+                self._handle_event(policy)
             elif arrival <= at:
                 self._accept()
             elif next_tick <= at:
-                self._follow(policy.decide(self))
+                self._apply(policy.decide(self))
                 next_tick = at + policy.period_seconds
             else:
                 self._sample()
                 next_sample = at + sample_seconds
         self.now = max(self.now, self.trace.seconds)
-        for pod in (*self.pods, *self._left):
+        for pod in (*self.pods, *self._terminating):
             if pod.scheduled_at < inf:
                 self.billed += self.now - pod.scheduled_at
 
@@ -144,10 +144,10 @@ class Cluster:
         self.queued_at[task] = self.now
         self.queue.append(task)
         self.waiting_audio += self.trace.audio_seconds[task]
-        self._hand_out()
+        self._assign()
 
-    def _hand_out(self) -> None:
-        """Idle pods claim; nobody can while Redis is away."""
+    def _assign(self) -> None:
+        """Idle pods claim tasks; none can while Redis is down."""
         if self.now < self.outage_until:
             return
         idle, queue = self._idle, self.queue
@@ -168,16 +168,16 @@ class Cluster:
         self._serial += 1
         heappush(self._events, (at, self._serial, kind, pod, number, until))
 
-    def _happen(self, policy: Policy) -> None:
+    def _handle_event(self, policy: Policy) -> None:
         _, _, kind, pod, number, until = heappop(self._events)
         if kind == _OUTAGE:
             self.outage_until = self.redis_since = until
         elif kind == _RESTART:
             policy.restart(self)
         elif kind == _CHANGE:
-            self._roll()
+            self._roll_out()
         elif kind == _REQUEUE:
-            self._put_back(number)
+            self._requeue(number)
         elif pod is not None and kind == _READY and not pod.terminating:
             self._idle.append(pod)
         elif pod is not None and kind == _DONE and pod.run == number and pod.task >= 0:
@@ -187,14 +187,14 @@ class Cluster:
             pod.tasks_done += 1
             pod.task, pod.finish = -1, inf
             if pod.terminating:
-                self._end(pod)
+                self._delete(pod)
             else:
                 self._idle.append(pod)
-        self._hand_out()
+        self._assign()
 
     # replicas
 
-    def _follow(self, decision: Decision) -> None:
+    def _apply(self, decision: Decision) -> None:
         for pod in self.pods:
             was, pod.cordoned = pod.cordoned, pod.name in decision.cordoned
             if was and not pod.cordoned and pod.ready_at <= self.now:
@@ -204,31 +204,31 @@ class Cluster:
             self.changes.append((self.now, decision.replicas))
             self.replicas = decision.replicas
         for _ in range(change):
-            self._make()
+            self._create()
         if change < 0:
-            for pod in self._order(decision.cost)[:-change]:
-                self._take(pod)
+            for pod in self._removal_order(decision.cost)[:-change]:
+                self._remove(pod)
         self._schedule()
-        self._hand_out()
+        self._assign()
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         self._serial += 1
         throughput = self.model.throughput_at(self.now)
         self.pods.append(Pod(f"pod-{self._serial}", self.now, throughput=throughput))
 
-    def _roll(self) -> None:
-        """A rolling update: nobody is killed, and each pod has a successor at once."""
+    def _roll_out(self) -> None:
+        """A rolling update: running tasks finish, and each pod is replaced at once."""
         for pod in tuple(self.pods):
             self.pods.remove(pod)
             pod.terminating = True
             if pod.scheduled_at < inf:
-                self._left.append(pod)
+                self._terminating.append(pod)
                 if pod.task < 0:
-                    self._end(pod)
-            self._make()
+                    self._delete(pod)
+            self._create()
         self._schedule()
 
-    def _order(self, cost: Mapping[str, int]) -> list[Pod]:
+    def _removal_order(self, cost: Mapping[str, int]) -> list[Pod]:
         def key(pod: Pod) -> tuple[bool, bool, int, float]:
             assigned = pod.scheduled_at < inf
             return assigned, pod.ready_at <= self.now, cost.get(pod.name, 0), -pod.created_at
@@ -236,40 +236,40 @@ class Cluster:
         return sorted(self.pods, key=key)
 
     def _schedule(self) -> None:
-        held = len(self._left) + sum(pod.scheduled_at < inf for pod in self.pods)
+        held = len(self._terminating) + sum(pod.scheduled_at < inf for pod in self.pods)
         for pod in self.pods:
             if pod.scheduled_at == inf and held < self.model.gpus:
                 held += 1
-                jitter = 1 + self.model.startup_jitter * self._chance.uniform(-1, 1)
+                jitter = 1 + self.model.startup_jitter * self._random.uniform(-1, 1)
                 pod.scheduled_at = self.now
                 pod.ready_at = self.now + self.model.startup_seconds * jitter
                 self._push(pod.ready_at, _READY, pod, 0)
 
-    def _take(self, pod: Pod) -> None:
+    def _remove(self, pod: Pod) -> None:
         self.pods.remove(pod)
         pod.terminating = True
         if pod.scheduled_at == inf:
             return
-        self._left.append(pod)
+        self._terminating.append(pod)
         if pod.task < 0:
-            self._end(pod)
+            self._delete(pod)
         elif not self.model.drain or pod.finish - self.now > self.model.grace_seconds:
             self.killed += 1
             self.in_flight -= 1
             self.busy_seconds += self.now - self.starts[pod.task]
             self.starts[pod.task] = inf
             if self.model.drain:
-                self._put_back(pod.task)
+                self._requeue(pod.task)
             else:
                 self._push(self.now + LEASE_SECONDS, _REQUEUE, None, pod.task)
             pod.task, pod.finish = -1, inf
-            self._end(pod)
+            self._delete(pod)
 
-    def _put_back(self, task: int) -> None:
+    def _requeue(self, task: int) -> None:
         self.queue.appendleft(task)
         self.waiting_audio += self.trace.audio_seconds[task]
 
-    def _end(self, pod: Pod) -> None:
-        self._left.remove(pod)
+    def _delete(self, pod: Pod) -> None:
+        self._terminating.remove(pod)
         self.billed += self.now - pod.scheduled_at
         self._schedule()

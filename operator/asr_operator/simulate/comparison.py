@@ -1,9 +1,8 @@
-"""All policies through one scenario, each peer at its best.
+"""Runs all policies through one scenario, each peer with its best setting.
 
-A peer is tuned on the very trace that it is judged by: of its grid, the setting with the fewest
-GPU-hours of those that meet the objective; where none does, the one that misses it least, and of
-those the one with the shortest waits. The plan of this platform is not tuned: it runs with its
-defaults.
+A peer is tuned on the same trace that it is evaluated on. From its grid the setting with the fewest
+GPU-hours among those that meet the objective is chosen; if none does, the one that misses it least,
+ties by the shortest waits. This platform's plan is not tuned: it runs with its defaults.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from asr_operator.simulate.ours import Ours
 from asr_operator.simulate.outcome import Outcome, Scenario, run
 from asr_operator.simulate.static import Static
 
-# Thresholds, as the share of the target that the tasks of one worker take.
+# Thresholds, as the share of the target that one worker's tasks take.
 _SHARES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 1.1)
 _DOWN_SECONDS = (0.0, 60.0, 120.0, 300.0)
 _COOLDOWN_SECONDS = (30.0, 60.0, 300.0)
 _POLLING_SECONDS = 5.0
 _STABLE_SECONDS = (15.0, 30.0, 60.0, 120.0)
 _PANIC_THRESHOLDS = (2.0, 10.0)
-# The fluid of the oracle's schedule starts whole tasks somewhat earlier or later.
+# The oracle schedules continuous work; whole tasks start somewhat earlier or later.
 _ORACLE_SLACK_SECONDS = (-5.0, 0.0, 5.0, 10.0)
 OURS = "asr-platform"
 POLICIES = (OURS, "static", "KEDA lag", "KEDA length", "Knative KPA", "oracle")
@@ -36,7 +35,7 @@ Candidate = tuple[str, Callable[[], Policy]]
 
 @dataclass(frozen=True)
 class Entry:
-    """One policy at its best. `setting` is that setting in words, `tried` how many there were."""
+    """One policy with its best setting. `setting` describes it, `tried` counts the candidates."""
 
     policy: str
     setting: str
@@ -71,7 +70,7 @@ def _rank(outcome: Outcome, objective: float) -> tuple[bool, float, float]:
 
 
 def candidates(name: str, scenario: Scenario, spec: PoolSpec) -> Iterator[Candidate]:
-    """Each setting of a policy that is tried, in words, and how to make it."""
+    """Each candidate setting of a policy: a description and a factory."""
     most = scenario.max_replicas
     if name == OURS:
         yield "defaults", lambda: Ours(spec)
@@ -87,7 +86,7 @@ def candidates(name: str, scenario: Scenario, spec: PoolSpec) -> Iterator[Candid
 
 
 def thresholds(scenario: Scenario) -> list[int]:
-    """Numbers of tasks per worker worth trying: what one worker does in parts of the target."""
+    """Candidate thresholds in tasks per worker: what one worker does in a share of the target."""
     trace = scenario.trace
     service_seconds = sum(trace.audio_seconds) / len(trace) / scenario.model.throughput
     tasks = scenario.target_seconds / service_seconds

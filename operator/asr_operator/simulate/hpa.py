@@ -19,14 +19,14 @@ _UP_PODS, _UP_PERIOD_SECONDS = 4, 15.0
 
 
 def average_value_replicas(metric: float, target: float, replicas: int) -> int:
-    """`ceil(metric / target)`, or `replicas` where usage is within a tenth of the target."""
+    """`ceil(metric / target)`, or `replicas` if usage is within 10 % of the target."""
     if abs(1 - metric / (target * replicas)) <= TOLERANCE:
         return replicas
     return ceil(metric / target)
 
 
 class Hpa:
-    """What one HPA remembers: recommendations of the down window, and what it has just added."""
+    """State of one HPA: recommendations of the down window, and recently added pods."""
 
     def __init__(
         self, target: float, *, least: int, most: int, down_seconds: float = 300.0
@@ -41,10 +41,10 @@ class Hpa:
         self._added.clear()
 
     def sync(self, now: float, metric: float, replicas: int) -> int:
-        """One pass; zero replicas disable an HPA."""
+        """One sync; an HPA is disabled at zero replicas."""
         if replicas == 0:
             return 0
-        if not self._recommended:  # the first recommendation after a start is what there is
+        if not self._recommended:  # after a start, the first recommendation is the current number
             self._recommended.append((now, replicas))
         wanted = average_value_replicas(metric, self.target, replicas)
         self._recommended.append((now, wanted))

@@ -1,10 +1,10 @@
-"""KEDA on a Redis stream: between zero and one by itself, between one and n through an HPA.
+"""KEDA on a Redis stream: KEDA scales between zero and one, an HPA between one and n.
 
 https://keda.sh/docs/latest/scalers/redis-streams/ (`lagCount`: entries not yet delivered;
 `streamLength`: XLEN), https://keda.sh/docs/latest/concepts/scaling-deployments/ and
 https://github.com/kedacore/keda/blob/main/pkg/scaling/executor/scale_scaledobjects.go: active means
-metric > activation value (0); an active object at zero gets one replica; an inactive one falls to
-zero after the cooldown, whatever its workers still hold. An error of the metric moves nothing.
+metric > activation value (0); an active object at zero gets one replica; an inactive one is scaled
+to zero after the cooldown, even with tasks in flight. On a metric error nothing changes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Keda:
 
     def decide(self, cluster: Cluster) -> Decision:
         replicas = cluster.replicas
-        if cluster.redis_away:
+        if cluster.redis_down:
             return Decision(replicas)
         metric = cluster.waiting + (cluster.in_flight if self._in_flight_counts else 0)
         if cluster.now >= self._next_poll:

@@ -1,9 +1,9 @@
-"""Knative's KPA on concurrency; what waits counts as concurrency, as it does in its activator.
+"""Knative's KPA on concurrency; waiting tasks count as concurrency, as in its activator.
 
 https://github.com/knative/serving/blob/main/pkg/autoscaler/scaling/autoscaler.go (`Scale`), with
 the defaults of https://knative.dev/docs/serving/autoscaling/kpa-specific/: stable window 60 s,
-panic window a tenth of it, panic threshold 2, rates 1000 up and 2 down, a tick of 2 s; panics after
-a restart.
+panic window a tenth of it, panic threshold 2, rates 1000 up and 2 down, a tick of 2 s; it panics
+after a restart.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Kpa:
             self._panic_at, self._panic_pods = cluster.now, cluster.ready
 
     def decide(self, cluster: Cluster) -> Decision:
-        if cluster.redis_away:
+        if cluster.redis_down:
             return Decision(cluster.replicas)
         now, ready = cluster.now, cluster.ready
         self._times.append(now)

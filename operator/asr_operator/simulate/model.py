@@ -1,4 +1,4 @@
-"""What a simulated cluster is made of: the model's numbers, faults, pods, decisions."""
+"""Data types of the simulation: cluster parameters, faults, pods, decisions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LEASE_SECONDS = 30.0
 class ClusterModel:
     """Everything in seconds; `throughput` in audio-seconds per second and worker.
 
-    `startup_jitter`: start-ups vary evenly by this share, up and down. `drain`: a worker that is
-    taken finishes what fits into `grace_seconds` and hands the rest back at once. Without it, the
+    `startup_jitter`: start-ups vary uniformly by this share, up and down. `drain`: a removed worker
+    finishes its task if that fits into `grace_seconds`, else releases it at once. Without it, the
     task is killed and starts again after its lease.
 
-    At `changed_at` the pods' template changes: until then a pod is `faster_before` times as fast.
-    The pods that there are finish their tasks, and new ones take their places at once.
+    At `changed_at` the pod template changes: pods created before are `faster_before` times as fast.
+    They finish their tasks and are replaced at once.
     """
 
     throughput: float = 20.0
@@ -32,13 +32,13 @@ class ClusterModel:
     faster_before: float = 1.0
 
     def throughput_at(self, at: float) -> float:
-        """Of a pod that is made then."""
+        """Throughput of a pod that is created at `at`."""
         return self.throughput * (self.faster_before if at < self.changed_at else 1.0)
 
 
 @dataclass(frozen=True)
 class Faults:
-    """Redis is away from … to …; the autoscaler restarts at …, in seconds of the trace."""
+    """Outages of Redis (start, end) and restarts of the autoscaler, in seconds of the trace."""
 
     outages: tuple[tuple[float, float], ...] = ()
     restarts: tuple[float, ...] = ()
@@ -63,9 +63,9 @@ class Pod:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a policy wants. Pods go by `cost`, cheapest first, then the youngest first.
+    """A policy's decision. Pods are removed by `cost`, lowest first, then the youngest first.
 
-    Pods in `cordoned` claim nothing more, all others do.
+    Pods in `cordoned` claim no more tasks.
     """
 
     replicas: int
@@ -75,7 +75,7 @@ class Decision:
 
 @dataclass(slots=True)
 class Sample:
-    """One point of the picture."""
+    """One point of the chart."""
 
     at: float
     waiting: int

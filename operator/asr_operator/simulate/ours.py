@@ -1,7 +1,7 @@
-"""The operator's own plan, shown the cluster as the operator would see it.
+"""The operator's own plan, with the observations that the operator would have.
 
-Heartbeats are up to ten seconds old, throughput is known once a worker has measured it, and what a
-restart loses is lost. What stands in the status (throughput, start-up, last replicas) is not.
+Heartbeats are up to ten seconds old, and throughput is known once a worker has measured it. A
+restart loses the history but not what is in the status (throughput, start-up, last replicas).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from asr_operator.planning.observation import (
     History,
     Measurement,
     Observation,
-    PodSeen,
+    PodObservation,
     PodState,
-    QueueSeen,
-    WorkerSeen,
+    QueueObservation,
+    WorkerObservation,
 )
 from asr_operator.planning.plan import plan
 from asr_operator.planning.spec import PoolSpec
@@ -41,21 +41,23 @@ class Ours:
         self._counted = 0
 
     def restart(self, cluster: Cluster) -> None:
-        """Forgets what the operator's process remembers."""
+        """Loses the history in memory."""
         self._history = History()
 
     def decide(self, cluster: Cluster) -> Decision:
-        decided = plan(self._spec, self._look(cluster), self._history)
+        decided = plan(self._spec, self._observe(cluster), self._history)
         self._history = decided.history
         self._measurements = decided.measurements
         self._written = decided.replicas
         return Decision(decided.replicas, dict(decided.deletion_costs), frozenset(decided.cordon))
 
-    def _look(self, cluster: Cluster) -> Observation:
+    def _observe(self, cluster: Cluster) -> Observation:
         pods = cluster.pods
         return Observation(
             now=cluster.now,
-            queue=QueueSeen.unreachable("outage") if cluster.redis_away else self._queue(cluster),
+            queue=QueueObservation.unreachable("outage")
+            if cluster.redis_down
+            else self._queue(cluster),
             replicas=cluster.replicas,
             workers=tuple(_worker(pod, cluster) for pod in pods if pod.ready_at <= cluster.now),
             pods=tuple(_pod(pod, cluster) for pod in pods),
@@ -65,21 +67,21 @@ class Ours:
             measurements=self._measurements,
         )
 
-    def _queue(self, cluster: Cluster) -> QueueSeen:
+    def _queue(self, cluster: Cluster) -> QueueObservation:
         self._count(cluster)
         waiting, audio = cluster.waiting, cluster.trace.audio_seconds
-        in_hand = sum(audio[pod.task] for pod in cluster.working)
-        return QueueSeen(
+        in_flight = sum(audio[pod.task] for pod in cluster.working)
+        return QueueObservation(
             trusted=cluster.now - cluster.redis_since >= LEASE_SECONDS,
             waiting=waiting,
             in_flight=cluster.in_flight,
             oldest_wait_seconds=cluster.oldest_wait_seconds,
-            audio_seconds=cluster.waiting_audio + in_hand,
+            audio_seconds=cluster.waiting_audio + in_flight,
             arrivals=tuple(self._buckets),
         )
 
     def _count(self, cluster: Cluster) -> None:
-        """Arrivals in buckets of ten seconds, as Redis has them."""
+        """Counts arrivals in buckets of ten seconds, as Redis does."""
         buckets = self._buckets
         for task in range(self._counted, cluster.accepted):
             at = cluster.queued_at[task] // _BUCKET_SECONDS * _BUCKET_SECONDS
@@ -91,13 +93,13 @@ class Ours:
             buckets.popleft()
 
 
-def _worker(pod: Pod, cluster: Cluster) -> WorkerSeen:
-    """As its last heartbeat has it. Nothing is measured before the first batch is done."""
+def _worker(pod: Pod, cluster: Cluster) -> WorkerObservation:
+    """From the last heartbeat. Throughput is 0 before the first batch is done."""
     beat_at = cluster.now - (cluster.now - pod.ready_at) % _BEAT_SECONDS
     worked = beat_at - cluster.starts[pod.task] if pod.task >= 0 else -1.0
     is_measured = pod.tasks_done > 0 or worked >= _BATCH_SECONDS
     left = pod.finish - beat_at + (0.0 if is_measured else worked)
-    return WorkerSeen(
+    return WorkerObservation(
         consumer=pod.name,
         pod=pod.name,
         busy=int(pod.task >= 0),
@@ -108,14 +110,14 @@ def _worker(pod: Pod, cluster: Cluster) -> WorkerSeen:
     )
 
 
-def _pod(pod: Pod, cluster: Cluster) -> PodSeen:
+def _pod(pod: Pod, cluster: Cluster) -> PodObservation:
     now, state, startup = cluster.now, PodState.UNSCHEDULABLE, None
     if pod.ready_at <= now:
         state, startup = PodState.READY, pod.ready_at - pod.created_at
     elif pod.scheduled_at <= now:
         state = PodState.STARTING
     template = _template(pod.created_at, cluster)
-    return PodSeen(pod.name, state, now - pod.created_at, startup, template)
+    return PodObservation(pod.name, state, now - pod.created_at, startup, template)
 
 
 def _template(created_at: float, cluster: Cluster) -> str:

@@ -1,4 +1,4 @@
-"""What came of a run: waits, GPU-hours, reversals."""
+"""Outcome of a run: waits, GPU-hours, reversals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """What all policies are put through. `target_seconds` is the longest wait that is promised."""
+    """The input of all policies. `target_seconds` is the longest wait allowed."""
 
     trace: Trace
     model: ClusterModel
@@ -29,8 +29,8 @@ class Scenario:
 class Outcome:
     """Waits in seconds, until the run begins that completes the task; GPU time in hours.
 
-    `over` is the share of tasks that waited longer than the target. `busy_hours` counts runs that
-    were killed as well. `reversals` are changes of replicas that turn the one before round.
+    `over` is the share of tasks that waited longer than the target. `busy_hours` includes runs that
+    were killed. `reversals` counts changes of replicas opposite to the previous change.
     """
 
     tasks: int
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def run(scenario: Scenario, policy: Policy, *, sample_seconds: float = 0.0) -> Outcome:
-    """One policy through one scenario; `sample_seconds` above 0 keeps points for a picture."""
+    """Runs one policy; with `sample_seconds` above 0 the outcome has samples for a chart."""
     cluster = Cluster(scenario.trace, scenario.model, scenario.faults)
     cluster.run(policy, sample_seconds=sample_seconds)
     ordered = sorted(waits(cluster))
@@ -70,24 +70,24 @@ def run(scenario: Scenario, policy: Policy, *, sample_seconds: float = 0.0) -> O
 
 
 def waits(cluster: Cluster) -> list[float]:
-    """Seconds that each task waited, in the order of arrival; of those never done, until now."""
+    """Seconds that each task waited, in order of arrival; unfinished ones until now."""
     pairs = zip(cluster.starts, cluster.queued_at, strict=True)
     return [min(start, cluster.now) - queued for start, queued in pairs]
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Nearest rank of sorted values; 0 for nothing."""
+    """Nearest rank of sorted values; 0 without values."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def reversals(replicas: Sequence[int]) -> int:
-    """How often the direction changed; the first step from zero is none."""
+    """Number of changes of direction; the first step from zero does not count."""
     ups = [after > before for before, after in pairwise([0, *replicas])]
     return sum(before != after for before, after in pairwise(ups))
 
 
 def work_hours(scenario: Scenario) -> float:
-    """GPU-hours that the work takes if no worker is ever idle, starting or killed."""
+    """GPU-hours of the work itself, without idle, starting or killed workers."""
     trace, model = scenario.trace, scenario.model
     tasks = zip(trace.arrivals, trace.audio_seconds, strict=True)
     return sum(audio / model.throughput_at(at) for at, audio in tasks) / _HOUR

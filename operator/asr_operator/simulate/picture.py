@@ -1,4 +1,4 @@
-"""Backlog and replicas over time, one row of two charts per policy, as a PNG."""
+"""Charts of backlog and replicas over time, one row per policy, as a PNG."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _MOST_POINTS = 2000
 
 
 def sample_seconds(scenario: Scenario) -> float:
-    """Time between two points, so that a day still fits the picture."""
+    """Time between two points, limited so that a day has at most 2000 points."""
     return max(1.0, scenario.trace.seconds / _MOST_POINTS)
 
 
 def draw(scenario: Scenario, entries: Sequence[Entry], path: Path) -> None:
-    """Entries must hold samples. Raises `ModuleNotFoundError` without matplotlib."""
+    """Entries must have samples. Raises `ModuleNotFoundError` without matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""What a comparison says: rows for a table, plain data, and judgements in sentences. Pure."""
+"""Output of a comparison: table rows, plain data, and verdicts as sentences. Pure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ WITHIN_OF_ORACLE = 0.15
 
 
 def row(entry: Entry) -> tuple[str, ...]:
-    """One line of the table: waits in seconds, the share over the target, GPU-hours billed and
-    busy, changes of direction, tasks that were killed."""
+    """One table row: waits in seconds, share over the target, GPU-hours billed and busy, reversals,
+    killed tasks."""
     outcome = entry.outcome
     return (
         entry.policy,
@@ -31,7 +31,7 @@ def row(entry: Entry) -> tuple[str, ...]:
 
 
 def as_data(scenario: Scenario, entries: Sequence[Entry], objective: float) -> dict[str, Any]:
-    """Everything that table and sentences say, for programs."""
+    """The same as table and sentences, as JSON-compatible data."""
     return {
         "trace": scenario.trace.name,
         "tasks": len(scenario.trace),
@@ -57,45 +57,45 @@ def _plain(entry: Entry) -> dict[str, Any]:
 
 
 def judgements(entries: Sequence[Entry], objective: float) -> list[str]:
-    """How the plan does beside its peers and the oracle; nothing is left out that it loses."""
+    """The plan compared with its peers and the oracle, including the comparisons that it loses."""
     by_name = {entry.policy: entry for entry in entries}
     if OURS not in by_name:
         return []
     ours = by_name[OURS].outcome
     peers = [entry for entry in entries if entry.policy not in (OURS, "oracle")]
-    said = []
+    sentences = []
     if peers:
         below = [e for e in peers if e.outcome.over < ours.over]
-        said.append(
+        sentences.append(
             _judged(not below, f"share over target, {ours.over:.2%}, is not above any peer's")
-            + _those(below, lambda e: f"{e.outcome.over:.2%}")
+            + _listed(below, lambda e: f"{e.outcome.over:.2%}")
         )
         meeting = [e for e in peers if e.outcome.over <= objective]
         cheaper = [e for e in meeting if e.outcome.billed_hours <= ours.billed_hours]
-        said.append(
+        sentences.append(
             _judged(
                 bool(meeting) and not cheaper,
                 f"GPU-hours, {ours.billed_hours:.2f}, are below those of each of the "
                 f"{len(meeting)} peers that keep {1 - objective:.0%} within the target",
             )
-            + _those(cheaper, lambda e: f"{e.outcome.billed_hours:.2f}")
+            + _listed(cheaper, lambda e: f"{e.outcome.billed_hours:.2f}")
         )
     if "oracle" in by_name:
         best = by_name["oracle"].outcome.billed_hours
         more = ours.billed_hours / best - 1 if best else 0.0
-        said.append(
+        sentences.append(
             _judged(
                 more <= WITHIN_OF_ORACLE,
                 f"GPU-hours are {more:+.0%} of the oracle's, within {WITHIN_OF_ORACLE:.0%}",
             )
         )
-    return said
+    return sentences
 
 
 def _judged(holds: bool, what: str) -> str:
     return f"{'yes' if holds else 'no'}: {what}"
 
 
-def _those(entries: Sequence[Entry], number: Any) -> str:
+def _listed(entries: Sequence[Entry], number: Any) -> str:
     named = ", ".join(f"{entry.policy} {number(entry)}" for entry in entries)
     return f" ({named})" if named else ""

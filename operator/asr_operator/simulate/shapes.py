@@ -1,11 +1,11 @@
-"""Traces that are made up: Poisson arrivals at a rate that varies, lognormal durations.
+"""Synthetic traces: Poisson arrivals with a varying rate, lognormal durations.
 
-The load is given in workers that it keeps busy, so that a shape fits any throughput. Bursts are of
-a size that a policy can still serve within the target when it starts from zero.
+The load is the number of workers that it keeps busy, so that a shape fits any throughput. Bursts
+are small enough to be served within the target from zero workers.
 
-Two shapes say more than arrivals: `cold` is a folder of long recordings at once, for workers of
-which nothing was measured and that take ten minutes to start; in `template` the pods' template
-changes midway, and pods are thirty times slower since.
+Two shapes also change the model: `cold` is a folder of long recordings at once, for workers without
+measurements that take ten minutes to start; in `template` the pod template changes midway, and pods
+are thirty times slower from then on.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ def generate(shape: str, work: Workload | None = None) -> Trace:
         raise InvalidOption(f"no shape {shape!r}: {', '.join(SHAPES)}", param="shape")
     work = work or Workload()
     seconds, load = SHAPES[shape]
-    chance = random.Random(f"{shape}/{work.seed}")
+    rng = random.Random(f"{shape}/{work.seed}")
     if shape == "cold":
-        return _cold(seconds, work, chance)
-    arrivals = _poisson(seconds, load, work.service_seconds / work.scale, chance)
+        return _cold(seconds, work, rng)
+    arrivals = _poisson(seconds, load, work.service_seconds / work.scale, rng)
     if shape == "burst":
-        arrivals = sorted(arrivals + _bursts(seconds, work.scale, chance))
+        arrivals = sorted(arrivals + _bursts(seconds, work.scale, rng))
     mu = math.log(work.mean_audio_seconds) - _SIGMA**2 / 2
-    audio = tuple(max(1.0, chance.lognormvariate(mu, _SIGMA)) for _ in arrivals)
+    audio = tuple(max(1.0, rng.lognormvariate(mu, _SIGMA)) for _ in arrivals)
     return Trace(shape, seconds, tuple(arrivals), audio)
 
 
 def model_of(shape: str, model: ClusterModel) -> ClusterModel:
-    """The model as the shape has it: how slowly workers start, when they become slower."""
+    """The model with the changes of the shape: start-up time, change of the template."""
     if shape == "cold":
         return replace(model, startup_seconds=_COLD_START_SECONDS)
     if shape == "template":
@@ -67,32 +67,32 @@ def model_of(shape: str, model: ClusterModel) -> ClusterModel:
     return model
 
 
-def _cold(seconds: float, work: Workload, chance: random.Random) -> Trace:
-    arrivals = sorted(chance.uniform(0, 5) for _ in range(round(_COLD_TASKS * work.scale)))
+def _cold(seconds: float, work: Workload, rng: random.Random) -> Trace:
+    arrivals = sorted(rng.uniform(0, 5) for _ in range(round(_COLD_TASKS * work.scale)))
     return Trace("cold", seconds, tuple(arrivals), (_COLD_AUDIO_SECONDS,) * len(arrivals))
 
 
 def _poisson(
-    seconds: float, load: Callable[[float], float], service_seconds: float, chance: random.Random
+    seconds: float, load: Callable[[float], float], service_seconds: float, rng: random.Random
 ) -> list[float]:
     """By thinning: P. A. W. Lewis and G. S. Shedler, Naval Research Logistics 26 (1979), 403."""
     most = max(load(t * seconds / 2000) for t in range(2001)) / service_seconds
-    arrivals, at = [], chance.expovariate(most)
+    arrivals, at = [], rng.expovariate(most)
     while at < seconds:
-        if chance.random() * most <= load(at) / service_seconds:
+        if rng.random() * most <= load(at) / service_seconds:
             arrivals.append(at)
-        at += chance.expovariate(most)
+        at += rng.expovariate(most)
     return arrivals
 
 
-def _bursts(seconds: float, scale: float, chance: random.Random) -> list[float]:
+def _bursts(seconds: float, scale: float, rng: random.Random) -> list[float]:
     """A folder of 8 to 20 recordings within five seconds, every ten minutes on the average."""
     arrivals: list[float] = []
-    at = chance.uniform(5 * MINUTE, 15 * MINUTE)
+    at = rng.uniform(5 * MINUTE, 15 * MINUTE)
     while at < seconds - 5 * MINUTE:
-        count = round(scale * chance.randint(8, 20))
-        arrivals += [at + chance.uniform(0, 5) for _ in range(count)]
-        at += chance.uniform(5 * MINUTE, 15 * MINUTE)
+        count = round(scale * rng.randint(8, 20))
+        arrivals += [at + rng.uniform(0, 5) for _ in range(count)]
+        at += rng.uniform(5 * MINUTE, 15 * MINUTE)
     return arrivals
 
 

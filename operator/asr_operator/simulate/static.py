@@ -1,4 +1,4 @@
-"""A fixed number of replicas: what a Deployment without an autoscaler does."""
+"""A fixed number of replicas, as a Deployment without an autoscaler."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ class Static:
         return Decision(self._replicas)
 
     def restart(self, cluster: Cluster) -> None:
-        """It remembers nothing."""
+        """No state to lose."""

@@ -1,8 +1,8 @@
-"""Traces: when recordings arrive and how long they are, from and to CSV.
+"""Traces, arrival times and durations of recordings, as CSV.
 
-The first line names the columns `arrival_seconds,audio_seconds`; then comes one line per task.
-`arrival_seconds` counts from any zero and need not be sorted; `audio_seconds` is the recording's
-duration. Further columns are ignored.
+The header is `arrival_seconds,audio_seconds`, followed by one line per task. `arrival_seconds` may
+have any zero and need not be sorted; `audio_seconds` is the recording's duration. Further
+columns are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _QUIET_END_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Trace:
-    """Arrivals in order, from zero on. `seconds` is how long it lasts, a quiet end included."""
+    """Sorted arrivals from zero on. `seconds` is the duration including a quiet end."""
 
     name: str
     seconds: float
@@ -32,7 +32,7 @@ class Trace:
 
 
 def read_trace(path: Path) -> Trace:
-    """Raises `InvalidOption` that names the line which cannot be used."""
+    """Raises `InvalidOption` with the number of an invalid line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""A pool and what one look at it has seen, in as few words as a test needs."""
+"""Short constructors for a pool's spec and an observation of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from asr_operator.planning.observation import (
     Measurement,
     Observation,
-    PodSeen,
+    PodObservation,
     PodState,
-    QueueSeen,
-    WorkerSeen,
+    QueueObservation,
+    WorkerObservation,
 )
 from asr_operator.planning.spec import PoolSpec
 
@@ -23,7 +23,7 @@ See = Callable[..., Observation]
 
 @pytest.fixture(scope="session")
 def pool_of() -> PoolOf:
-    """A spec: names of `scaling`, and `spec` for what stands beside it."""
+    """A spec: keyword arguments are fields of `scaling`; `spec` has the other fields."""
 
     def make(*, spec: dict[str, Any] | None = None, **scaling: Any) -> PoolSpec:
         return PoolSpec.parse(
@@ -35,10 +35,10 @@ def pool_of() -> PoolOf:
 
 @pytest.fixture(scope="session")
 def see() -> See:
-    """So many replicas, all ready for long, `busy` of them with a task of a minute of audio left.
+    """`replicas`, all ready for a long time, `busy` of them with a task of 60 s of audio left.
 
-    Tasks last a minute each, a worker does ten audio-seconds per second and starts in 20 s. More
-    names are those of `QueueSeen` and `Observation`.
+    Each task has 60 s of audio; a worker does ten audio-seconds per second and starts in 20 s. More
+    arguments are fields of `QueueObservation` and `Observation`.
     """
 
     def make(
@@ -47,24 +47,31 @@ def see() -> See:
     ) -> Observation:  # fmt: skip
         ready = replicas - starting - nodeless
         names = [f"pod-{n}" for n in range(replicas)]
-        pods = [PodSeen(name, PodState.READY, 500.0, 20.0) for name in names[:ready]]
-        pods += [PodSeen(n, PodState.STARTING, 5.0) for n in names[ready : ready + starting]]
+        pods = [PodObservation(name, PodState.READY, 500.0, 20.0) for name in names[:ready]]
+        pods += [PodObservation(n, PodState.STARTING, 5.0) for n in names[ready : ready + starting]]
         pods += [
-            PodSeen(n, PodState.UNSCHEDULABLE, nodeless_seconds) for n in names[ready + starting :]
+            PodObservation(n, PodState.UNSCHEDULABLE, nodeless_seconds)
+            for n in names[ready + starting :]
         ]
         workers = [
-            WorkerSeen(f"{name}.x", name, int(n < busy), 1, 60.0 if n < busy else 0.0, 10.0, 3.0)
+            WorkerObservation(
+                f"{name}.x", name, int(n < busy), 1, 60.0 if n < busy else 0.0, 10.0, 3.0
+            )
             for n, name in enumerate(names[:ready])
         ]
         queue = {
             "waiting": waiting,
             "in_flight": busy,
             "audio_seconds": 60.0 * (waiting + busy),
-            **{name: more.pop(name) for name in list(more) if name in QueueSeen.__annotations__},
+            **{
+                name: more.pop(name)
+                for name in list(more)
+                if name in QueueObservation.__annotations__
+            },
         }
         return Observation(**{
             "now": now,
-            "queue": QueueSeen(**queue),
+            "queue": QueueObservation(**queue),
             "replicas": replicas,
             "pods": tuple(pods),
             "workers": tuple(workers) if heard else (),

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from asr_operator.cluster.objects import DELETION_COST, Pods, deletion_cost, pod_seen, selector_text
+from asr_operator.cluster.objects import (
+    DELETION_COST,
+    Pods,
+    deletion_cost,
+    observe_pod,
+    selector_text,
+)
 from asr_operator.cluster.rest_client import path
 from asr_operator.planning.observation import PodState
 from asr_operator.reconcile.observer import Claimant, pod_of
@@ -27,8 +33,8 @@ READY = {"Ready": {"status": "True", "lastTransitionTime": "2026-01-01T00:00:40Z
 
 
 def state(thing: Any) -> PodState | None:
-    seen = pod_seen(thing, CREATED_AT + 100)
-    return seen and seen.state
+    observation = observe_pod(thing, CREATED_AT + 100)
+    return observation and observation.state
 
 
 def test_a_pod_is_ready_starting_unschedulable_terminating_or_over() -> None:
@@ -47,14 +53,14 @@ def test_a_pod_is_ready_starting_unschedulable_terminating_or_over() -> None:
 
 
 def test_the_start_up_time_is_that_of_a_pod_that_has_not_restarted() -> None:
-    fresh = pod_seen(pod(**READY), CREATED_AT + 100)
+    fresh = observe_pod(pod(**READY), CREATED_AT + 100)
     assert fresh is not None
     assert (fresh.age_seconds, fresh.startup_seconds) == (100, 40)
     crashed = pod(**READY)
     crashed["status"]["containerStatuses"] = [{"restartCount": 2}]
-    seen = pod_seen(crashed, CREATED_AT + 100)
-    assert seen is not None
-    assert seen.startup_seconds is None
+    observation = observe_pod(crashed, CREATED_AT + 100)
+    assert observation is not None
+    assert observation.startup_seconds is None
 
 
 @pytest.mark.parametrize(("text", "cost"), [("-5", -5), ("12", 12), ("much", 0)])
@@ -85,7 +91,7 @@ def test_paths_are_those_of_the_api() -> None:
 
 
 def test_a_worker_belongs_to_its_pod_also_where_a_pod_holds_several() -> None:
-    pods = Pods(seen=(), costs={"worker-5c9f-ab123": 0, "stateful-2": 0})
+    pods = Pods(observed=(), costs={"worker-5c9f-ab123": 0, "stateful-2": 0})
     assert pod_of("worker-5c9f-ab123", pods) == "worker-5c9f-ab123"
     assert pod_of("worker-5c9f-ab123-2", pods) == "worker-5c9f-ab123"
     assert pod_of("stateful-2", pods) == "stateful-2"

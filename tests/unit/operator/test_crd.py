@@ -272,14 +272,14 @@ def test_what_was_stored_before_a_rule_came_can_be_written_on() -> None:
     scaling = {"minReplicas": 0, "maxReplicas": 8, "paused": False, "pausedReplicas": 3}
     spec = {**pools.admit({"metadata": meta, "spec": MINIMAL})["spec"], "scaling": scaling}
     stored = {"metadata": meta, "spec": spec}
-    told = pools.admit({**stored, "status": {"replicas": 3}}, stored)
-    assert told["status"] == {"replicas": 3}
-    pools.admit({"metadata": meta, "spec": {**spec, "pollIntervalSeconds": 5}}, told)
+    admitted = pools.admit({**stored, "status": {"replicas": 3}}, stored)
+    assert admitted["status"] == {"replicas": 3}
+    pools.admit({"metadata": meta, "spec": {**spec, "pollIntervalSeconds": 5}}, admitted)
     more = {**spec, "scaling": {**scaling, "maxReplicas": 9}}
     with pytest.raises(Refused, match=r"spec\.scaling\.pausedReplicas needs"):
-        pools.admit({"metadata": meta, "spec": more}, told)
+        pools.admit({"metadata": meta, "spec": more}, admitted)
     del more["scaling"]["pausedReplicas"]
-    pools.admit({"metadata": meta, "spec": more}, told)
+    pools.admit({"metadata": meta, "spec": more}, admitted)
 
 
 def test_the_role_holds_no_wildcard_and_nothing_outside_a_namespace() -> None:

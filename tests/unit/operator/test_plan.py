@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from asr_operator.planning.observation import History, Hold, Measurement, Observation, QueueSeen
+from asr_operator.planning.observation import (
+    History,
+    Hold,
+    Measurement,
+    Observation,
+    QueueObservation,
+)
 from asr_operator.planning.plan import Plan, Reason, plan
 from asr_operator.planning.spec import PoolSpec
 
@@ -13,10 +19,10 @@ PoolOf = Callable[..., PoolSpec]
 See = Callable[..., Observation]
 
 
-def watched(spec: PoolSpec, seen: Observation, seconds: float = 600.0) -> Plan:
-    """The plan after it has seen the same for so long."""
-    history = plan(spec, replace(seen, now=seen.now - seconds), History()).history
-    return plan(spec, seen, history)
+def watched(spec: PoolSpec, observation: Observation, seconds: float = 600.0) -> Plan:
+    """The plan after the same observation for `seconds`."""
+    history = plan(spec, replace(observation, now=observation.now - seconds), History()).history
+    return plan(spec, observation, history)
 
 
 def status(decided: Plan, condition: str) -> bool | None:
@@ -82,7 +88,7 @@ def test_what_the_work_asks_for_is_told_beside_the_bounds(pool_of: PoolOf, see: 
     kept = watched(pool_of(minReplicas=2), see(2))
     assert (kept.replicas, kept.desired) == (2, 0)
     assert limited(kept) == (True, "TooFewReplicas")
-    away = replace(see(9), queue=QueueSeen.unreachable("away"))
+    away = replace(see(9), queue=QueueObservation.unreachable("away"))
     assert limited(watched(pool_of(maxReplicas=6), away)) == (None, "QueueUnreachable")
 
 
@@ -145,9 +151,9 @@ def test_where_the_user_wants_fewer_than_the_work_the_surplus_claims_no_more(
 
 
 def test_work_that_comes_back_uncordons_at_once(pool_of: PoolOf, see: See) -> None:
-    seen = see(2, busy=1, waiting=50)
-    cordoned = tuple(replace(worker, cordoned=True) for worker in seen.workers)
-    decided = plan(pool_of(), replace(seen, workers=cordoned), History())
+    observation = see(2, busy=1, waiting=50)
+    cordoned = tuple(replace(worker, cordoned=True) for worker in observation.workers)
+    decided = plan(pool_of(), replace(observation, workers=cordoned), History())
     assert decided.uncordon == ("pod-0.x", "pod-1.x")
     assert decided.cordon == ()
 
@@ -162,8 +168,8 @@ def test_idle_workers_cost_nothing_to_delete_and_busy_ones_by_their_work(
 
 def test_without_redis_nothing_moves(pool_of: PoolOf, see: See) -> None:
     for replicas in (0, 5):
-        seen = replace(see(replicas), queue=QueueSeen.unreachable("Redis: refused"))
-        decided = watched(pool_of(), seen)
+        observation = replace(see(replicas), queue=QueueObservation.unreachable("Redis: refused"))
+        decided = watched(pool_of(), observation)
         assert (decided.replicas, decided.reason) == (replicas, Reason.HOLD_SIGNAL)
         assert status(decided, "SignalAvailable") is False
         assert status(decided, "Ready") is False
@@ -172,7 +178,7 @@ def test_without_redis_nothing_moves(pool_of: PoolOf, see: See) -> None:
 
 def test_an_outage_starts_the_down_window_anew(pool_of: PoolOf, see: See) -> None:
     spec = pool_of(stabilizationSeconds={"down": 60})
-    away = replace(see(4), queue=QueueSeen.unreachable("away"))
+    away = replace(see(4), queue=QueueObservation.unreachable("away"))
     history = watched(spec, see(4), 300.0).history
     history = plan(spec, replace(away, now=1001.0), history).history
     back = plan(spec, see(4, now=1002.0), history)
@@ -185,7 +191,7 @@ def test_the_fallback_comes_after_its_time_also_at_zero_and_takes_nobody(
 ) -> None:
     spec = pool_of(fallback={"afterSeconds": 300, "replicas": 2})
     for replicas, expected in ((0, 2), (1, 2), (5, 5)):
-        away = replace(see(replicas), queue=QueueSeen.unreachable("away"))
+        away = replace(see(replicas), queue=QueueObservation.unreachable("away"))
         assert watched(spec, away, 299.0).replicas == replicas
         fallen = watched(spec, away, 300.0)
         assert (fallen.replicas, fallen.reason) == (expected, Reason.FALLBACK)
@@ -195,7 +201,7 @@ def test_the_time_without_a_signal_survives_a_restart_through_the_status(
     pool_of: PoolOf, see: See
 ) -> None:
     spec = pool_of(fallback={"afterSeconds": 300, "replicas": 2})
-    away = replace(see(0), queue=QueueSeen.unreachable("away"))
+    away = replace(see(0), queue=QueueObservation.unreachable("away"))
     assert plan(spec, away, History(signal_lost_at=700.0)).replicas == 2
 
 
@@ -214,17 +220,17 @@ def test_ready_pods_without_heartbeats_hold(pool_of: PoolOf, see: See) -> None:
 def test_a_pod_that_has_just_become_ready_may_take_its_time_to_be_heard(
     pool_of: PoolOf, see: See
 ) -> None:
-    seen = see(1, heard=False, waiting=1)
-    young = tuple(replace(pod, age_seconds=25.0) for pod in seen.pods)
-    assert plan(pool_of(), replace(seen, pods=young), History()).reason is Reason.STEADY
+    observation = see(1, heard=False, waiting=1)
+    young = tuple(replace(pod, age_seconds=25.0) for pod in observation.pods)
+    assert plan(pool_of(), replace(observation, pods=young), History()).reason is Reason.STEADY
 
 
 def test_one_silent_pod_among_others_stays_while_unheard_tasks_are_in_flight(
     pool_of: PoolOf, see: See
 ) -> None:
     spec = pool_of(maxStep={"down": 9})
-    seen = see(3)
-    heard = replace(seen, workers=seen.workers[:2])
+    observation = see(3)
+    heard = replace(observation, workers=observation.workers[:2])
     assert watched(spec, heard).replicas == 0
     unheard = replace(heard, queue=replace(heard.queue, in_flight=1, audio_seconds=60.0))
     assert watched(spec, unheard).replicas == 1
@@ -243,10 +249,13 @@ def test_a_pause_leaves_what_it_finds_and_a_pause_at_a_number_goes_there(
 
 
 def test_a_dry_run_decides_the_same_and_does_not_act(pool_of: PoolOf, see: See) -> None:
-    seen = see(0, waiting=500)
-    dry, wet = plan(pool_of(dryRun=True), seen, History()), plan(pool_of(), seen, History())
+    observation = see(0, waiting=500)
+    dry, wet = (
+        plan(pool_of(dryRun=True), observation, History()),
+        plan(pool_of(), observation, History()),
+    )
     assert (dry.replicas, dry.reason) == (wet.replicas, wet.reason)
-    assert (dry.act, wet.act) == (False, True)
+    assert (dry.execute, wet.execute) == (False, True)
     assert status(dry, "ScalingActive") is False
 
 
@@ -255,16 +264,16 @@ def test_a_start_that_eats_the_target_is_told_and_does_not_explode(
 ) -> None:
     """58 s under a target of 60 s, two minutes of work: dividing by what is left asks for 60."""
     spec = pool_of(maxReplicas=200)
-    for startup, told in ((58.0, False), (60.0, True), (90.0, True)):
-        seen = see(
+    for startup, is_unreachable in ((58.0, False), (60.0, True), (90.0, True)):
+        observation = see(
             0,
             waiting=20,
             audio_seconds=1200.0,
             measurements=(Measurement("", "", "", 10.0, startup),),
         )
-        decided = plan(spec, seen, History())
+        decided = plan(spec, observation, History())
         assert decided.desired in (4, 5)
-        assert status(decided, "TargetUnreachable") is told
+        assert status(decided, "TargetUnreachable") is is_unreachable
 
 
 def test_a_start_that_was_not_measured_breaks_no_promise(pool_of: PoolOf, see: See) -> None:
@@ -288,15 +297,15 @@ def test_after_the_time_out_pods_without_a_node_are_given_up_and_tried_again_lat
 ) -> None:
     spec = pool_of(unschedulableTimeoutSeconds=600)
     short = see(4, nodeless=2, nodeless_seconds=601.0, busy=2, waiting=500)
-    given_up = plan(spec, short, History())
-    assert (given_up.replicas, given_up.reason) == (2, Reason.GIVE_UP_UNSCHEDULABLE)
-    assert status(given_up, "Ready") is False, "it is not well for the moment of giving up"
-    assert given_up.message.startswith("2 pods could not be scheduled for over 600 s")
-    assert given_up.cordon == (), "only what has no node goes"
-    blocked = plan(spec, see(2, busy=2, waiting=500, now=1500.0), given_up.history)
-    assert (blocked.replicas, blocked.reason) == (2, Reason.HOLD_CAPACITY)
-    assert status(blocked, "CapacityUnavailable") is True
-    retried = plan(spec, see(2, busy=2, waiting=500, now=1600.0), blocked.history)
+    give_up_message = plan(spec, short, History())
+    assert (give_up_message.replicas, give_up_message.reason) == (2, Reason.GIVE_UP_UNSCHEDULABLE)
+    assert status(give_up_message, "Ready") is False, "it is not well for the moment of giving up"
+    assert give_up_message.message.startswith("2 pods could not be scheduled for over 600 s")
+    assert give_up_message.cordon == (), "only what has no node goes"
+    guarded_decision = plan(spec, see(2, busy=2, waiting=500, now=1500.0), give_up_message.history)
+    assert (guarded_decision.replicas, guarded_decision.reason) == (2, Reason.HOLD_CAPACITY)
+    assert status(guarded_decision, "CapacityUnavailable") is True
+    retried = plan(spec, see(2, busy=2, waiting=500, now=1600.0), guarded_decision.history)
     assert retried.replicas > 2
 
 
@@ -343,6 +352,6 @@ def test_a_slow_figure_is_believed_only_while_tasks_wait(pool_of: PoolOf, see: S
 
 
 def test_a_cordoned_worker_of_a_dead_operator_is_released(pool_of: PoolOf, see: See) -> None:
-    seen = see(1, waiting=1)
-    cordoned = replace(seen, workers=(replace(seen.workers[0], cordoned=True),))
+    observation = see(1, waiting=1)
+    cordoned = replace(observation, workers=(replace(observation.workers[0], cordoned=True),))
     assert plan(pool_of(), cordoned, History()).uncordon == ("pod-0.x",)

@@ -16,11 +16,11 @@ from asr_operator.planning.observation import (
     Hold,
     Measurement,
     Observation,
-    PodSeen,
+    PodObservation,
     PodState,
-    QueueSeen,
+    QueueObservation,
     Signal,
-    WorkerSeen,
+    WorkerObservation,
 )
 from asr_operator.planning.plan import Reason, plan
 from asr_operator.planning.spec import PoolSpec
@@ -64,11 +64,11 @@ def specs(draw: st.DrawFn) -> PoolSpec:
 
 
 @st.composite
-def queues(draw: st.DrawFn) -> QueueSeen:
+def queues(draw: st.DrawFn) -> QueueObservation:
     delayed = draw(st.integers(0, 3))
     due = draw(st.integers(0, delayed))
     arrivals = draw(st.lists(st.tuples(moments, counts, absurd), max_size=3))
-    return QueueSeen(
+    return QueueObservation(
         signal=draw(st.sampled_from([Signal.OK, *Signal])),
         trusted=draw(st.sampled_from([True, True, False])),
         waiting=draw(st.sampled_from([0, 0, 1, 7, 500, 10**9])) + due,
@@ -86,14 +86,14 @@ def observations(draw: st.DrawFn) -> Observation:
     states = draw(st.lists(st.sampled_from(list(PodState)), max_size=12))
     started = st.sampled_from([None, 0.0, 20.0, math.inf])
     pods = [
-        PodSeen(f"pod-{n}", state, draw(st.floats(0, 1e4)), draw(started), draw(templates))
+        PodObservation(f"pod-{n}", state, draw(st.floats(0, 1e4)), draw(started), draw(templates))
         for n, state in enumerate(states)
     ]
     workers = []
     for pod in pods:
         if pod.state is PodState.READY and draw(st.sampled_from([True, True, True, False])):
             busy, left = draw(st.integers(0, 2)), draw(absurd)
-            worker = WorkerSeen(f"{pod.name}.x", pod.name, busy, 1, left, draw(absurd), 3.0)
+            worker = WorkerObservation(f"{pod.name}.x", pod.name, busy, 1, left, draw(absurd), 3.0)
             workers.append(replace(worker, cordoned=draw(st.booleans())))
     alive = sum(state is not PodState.TERMINATING for state in states)
     return Observation(
@@ -125,8 +125,8 @@ def histories(draw: st.DrawFn) -> History:
         measurements=draw(measurements),
         capacity_retry_at=draw(st.sampled_from([None, NOW - 1, NOW + 100])),
         foreign_replicas=draw(st.sampled_from([None, 4])),
-        disturbed_at=draw(st.sampled_from([None, NOW - 30])),
-        disturbances=draw(st.integers(0, 10)),
+        last_conflict_at=draw(st.sampled_from([None, NOW - 30])),
+        conflicts=draw(st.integers(0, 10)),
     )
 
 
@@ -137,118 +137,121 @@ thorough = settings(max_examples=60, deadline=None)
 @thorough
 @everything
 def test_a_busy_worker_is_never_too_many(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    alive = {pod.name for pod in seen.pods if pod.state is not PodState.TERMINATING}
-    busy = {worker.pod for worker in seen.workers if worker.busy and worker.pod in alive}
-    assert plan(spec, seen, history).replicas >= min(seen.replicas, len(busy))
+    alive = {pod.name for pod in observation.pods if pod.state is not PodState.TERMINATING}
+    busy = {worker.pod for worker in observation.workers if worker.busy and worker.pod in alive}
+    assert plan(spec, observation, history).replicas >= min(observation.replicas, len(busy))
 
 
 @thorough
 @everything
 def test_no_busy_worker_is_cordoned_while_an_idle_one_claims_on(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    cordon = set(plan(spec, seen, history).cordon)
-    if any(worker.busy for worker in seen.workers if worker.consumer in cordon):
-        assert all(worker.consumer in cordon for worker in seen.workers if not worker.busy)
+    cordon = set(plan(spec, observation, history).cordon)
+    if any(worker.busy for worker in observation.workers if worker.consumer in cordon):
+        assert all(worker.consumer in cordon for worker in observation.workers if not worker.busy)
 
 
 @thorough
 @everything
 def test_no_step_is_larger_than_allowed(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
     step = spec.scaling.max_step
-    assert -step.down <= plan(spec, seen, history).replicas - seen.replicas <= step.up
+    assert -step.down <= plan(spec, observation, history).replicas - observation.replicas <= step.up
 
 
 @thorough
 @everything
 def test_between_minimum_and_maximum_it_stays(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
     least, most = spec.scaling.min_replicas, spec.scaling.max_replicas
-    decided = plan(spec, seen, history)
+    decided = plan(spec, observation, history)
     assert decided.desired >= 0
     if decided.reason not in (Reason.PAUSED, Reason.FALLBACK):
-        assert decided.replicas <= max(seen.replicas, most)
-        assert decided.replicas >= min(seen.replicas, least)
+        assert decided.replicas <= max(observation.replicas, most)
+        assert decided.replicas >= min(observation.replicas, least)
 
 
 @thorough
 @everything
 def test_an_error_of_the_signal_moves_nothing(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    seen = replace(seen, queue=QueueSeen.unreachable("away"))
-    decided = plan(spec, seen, history)
+    observation = replace(observation, queue=QueueObservation.unreachable("away"))
+    decided = plan(spec, observation, history)
     if decided.reason is Reason.HOLD_SIGNAL:
-        assert decided.replicas == seen.replicas
-    assert decided.replicas >= seen.replicas
+        assert decided.replicas == observation.replicas
+    assert decided.replicas >= observation.replicas
     assert decided.cordon == ()
 
 
 @thorough
 @everything
 def test_zero_only_when_nothing_is_open(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    decided = plan(spec, seen, history)
-    if decided.replicas == 0 < seen.replicas and decided.reason is Reason.SCALE_DOWN:
-        queue = seen.queue
+    decided = plan(spec, observation, history)
+    if decided.replicas == 0 < observation.replicas and decided.reason is Reason.SCALE_DOWN:
+        queue = observation.queue
         assert (queue.waiting, queue.in_flight, queue.delayed) == (0, 0, 0)
 
 
 @thorough
 @everything
 def test_at_zero_a_waiting_task_wakes_somebody(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    if seen.queue.signal is Signal.UNREACHABLE or seen.queue.waiting == 0:
+    if observation.queue.signal is Signal.UNREACHABLE or observation.queue.waiting == 0:
         return
-    seen = replace(seen, replicas=0, pods=(), workers=(), written=None)
-    decided = plan(spec, seen, history)
+    observation = replace(observation, replicas=0, pods=(), workers=(), written=None)
+    decided = plan(spec, observation, history)
     if decided.reason not in (Reason.PAUSED, Reason.HOLD_CONFLICT):
         assert decided.replicas >= 1
 
 
 @thorough
 @given(specs(), observations())
-def test_a_restart_takes_nobody(spec: PoolSpec, seen: Observation) -> None:
+def test_a_restart_takes_nobody(spec: PoolSpec, observation: Observation) -> None:
     """But what the user says: a pause at a number, no window at all, pods given up."""
     if spec.scaling.stabilization_seconds.down == 0 or spec.scaling.paused:
         return
-    seen = replace(seen, pods=tuple(p for p in seen.pods if p.state is not PodState.UNSCHEDULABLE))
-    assert plan(spec, seen, History()).replicas >= seen.replicas
+    observation = replace(
+        observation,
+        pods=tuple(p for p in observation.pods if p.state is not PodState.UNSCHEDULABLE),
+    )
+    assert plan(spec, observation, History()).replicas >= observation.replicas
 
 
 @thorough
 @given(specs(), observations(), histories(), st.integers(0, 10**6), st.floats(0, 1e7))
 def test_more_backlog_never_asks_for_fewer(
-    spec: PoolSpec, seen: Observation, history: History, tasks: int, audio: float
+    spec: PoolSpec, observation: Observation, history: History, tasks: int, audio: float
 ) -> None:
-    queue = seen.queue
+    queue = observation.queue
     before = audio_of(queue)
     more = replace(queue, waiting=queue.waiting + tasks, audio_seconds=before + audio * (tasks > 0))
-    seen = replace(seen, queue=replace(queue, audio_seconds=before))
+    observation = replace(observation, queue=replace(queue, audio_seconds=before))
     # A larger queue is what makes a slow figure of the workers credible: not what is meant here.
-    measured = tuple(replace(worker, throughput=0.0) for worker in seen.workers)
-    seen = replace(seen, workers=measured)
-    less = plan(spec, seen, history).desired
-    assert plan(spec, replace(seen, queue=more), history).desired >= less
+    measured = tuple(replace(worker, throughput=0.0) for worker in observation.workers)
+    observation = replace(observation, workers=measured)
+    less = plan(spec, observation, history).desired
+    assert plan(spec, replace(observation, queue=more), history).desired >= less
 
 
-def audio_of(queue: QueueSeen) -> float:
+def audio_of(queue: QueueObservation) -> float:
     return queue.audio_seconds if 0 <= queue.audio_seconds < 1e9 else 0.0
 
 
 @thorough
 @everything
 def test_it_is_made_of_numbers_that_can_be_written(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    decided = plan(spec, seen, history)
+    decided = plan(spec, observation, history)
     assert math.isfinite(decided.throughput)
     assert math.isfinite(decided.startup_seconds)
     assert all(0 <= cost < 2**31 for _, cost in decided.deletion_costs)
@@ -260,19 +263,19 @@ def test_it_is_made_of_numbers_that_can_be_written(
 @thorough
 @everything
 def test_the_same_again_is_decided_the_same(
-    spec: PoolSpec, seen: Observation, history: History
+    spec: PoolSpec, observation: Observation, history: History
 ) -> None:
-    assert plan(spec, seen, history) == plan(spec, seen, history)
+    assert plan(spec, observation, history) == plan(spec, observation, history)
 
 
 @thorough
 @given(specs(), st.lists(observations(), min_size=1, max_size=6), st.floats(1, 400))
 def test_it_goes_on_from_whatever_it_remembers(
-    spec: PoolSpec, looks: list[Observation], seconds: float
+    spec: PoolSpec, observations: list[Observation], seconds: float
 ) -> None:
     history = History()
-    for n, seen in enumerate(looks):
-        decided = plan(spec, replace(seen, now=NOW + n * seconds), history)
+    for n, observation in enumerate(observations):
+        decided = plan(spec, replace(observation, now=NOW + n * seconds), history)
         history = decided.history
         assert decided.replicas >= 0
-    assert len(history.highs) <= len(looks)
+    assert len(history.highs) <= len(observations)

@@ -87,7 +87,7 @@ def test_an_event_tells_of_each_turn_and_of_nothing_else() -> None:
     assert [each.warning for each in status_patch.events({}, bad["conditions"])] == [True]
 
 
-def told(old: dict[str, Any], *conditions: Condition) -> list[tuple[bool, str]]:
+def posted(old: dict[str, Any], *conditions: Condition) -> list[tuple[bool, str]]:
     new = status(*conditions)
     return [(each.warning, each.reason) for each in status_patch.events(old, new["conditions"])]
 
@@ -118,43 +118,46 @@ WELL = (READY, Condition("ScalingActive", True, "Scaling", ""), ALONE)
 def test_one_cause_posts_one_warning_and_its_end_one_event(reason: str, cause: Condition) -> None:
     bad = (*summed_up(reason), cause)
     good = Condition(cause.type, not cause.status, "Good", "")
-    assert told(status(*WELL), *bad) == [(True, cause.reason)]
-    assert told({}, *bad) == [(True, cause.reason)]
-    assert told(status(*bad), *bad) == []
-    assert told(status(*bad), *WELL[:2], good) == [(False, "Good")]
+    assert posted(status(*WELL), *bad) == [(True, cause.reason)]
+    assert posted({}, *bad) == [(True, cause.reason)]
+    assert posted(status(*bad), *bad) == []
+    assert posted(status(*bad), *WELL[:2], good) == [(False, "Good")]
 
 
 def test_what_no_other_condition_says_ready_says() -> None:
     for reason in ("HoldHeartbeats", "InvalidSpec", "TargetNotFound"):
-        assert told(status(*WELL), *summed_up(reason), ALONE) == [(True, reason)]
-        assert told(status(*summed_up(reason)), *WELL) == [(False, "Steady")]
+        assert posted(status(*WELL), *summed_up(reason), ALONE) == [(True, reason)]
+        assert posted(status(*summed_up(reason)), *WELL) == [(False, "Steady")]
 
 
 def test_a_second_cause_in_a_standing_condition_is_told() -> None:
     first = (*summed_up("HoldConflict"), OLDER)
     hpa = Condition("Conflict", True, "HorizontalPodAutoscaler", "")
-    assert told(status(*first), *summed_up("HoldConflict"), hpa) == [(True, hpa.reason)]
+    assert posted(status(*first), *summed_up("HoldConflict"), hpa) == [(True, hpa.reason)]
     gone = status(*summed_up("TargetNotFound"))
-    assert told(gone, *summed_up("InvalidSpec")) == [(True, "InvalidSpec")]
+    assert posted(gone, *summed_up("InvalidSpec")) == [(True, "InvalidSpec")]
     silent = summed_up("HoldHeartbeats")
-    assert told(status(*first), *silent, ALONE) == [(True, "HoldHeartbeats"), (False, "OnlyWriter")]
-    assert told(status(*silent, ALONE), *first) == [(True, "OlderPool")]
+    assert posted(status(*first), *silent, ALONE) == [
+        (True, "HoldHeartbeats"),
+        (False, "OnlyWriter"),
+    ]
+    assert posted(status(*silent, ALONE), *first) == [(True, "OlderPool")]
 
 
 def test_the_first_lease_of_a_fresh_install_is_no_warning() -> None:
-    assert told({}, *summed_up("HoldUntrusted"), ALONE) == [(False, "HoldUntrusted")]
+    assert posted({}, *summed_up("HoldUntrusted"), ALONE) == [(False, "HoldUntrusted")]
 
 
 def test_what_was_asked_for_is_no_warning() -> None:
     dry = Condition("ScalingActive", False, "DryRun", "")
-    assert told(status(*WELL), READY, dry, ALONE) == [(False, "DryRun")]
+    assert posted(status(*WELL), READY, dry, ALONE) == [(False, "DryRun")]
     many = Condition("ScalingLimited", True, "TooManyReplicas", "")
-    assert told(status(*WELL), *WELL, many) == [], "a pool at its maximum every noon is no news"
+    assert posted(status(*WELL), *WELL, many) == [], "a pool at its maximum every noon is no news"
 
 
 def test_a_field_that_means_nothing_is_a_warning() -> None:
     ignored = Condition("FieldIgnored", True, "NeedsPaused", "")
-    assert told(status(*WELL), *WELL, ignored) == [(True, "NeedsPaused")]
+    assert posted(status(*WELL), *WELL, ignored) == [(True, "NeedsPaused")]
 
 
 def test_a_condition_that_is_bad_when_true_warns_then() -> None:

@@ -140,7 +140,7 @@ PEERS_OF_A_DAY = {"hours": 71.22, "over": 0.0051}
 def at_its_best(scenario: Scenario, spec: PoolSpec, policy: str, setting: str) -> Outcome:
     """One peer with one of the settings that a comparison tries."""
     tried = candidates(policy, scenario, spec)
-    return run(scenario, next(make for said, make in tried if said == setting)())
+    return run(scenario, next(make for name, make in tried if name == setting)())
 
 
 @pytest.mark.parametrize("shape", PEERS_AT_THEIR_BEST)
@@ -211,18 +211,20 @@ def entry(policy: str, over: float, hours: float) -> Entry:
 
 
 def test_judgements_say_what_is_lost_and_to_whom() -> None:
-    told = judgements(
+    sentences = judgements(
         [entry(OURS, 0.02, 5.0), entry("A", 0.0, 4.0), entry("B", 0.5, 1.0), entry("oracle", 0, 3)],
         objective=0.01,
     )
-    assert told == [
+    assert sentences == [
         "no: share over target, 2.00%, is not above any peer's (A 0.00%)",
         "no: GPU-hours, 5.00, are below those of each of the 1 peers that keep 99% within the "
         "target (A 4.00)",
         "no: GPU-hours are +67% of the oracle's, within 15%",
     ]
-    told = judgements([entry(OURS, 0.0, 3.3), entry("A", 0.0, 4.0), entry("oracle", 0, 3)], 0.01)
-    assert [line.split(":")[0] for line in told] == ["yes", "yes", "yes"]
+    sentences = judgements(
+        [entry(OURS, 0.0, 3.3), entry("A", 0.0, 4.0), entry("oracle", 0, 3)], 0.01
+    )
+    assert [line.split(":")[0] for line in sentences] == ["yes", "yes", "yes"]
     assert judgements([entry("A", 0.0, 4.0)], 0.01) == []
 
 

@@ -56,7 +56,7 @@ def test_a_file_need_not_be_sorted_and_may_hold_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("when,how_long\n1,2\n", "arrival_seconds,audio_seconds"),
         ("arrival_seconds,audio_seconds\n1,2\n3,\n", "line 3"),
@@ -67,11 +67,11 @@ def test_a_file_need_not_be_sorted_and_may_hold_more(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_by_its_line(
-    tmp_path: Path, text: str, told: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
-    with pytest.raises(InvalidOption, match=told):
+    with pytest.raises(InvalidOption, match=message):
         read_trace(path)
 
 

@@ -93,8 +93,8 @@ async def test_every_program_works_with_both(place: str, request: Any, tmp_path:
         {"scaleTargetRef": {"name": "w"}, "redis": {**redis, "keyPrefix": prefix}}
     )
     pool = PoolQueue(Secrets(environment), "asr", OperatorSettings(_env_file=None))  # type: ignore[arg-type]
-    seen = (await pool.look(spec)).queue
-    assert (seen.signal, seen.waiting, seen.error) == (Signal.OK, 2, "")
+    queue = (await pool.observe(spec)).queue
+    assert (queue.signal, queue.waiting, queue.error) == (Signal.OK, 2, "")
     await pool.close()
 
 
@@ -126,7 +126,7 @@ async def test_the_operator_says_what_is_wrong_with_a_secret_and_shows_no_passwo
         }
     )
     pool = PoolQueue(Wrong(), "asr", OperatorSettings(_env_file=None))  # type: ignore[arg-type]
-    error = (await pool.look(spec)).queue.error
+    error = (await pool.observe(spec)).queue.error
     await pool.close()
     assert error.startswith("Secret 'redis', key 'url': ASR_KEY_PREFIX must be set")
     assert "secret@" not in error

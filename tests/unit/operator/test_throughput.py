@@ -24,15 +24,15 @@ See = Callable[..., Observation]
 FAST = Measurement("old", "m", "cuda", 530.0, 20.0)
 
 
-def of_template(seen: Observation, template: str, throughput: float = 0.0) -> Observation:
+def of_template(observation: Observation, template: str, throughput: float = 0.0) -> Observation:
     """All its pods are of this template and its workers measured so much; so is a new pod."""
     return replace(
-        seen,
+        observation,
         template=template,
-        pods=tuple(replace(pod, template=template) for pod in seen.pods),
+        pods=tuple(replace(pod, template=template) for pod in observation.pods),
         workers=tuple(
             replace(worker, throughput=throughput, model="m", device="cuda")
-            for worker in seen.workers
+            for worker in observation.workers
         ),
     )
 
@@ -43,8 +43,8 @@ def test_a_new_template_starts_from_its_own_measurement(pool_of: PoolOf, see: Se
     old = of_template(see(1, busy=1, waiting=1), "old", 530.0)
     before = plan(spec, old, History())
     assert before.throughput == 530.0
-    seen = see(1, busy=1, waiting=40, oldest_wait_seconds=3.0, now=1002.0)
-    after = plan(spec, of_template(seen, "new", 17.7), before.history)
+    observation = see(1, busy=1, waiting=40, oldest_wait_seconds=3.0, now=1002.0)
+    after = plan(spec, of_template(observation, "new", 17.7), before.history)
     assert after.throughput == 17.7
     assert after.replicas > 1, "asked for at once: the target is not half gone"
 
@@ -52,19 +52,19 @@ def test_a_new_template_starts_from_its_own_measurement(pool_of: PoolOf, see: Se
 def test_at_zero_workers_a_new_template_takes_nothing_from_the_old_one(
     pool_of: PoolOf, see: See
 ) -> None:
-    seen = replace(see(0, waiting=100), measurements=(FAST,), template="new", gpu=True)
-    decided = plan(pool_of(), replace(seen, model="iic/SenseVoiceSmall"), History())
+    observation = replace(see(0, waiting=100), measurements=(FAST,), template="new", gpu=True)
+    decided = plan(pool_of(), replace(observation, model="iic/SenseVoiceSmall"), History())
     assert decided.throughput == prior_throughput("iic/SenseVoiceSmall", "cuda") < 530.0
-    assert plan(pool_of(spec={"throughput": 7}), seen, History()).throughput == 7.0
-    known = replace(seen, template="old")
+    assert plan(pool_of(spec={"throughput": 7}), observation, History()).throughput == 7.0
+    known = replace(observation, template="old")
     assert plan(pool_of(), known, History()).throughput == 530.0
 
 
 def test_a_rollback_finds_its_figures_again(pool_of: PoolOf, see: See) -> None:
     spec, history = pool_of(), History()
     for step, (template, speed) in enumerate([("a", 100.0), ("b", 5.0), ("c", 50.0)]):
-        seen = of_template(see(1, busy=1, now=1000.0 + step), template, speed)
-        history = plan(spec, seen, history).history
+        observation = of_template(see(1, busy=1, now=1000.0 + step), template, speed)
+        history = plan(spec, observation, history).history
     assert [each.template for each in history.measurements] == ["c", "b", "a"]
     back = replace(see(0, waiting=1, now=1010.0), template="a")
     assert plan(spec, back, history).throughput == 100.0
@@ -82,23 +82,23 @@ def test_a_restart_of_the_operator_forgets_nothing_that_is_still_true(
 
 def test_the_same_template_on_another_device_is_measured_anew(pool_of: PoolOf, see: See) -> None:
     """CUDA is missing on a node, or the model behind the name is another one."""
-    seen = of_template(see(1, busy=1, waiting=9), "a")
-    on_cpu = tuple(replace(worker, device="cpu") for worker in seen.workers)
-    seen = replace(seen, workers=on_cpu, measurements=(replace(FAST, template="a"),))
-    assert plan(pool_of(), seen, History()).throughput == prior_throughput("m", "cpu")
+    observation = of_template(see(1, busy=1, waiting=9), "a")
+    on_cpu = tuple(replace(worker, device="cpu") for worker in observation.workers)
+    observation = replace(observation, workers=on_cpu, measurements=(replace(FAST, template="a"),))
+    assert plan(pool_of(), observation, History()).throughput == prior_throughput("m", "cpu")
 
 
 def test_during_a_rollout_each_pod_counts_with_its_own_speed(pool_of: PoolOf, see: See) -> None:
     """Three old pods that are thirty times as fast leave nothing to do for more new ones."""
     spec = pool_of()
-    seen = of_template(see(4, busy=4, waiting=40), "old", 300.0)
-    pods = (*seen.pods[:3], replace(seen.pods[3], template="new"))
-    workers = (*seen.workers[:3], replace(seen.workers[3], throughput=10.0))
-    mixed = replace(seen, pods=pods, workers=workers, template="new", measurements=())
+    observation = of_template(see(4, busy=4, waiting=40), "old", 300.0)
+    pods = (*observation.pods[:3], replace(observation.pods[3], template="new"))
+    workers = (*observation.workers[:3], replace(observation.workers[3], throughput=10.0))
+    mixed = replace(observation, pods=pods, workers=workers, template="new", measurements=())
     rolling = plan(spec, mixed, History())
     assert rolling.throughput == 10.0
     assert rolling.desired <= 4
-    all_new = plan(spec, of_template(seen, "new", 10.0), History())
+    all_new = plan(spec, of_template(observation, "new", 10.0), History())
     assert all_new.desired > 4
     assert {m.template: m.throughput for m in rolling.measurements} == {"new": 10.0, "old": 300.0}
 
@@ -109,8 +109,8 @@ def test_a_slower_figure_counts_at_once_while_the_target_is_missed(
     spec = pool_of()
     known = plan(spec, of_template(see(1, busy=1), "a", 100.0), History()).history
     for oldest, expected in ((31.0, 4.0), (3.0, 98.0)):
-        seen = see(1, busy=1, waiting=9, oldest_wait_seconds=oldest, now=1001.0)
-        decided = plan(spec, of_template(seen, "a", 4.0), known)
+        observation = see(1, busy=1, waiting=9, oldest_wait_seconds=oldest, now=1001.0)
+        decided = plan(spec, of_template(observation, "a", 4.0), known)
         assert decided.throughput == pytest.approx(expected, rel=0.02)
 
 
@@ -118,8 +118,8 @@ def test_a_worker_that_has_done_no_batch_for_long_is_no_faster_than_what_it_hold
     pool_of: PoolOf, see: See
 ) -> None:
     spec = pool_of(spec={"throughput": 530})
-    seen = see(1, busy=1, waiting=9, oldest_wait_seconds=120.0)
-    stuck = of_template(replace(seen, measurements=()), "a")
+    observation = see(1, busy=1, waiting=9, oldest_wait_seconds=120.0)
+    stuck = of_template(replace(observation, measurements=()), "a")
     decided = plan(spec, stuck, History())
     assert decided.throughput == 60.0 / 120.0, "a minute of audio, not one batch in two minutes"
     assert decided.measurements[0].throughput == 0.0, "a bound is no measurement"
@@ -130,17 +130,17 @@ def test_a_worker_that_has_done_no_batch_for_long_is_no_faster_than_what_it_hold
 def test_before_a_pod_was_ready_those_that_start_say_how_long_it_takes(
     pool_of: PoolOf, see: See
 ) -> None:
-    seen = replace(see(2, starting=2, waiting=9), measurements=())
-    assert plan(pool_of(), seen, History()).startup_seconds == ASSUMED_STARTUP_SECONDS
-    slow = tuple(replace(pod, age_seconds=400.0) for pod in seen.pods)
-    assert plan(pool_of(), replace(seen, pods=slow), History()).startup_seconds == 400.0
+    observation = replace(see(2, starting=2, waiting=9), measurements=())
+    assert plan(pool_of(), observation, History()).startup_seconds == ASSUMED_STARTUP_SECONDS
+    slow = tuple(replace(pod, age_seconds=400.0) for pod in observation.pods)
+    assert plan(pool_of(), replace(observation, pods=slow), History()).startup_seconds == 400.0
 
 
 def test_a_folder_of_long_recordings_wakes_all_workers_before_anything_was_measured(
     pool_of: PoolOf, see: See
 ) -> None:
-    seen = see(0, waiting=500, audio_seconds=300_000.0, measurements=(), gpu=True)
-    first = plan(pool_of(), seen, History())
+    observation = see(0, waiting=500, audio_seconds=300_000.0, measurements=(), gpu=True)
+    first = plan(pool_of(), observation, History())
     assert first.replicas == 4, "a step"
     assert first.desired >= 8
     assert "assumed for an unknown model on cuda" in first.message
@@ -165,10 +165,10 @@ def test_no_old_figure_reaches_a_new_template(
 ) -> None:
     """Whatever was measured before, the same is decided for a new template."""
     spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "throughput": 9})
-    make = look(waiting, oldest)
-    seen = of_template(make, "new", own if has_measured else 0.0)
+    make = observation_of(waiting, oldest)
+    observation = of_template(make, "new", own if has_measured else 0.0)
     decided = [
-        plan(spec, seen, History(at=990.0, measurements=(replace(FAST, throughput=speed),)))
+        plan(spec, observation, History(at=990.0, measurements=(replace(FAST, throughput=speed),)))
         for speed in (old, 1.0)
     ]
     assert decided[0].throughput == decided[1].throughput
@@ -176,14 +176,18 @@ def test_no_old_figure_reaches_a_new_template(
     assert decided[0].throughput <= max(9.0, own)
 
 
-def look(waiting: int, oldest: float) -> Observation:
-    from asr_operator.planning.observation import PodSeen, QueueSeen, WorkerSeen
+def observation_of(waiting: int, oldest: float) -> Observation:
+    from asr_operator.planning.observation import (
+        PodObservation,
+        QueueObservation,
+        WorkerObservation,
+    )
 
-    queue = QueueSeen(
+    queue = QueueObservation(
         waiting=waiting, in_flight=1, audio_seconds=60.0 * (waiting + 1), oldest_wait_seconds=oldest
     )
-    pods = (PodSeen("pod-0", PodState.READY, 500.0, 20.0),)
-    workers = (WorkerSeen("pod-0.x", "pod-0", 1, 1, 60.0),)
+    pods = (PodObservation("pod-0", PodState.READY, 500.0, 20.0),)
+    workers = (WorkerObservation("pod-0.x", "pod-0", 1, 1, 60.0),)
     return Observation(1000.0, queue, 1, workers, pods)
 
 
@@ -195,9 +199,9 @@ def test_few_templates_are_remembered_the_present_one_first(
     spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}})
     history = History()
     for template, speed in changes:
-        history = plan(spec, of_template(look(1, 0.0), template, speed), history).history
+        history = plan(spec, of_template(observation_of(1, 0.0), template, speed), history).history
         found = [each.template for each in history.measurements]
         assert found[0] == template
         assert len(set(found)) == len(found) <= REMEMBERED_TEMPLATES
-        seen = of_template(look(1, 0.0), template)
-        assert throughput_of(spec, seen, history).throughput >= min(speed, 0.01)
+        observation = of_template(observation_of(1, 0.0), template)
+        assert throughput_of(spec, observation, history).per_pod >= min(speed, 0.01)

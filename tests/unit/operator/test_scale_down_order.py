@@ -1,28 +1,28 @@
-"""Who goes first, and what the ReplicaSet controller is told."""
+"""The order in which pods are removed, and their deletion costs."""
 
 from __future__ import annotations
 
-from asr_operator.planning.observation import PodSeen, PodState, WorkerSeen
+from asr_operator.planning.observation import PodObservation, PodState, WorkerObservation
 from asr_operator.planning.scale_down_order import candidates, deletion_costs
 
 
-def worker(pod: str, busy: int = 0, seconds: float = 0.0, **more: object) -> WorkerSeen:
-    return WorkerSeen(f"{pod}.x", pod, busy, 8, seconds, 10.0, **more)  # type: ignore[arg-type]
+def worker(pod: str, busy: int = 0, seconds: float = 0.0, **more: object) -> WorkerObservation:
+    return WorkerObservation(f"{pod}.x", pod, busy, 8, seconds, 10.0, **more)  # type: ignore[arg-type]
 
 
-def ready(*names: str) -> list[PodSeen]:
-    return [PodSeen(name, PodState.READY, 100.0, 20.0) for name in names]
+def ready(*names: str) -> list[PodObservation]:
+    return [PodObservation(name, PodState.READY, 100.0, 20.0) for name in names]
 
 
-def names(workers: list[WorkerSeen], pods: list[PodSeen]) -> list[str]:
+def names(workers: list[WorkerObservation], pods: list[PodObservation]) -> list[str]:
     return [each.pod for each in candidates(workers, pods)]
 
 
 def test_without_a_node_then_starting_then_idle_then_the_least_work_in_hand() -> None:
     pods = [
         *ready("much", "little", "idle"),
-        PodSeen("starting", PodState.STARTING),
-        PodSeen("nodeless", PodState.UNSCHEDULABLE),
+        PodObservation("starting", PodState.STARTING),
+        PodObservation("nodeless", PodState.UNSCHEDULABLE),
     ]
     workers = [worker("much", 1, 900.0), worker("little", 3, 5.0), worker("idle")]
     assert names(workers, pods) == ["nodeless", "starting", "idle", "little", "much"]
@@ -34,12 +34,15 @@ def test_one_that_is_cordoned_already_goes_before_other_idle_ones() -> None:
 
 
 def test_of_equal_ones_the_youngest_goes_as_the_controller_would_have_it() -> None:
-    pods = [PodSeen("old", PodState.READY, 900.0), PodSeen("young", PodState.READY, 90.0)]
+    pods = [
+        PodObservation("old", PodState.READY, 900.0),
+        PodObservation("young", PodState.READY, 90.0),
+    ]
     assert names([worker("old"), worker("young")], pods) == ["young", "old"]
 
 
 def test_a_pod_is_busy_if_one_of_its_workers_is() -> None:
-    workers = [worker("two"), WorkerSeen("two.y", "two", 1, 8, 60.0), worker("one")]
+    workers = [worker("two"), WorkerObservation("two.y", "two", 1, 8, 60.0), worker("one")]
     first, second = candidates(workers, ready("two", "one"))
     assert (first.pod, first.is_idle) == ("one", True)
     assert (second.consumers, second.is_idle) == (("two.x", "two.y"), False)
@@ -50,11 +53,11 @@ def test_a_pod_that_nobody_hears_goes_after_those_that_are_known_to_be_idle() ->
 
 
 def test_pods_that_end_already_are_no_candidates_and_unlisted_workers_are() -> None:
-    pods = [PodSeen("gone", PodState.TERMINATING)]
+    pods = [PodObservation("gone", PodState.TERMINATING)]
     assert names([worker("gone", 1), worker("elsewhere", 1)], pods) == ["elsewhere"]
 
 
 def test_costs_rise_with_the_work_in_hand_and_fit_the_annotation() -> None:
     workers = [worker("a", 1, 20.5), worker("b", 1, 1e30), worker("c"), worker("d")]
-    costs = dict(deletion_costs(candidates(workers, ready("a", "b", "c", "d")), victims=1))
+    costs = dict(deletion_costs(candidates(workers, ready("a", "b", "c", "d")), removed=1))
     assert costs == {"c": 0, "d": 1, "a": 31, "b": 2**31 - 1}
