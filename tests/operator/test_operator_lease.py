@@ -187,5 +187,5 @@ async def test_one_refused_tick_is_no_warning_a_second_is(
         for count in (0, 1, 1):
             with pytest.raises(ClusterUnavailable) as refused:
                 await loop.tick()
-            loop._tell_error(refused.value)
+            loop._record_error(refused.value)
             assert [each["event"] for each in logs] == ["tick failed"] * count
