@@ -1,4 +1,4 @@
-"""The app: routes, middlewares and a lifespan around the services. Nothing is built at import."""
+"""The app: routes, middlewares and a lifespan around the services. No import builds anything."""
 
 from __future__ import annotations
 

@@ -1,23 +1,23 @@
-"""Errors that only HTTP knows, hung into the tree of `asr_core.errors`.
+"""Errors specific to the HTTP API; part of the error tree of `asr_core.errors`.
 
 RequestError
 ├── MalformedUpload        400  the multipart body cannot be read
-├── MalformedHost          400  no Host, several, or what is none
-├── CrossSiteRequest       403  without keys: a page of another origin wants to change something
-├── UploadTimeout          408  the client fell silent
+├── MalformedHost          400  Host is missing, repeated or malformed
+├── CrossSiteRequest       403  without keys: a write from another origin
+├── UploadTimeout          408  the client stopped sending
 ├── ResultGone             410  the task is known, its result has been deleted
-├── UrlRefused             422  a URL that is not called: not http, or it leads inward
-├── UnsupportedParameter   400  a parameter that is known and cannot be served
-├── ModelNotFound          404  no pool and no model of that name
-├── HostNotAllowed         421  without keys: the server is called by a name that is not listed
+├── UrlRefused             422  not http(s), or not on the public internet
+├── UnsupportedParameter   400  known, but not supported here
+├── ModelNotFound          404  no pool or model of that name
+├── HostNotAllowed         421  without keys: Host is not in ASR_ALLOWED_HOSTS
 ├── UnsupportedMediaType   415  the request is not multipart/form-data
 └── EncodedBody            415  the request is compressed
 AsrError
-├── TranscriptionFailed    500  the task someone waited for failed, after its retries
-├── TranscriptionRestarted 500  a stream that cannot be gone on with
-└── TranscriptionTimeout   504  the task someone waited for takes longer than that
+├── TranscriptionFailed    500  the awaited task failed after its retries
+├── TranscriptionRestarted 500  a stream that cannot continue
+└── TranscriptionTimeout   504  the awaited task takes longer than the limit
 DependencyError
-└── SpoolFull              503  uploads in flight fill the local folder
+└── SpoolFull              503  uploads in flight fill the spool
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ from asr_core.errors import AsrError, DependencyError, RequestError
 
 
 class MalformedUpload(RequestError):
-    """The multipart body breaks its own rules."""
+    """The multipart body is malformed."""
 
     code = "malformed_upload"
     status = 400
 
 
 class MalformedHost(RequestError):
-    """The request does not say which host it is for (RFC 9112, section 3.2)."""
+    """`Host` is missing, repeated or malformed (RFC 9112, section 3.2)."""
 
     code = "bad_request"
     status = 400
 
 
 class HostNotAllowed(RequestError):
-    """Without API keys: the server is called by a name that is not known to be its own."""
+    """Without API keys: `Host` is not an allowed name."""
 
     code = "host_not_allowed"
     status = 421
 
 
 class CrossSiteRequest(RequestError):
-    """Without API keys: a page of another origin may not change anything."""
+    """Without API keys: a cross-site write was refused."""
 
     code = "cross_site_request"
     status = 403
 
 
 class UploadTimeout(RequestError):
-    """The client sent nothing, or next to nothing, for too long."""
+    """The client sent too little for too long."""
 
     code = "upload_timeout"
     status = 408
@@ -68,44 +68,42 @@ class ResultGone(RequestError):
 
 
 class UrlRefused(RequestError):
-    """A URL that this platform does not call: it is no http(s) URL, or leads to where only it can
-    reach.
-    """
+    """A URL that the SSRF policy refuses: not http(s), or not on the public internet."""
 
     code = "url_refused"
     status = 422
 
 
 class UnsupportedParameter(RequestError):
-    """A parameter that is known and cannot be served, by anyone or by this model."""
+    """A known parameter that this server or this model does not support."""
 
     code = "unsupported_parameter"
     status = 400
 
 
 class ModelNotFound(RequestError):
-    """No pool and no model that is served has this name."""
+    """No pool or served model has this name."""
 
     code = "model_not_found"
     status = 404
 
 
 class TranscriptionFailed(AsrError):
-    """The task that someone waited for failed, and trying again has been done already."""
+    """The awaited task failed after its retries."""
 
     code = "transcription_failed"
     status = 500
 
 
 class TranscriptionRestarted(AsrError):
-    """Another attempt said something else than what was sent of the first one."""
+    """A later attempt produced text that contradicts what was already streamed."""
 
     code = "transcription_restarted"
     status = 500
 
 
 class TranscriptionTimeout(AsrError):
-    """The task takes longer than one request may wait; it may be asked for again."""
+    """The task takes longer than a request may wait; the client may repeat the request."""
 
     code = "transcription_timeout"
     status = 504
@@ -120,20 +118,20 @@ class TranscriptionTimeout(AsrError):
 
 
 class UnsupportedMediaType(RequestError):
-    """The request's body is of a type that this route does not read."""
+    """This route does not accept this media type."""
 
     code = "unsupported_media_type"
     status = 415
 
 
 class EncodedBody(RequestError):
-    """The request's body is compressed; recordings are so already, and a bomb would be too."""
+    """Compressed bodies are refused: audio barely compresses, and decompression bombs do."""
 
     code = "unsupported_content_encoding"
     status = 415
 
 
 class SpoolFull(DependencyError):
-    """The uploads in flight fill the local folder; they leave it within seconds."""
+    """The uploads in flight fill the spool; they leave it within seconds."""
 
     code = "spool_full"

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's, minus its own error model, with whole error bodies shown."""
+"""The OpenAPI document: FastAPI's, without its error model, with complete error examples."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FRAMEWORKS_ERROR = "#/components/schemas/HTTPValidationError"
 
 
 def document_with(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """A replacement for `app.openapi`, which keeps the document it has made once."""
+    """A replacement for `app.openapi` that caches the document."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             settings: ApiSettings = app.state.services.settings
-            document = _with_pools(_mended(generate()), settings.pools)
+            document = _with_pools(_with_error_bodies(generate()), settings.pools)
             document_access(document, is_required=settings.auth == "keys")
             app.openapi_schema = document
         return app.openapi_schema
@@ -28,13 +28,13 @@ def document_with(app: FastAPI) -> Callable[[], dict[str, Any]]:
     return openapi
 
 
-def _mended(document: dict[str, Any]) -> dict[str, Any]:
+def _with_error_bodies(document: dict[str, Any]) -> dict[str, Any]:
     for operation in _operations(document):
         responses = operation["responses"]
         for status, response in list(responses.items()):
             content = response.get("content", {}).get("application/json", {})
             if content.get("schema", {}).get("$ref") == _FRAMEWORKS_ERROR:
-                del responses[status]  # no parameter of this route can be invalid
+                del responses[status]  # this route cannot fail validation
             elif int(status) >= 400:
                 _complete_examples(content.get("examples", {}))
     for name in ("HTTPValidationError", "ValidationError"):
@@ -43,7 +43,7 @@ def _mended(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_pools(document: dict[str, Any], pools: Sequence[str]) -> dict[str, Any]:
-    """Wherever a pool may be named, the names that this server knows."""
+    """Set the configured pool names as the enum of every `pool` parameter."""
     for operation in _operations(document):
         parameters = (p for p in operation.get("parameters", ()) if p["name"] == "pool")
         bodies = operation.get("requestBody", {}).get("content", {}).values()
@@ -57,7 +57,7 @@ def _with_pools(document: dict[str, Any], pools: Sequence[str]) -> dict[str, Any
 
 
 def _complete_examples(examples: dict[str, Any]) -> None:
-    """FastAPI drops nulls from examples; the body has all four fields always."""
+    """FastAPI drops nulls from examples; our error body always has all four fields."""
     for example in examples.values():
         error = example["value"].get("error")
         if error is not None:

@@ -1,4 +1,4 @@
-"""The API as a server: uvicorn with bounded connections and all the file descriptors there are."""
+"""The API server: uvicorn with bounded connections and a raised file descriptor limit."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import uvicorn
 from fastapi import FastAPI
 
 from asr_api.app import create_app
-from asr_api.http.connection import TOLD_AT_ONCE, BoundedConnection, ConnectionLimits
+from asr_api.http.connection import REFUSED_AT_ONCE, BoundedConnection, ConnectionLimits
 from asr_api.http.cors import CorsPolicy
 from asr_api.http.file_limits import UPLOADS_SHARE, files_allowed, raise_file_limit
 from asr_api.settings.api import ApiSettings
 from asr_core.process.listening import bound_sockets
 
-FILES_RESERVED = 128 + TOLD_AT_ONCE  # Redis, the probes, logs, the store
+FILES_RESERVED = 128 + REFUSED_AT_ONCE  # Redis, the probes, logs, the store
 
 
 def serve(settings: ApiSettings, *, host: str, port: int, grace_seconds: int) -> None:
-    """Answer requests until SIGTERM; those under way then get `grace_seconds`."""
+    """Serve until SIGTERM; requests in flight then get `grace_seconds`."""
     raise_file_limit()
     settings = settings.model_copy(update={"api_host": host})
     config = server_config(
@@ -37,7 +37,7 @@ def serve(settings: ApiSettings, *, host: str, port: int, grace_seconds: int) ->
 def server_config(
     app: FastAPI, settings: ApiSettings, *, host: str, port: int, grace_seconds: int
 ) -> uvicorn.Config:
-    """uvicorn's configuration. Some descriptors are kept for uploads' files."""
+    """uvicorn's configuration. A share of the file descriptors is reserved for upload files."""
     files = files_allowed()
     limits = ConnectionLimits(
         connections=max(1, files - files // UPLOADS_SHARE - FILES_RESERVED),
@@ -56,6 +56,6 @@ def server_config(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # the app looks after them, and needs the peer's own address
+        proxy_headers=False,  # `BehindProxy` handles them, and needs the peer's own address
         timeout_graceful_shutdown=grace_seconds,
     )

@@ -26,7 +26,6 @@ from asr_core.queue import (
     ApiKeyStore,
     Backlog,
     BacklogReader,
-    Callers,
     Eviction,
     EvictionWatch,
     OrphanedBlobs,
@@ -36,6 +35,7 @@ from asr_core.queue import (
     RedisConnection,
     TaskWatcher,
     Tenants,
+    WaiterRegistry,
     WorkerRecord,
 )
 from asr_core.store import Store
@@ -59,8 +59,8 @@ class Services:
     access: Authenticator
     backlog: BacklogReader
     watcher: TaskWatcher
-    callers: Callers
-    attendance: WaiterLeases
+    callers: WaiterRegistry
+    waiter_leases: WaiterLeases
     store: Store
     spool: Spool
     probes: ProbePool
@@ -68,7 +68,7 @@ class Services:
     redis_check: Check[None]
     store_check: Check[None]
     workers_check: Check[list[WorkerRecord]]
-    strays_check: Check[OrphanedBlobs]
+    orphans_check: Check[OrphanedBlobs]
     eviction_check: Check[Eviction]
     backlog_checks: dict[str, Check[Backlog]]
 
@@ -82,9 +82,9 @@ class Services:
     async def stop(self) -> None:
         """End what was started, in reverse."""
         await self.housekeeping.stop()
-        await self.attendance.stop()
+        await self.waiter_leases.stop()
         checks: list[Check[Any]] = [
-            self.redis_check, self.store_check, self.workers_check, self.strays_check,
+            self.redis_check, self.store_check, self.workers_check, self.orphans_check,
             self.eviction_check,
         ]  # fmt: skip
         checks += self.backlog_checks.values()
@@ -102,11 +102,11 @@ def build_services(
     producer = Producer(connection, settings, settings)
     tenants = Tenants(connection, settings)
     watcher = TaskWatcher(connection)
-    callers = Callers(connection, deserted_seconds=settings.deserted_seconds)
-    attendance = WaiterLeases(callers)
+    callers = WaiterRegistry(connection, grace_seconds=settings.deserted_seconds)
+    waiter_leases = WaiterLeases(callers)
     store = Store.open(settings.store_url)
     backlog = BacklogReader(connection, settings)
-    sweeping = OrphanIndex(connection)
+    orphan_index = OrphanIndex(connection)
     eviction = EvictionWatch(connection)
 
     async def takes_work() -> None:
@@ -116,7 +116,7 @@ def build_services(
 
     async def takes_work_now() -> None:
         await connection.takes_work()
-        await eviction.require_safe(anew=True)
+        await eviction.require_safe(refresh=True)
 
     return Services(
         settings=settings,
@@ -130,7 +130,7 @@ def build_services(
         backlog=backlog,
         watcher=watcher,
         callers=callers,
-        attendance=attendance,
+        waiter_leases=waiter_leases,
         store=store,
         spool=Spool(settings.spool_dir, settings.spool_max_bytes),
         probes=ProbePool(settings.probe_processes, probe_limits(settings)),
@@ -138,17 +138,17 @@ def build_services(
             producer,
             watcher,
             QueueReconciler(connection, settings),
-            sweeping,
-            Sweep(sweeping, store),
-            attendance,
+            orphan_index,
+            Sweep(orphan_index, store),
+            waiter_leases,
             eviction,
             metrics,
         ),
         redis_check=Check(takes_work_now),
         store_check=Check(store.ready),
         workers_check=Check(backlog.workers),
-        strays_check=Check(sweeping.strays),
-        eviction_check=Check(eviction.look),
+        orphans_check=Check(orphan_index.orphaned_blobs),
+        eviction_check=Check(eviction.observe),
         backlog_checks={pool: Check(partial(backlog.read, pool)) for pool in settings.pools},
     )
 
@@ -160,8 +160,8 @@ def services_of(request: Request) -> Services:
 
 
 async def authorize(request: Request) -> None:
-    """Runs before every route of the app and before its body is read: `Authenticator.admit`."""
-    request.state.principal = await services_of(request).access.admit(request)
+    """Runs before every route, and before its body is read. Raises as `Authenticator` does."""
+    request.state.principal = await services_of(request).access.authenticate(request)
 
 
 async def principal_of(request: Request) -> Principal:

@@ -1,4 +1,4 @@
-"""What every part agrees on: settings, tasks, errors, queue, store, telemetry, rendering.
+"""Shared by all programs: settings, tasks, errors, queue, store, logs, rendering.
 
 This room imports no other room, and neither torch, funasr nor kopf.
 """

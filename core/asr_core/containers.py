@@ -1,7 +1,7 @@
-"""Which audio is served: the same list for the API's probe and the worker's decoder. Plain data.
+"""Supported audio formats: one list for the API's probe and the worker's decoder. Plain data.
 
-Names are FFmpeg's; what is not listed is never opened, whatever a file claims to be. None of
-these demuxers reads another file or the network, as playlists do, and no picture is decoded.
+Names are FFmpeg's; anything not listed is never opened, whatever a file claims to be. None of these
+demuxers opens other files or the network, as playlists do, and no images are decoded.
 """
 
 DEMUXERS = ",".join(
@@ -31,9 +31,9 @@ SERVED = (
 
 
 def open_options() -> dict[str, str]:
-    """FFmpeg's options for opening a file that nobody trusts.
+    """FFmpeg's options for opening an untrusted file.
 
-    They bind what the demuxer opens by itself. PyAV's own decoder heeds none of them: look its name
-    up in SERVED_DECODERS before the first packet goes in.
+    They restrict what the demuxer opens. PyAV's decoder ignores them: check its name against
+    SERVED_DECODERS before decoding the first packet.
     """
     return {"format_whitelist": DEMUXERS, "codec_whitelist": DECODERS, "protocol_whitelist": "file"}

@@ -1,9 +1,9 @@
 """The one tree of errors. HTTP status and retry policy are read from it, not set at the raise.
 
 AsrError
-├── RequestError                 the caller's mistake: 4xx, never retried
-│   ├── Unauthenticated          401, no key or one that is not known
-│   ├── Forbidden                403, the key's scopes do not reach so far
+├── RequestError                 invalid request: 4xx, never retried
+│   ├── Unauthenticated          401, missing or unknown API key
+│   ├── Forbidden                403, the key lacks a scope
 │   ├── InvalidOption            422
 │   ├── TaskNotFound             404
 │   ├── KeyNotFound              404, of `asr keys`
@@ -16,24 +16,24 @@ AsrError
 │   ├── QueueFull                429, with Retry-After
 │   ├── RateLimited              429, with Retry-After
 │   ├── TooManyOpenTasks         429, with Retry-After
-│   └── QuotaExceeded            429, where trying again does not help
-├── PermanentTaskError           this audio can never be transcribed: failed at once, 422 at submit
+│   └── QuotaExceeded            429, not resolved by retrying
+├── PermanentTaskError           this audio cannot be transcribed: fails at once, 422 at submit
 │   ├── UnreadableAudio
 │   ├── EmptyAudio
 │   ├── AudioTooLong
-│   └── TooExpensive             more processor time to decode than is allowed
-├── TransientTaskError           may pass: retried with backoff
+│   └── TooExpensive             decoding exceeds its CPU time limit
+├── TransientTaskError           transient: retried with backoff
 │   ├── DecoderCrashed
 │   └── EngineFailed
-├── InvalidSetting               a program's own setting: it does not start
-└── DependencyError              something we lean on is away: 503, with Retry-After
+├── InvalidSetting               invalid setting: the program does not start
+└── DependencyError              a dependency is unavailable: 503, with Retry-After
     ├── QueueUnavailable
-    │   ├── PermissionMissing    Redis's user may not do what is needed
-    │   └── RedisEvicts          Redis may throw accepted tasks away
+    │   ├── PermissionMissing    the Redis user lacks a permission
+    │   └── RedisEvicts          Redis may evict accepted tasks
     ├── SchemaMismatch
     ├── StoreUnavailable
     ├── StoreFull                507
-    └── ClusterUnavailable       the Kubernetes API server did not do what it was asked
+    └── ClusterUnavailable       the Kubernetes API server refused or is unreachable
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from typing import ClassVar
 
 
 class AsrError(Exception):
-    """Base of every error raised on purpose; `code` is stable and machine-readable."""
+    """Base of all our errors; `code` is stable and machine-readable."""
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
@@ -57,20 +57,20 @@ class AsrError(Exception):
 
 
 class InvalidSetting(AsrError, ValueError):
-    """A program's setting names what cannot be served; it ends with this line."""
+    """An invalid setting; the program exits with this message."""
 
     code = "invalid_setting"
 
 
 class RequestError(AsrError):
-    """The caller's mistake."""
+    """The request is invalid."""
 
     code = "invalid_request"
     status = 400
 
 
 class InvalidOption(RequestError):
-    """An option has a value that cannot be served."""
+    """An option has an unsupported value."""
 
     code = "invalid_option"
     status = 422
@@ -84,14 +84,14 @@ class TaskNotFound(RequestError):
 
 
 class StateConflict(RequestError):
-    """The task's state does not allow this."""
+    """Not allowed in the task's current state."""
 
     code = "state_conflict"
     status = 409
 
 
 class IdempotencyConflict(RequestError):
-    """The idempotency key was used before with another body."""
+    """The idempotency key was used with another body."""
 
     code = "idempotency_conflict"
     status = 409
@@ -112,7 +112,7 @@ class UploadTooLarge(RequestError):
 
 
 class UnsupportedAudio(RequestError):
-    """The bytes are no audio container that is served."""
+    """Not a supported audio format."""
 
     code = "unsupported_audio"
     status = 415
@@ -133,14 +133,14 @@ class QueueFull(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """No API key, or one that is not known, has expired or was revoked."""
+    """API key missing, unknown, expired or revoked."""
 
     code = "invalid_api_key"
     status = 401
 
 
 class Forbidden(RequestError):
-    """The key is good, its scopes do not reach so far."""
+    """The key is valid but lacks the required scope."""
 
     code = "insufficient_scope"
     status = 403
@@ -154,35 +154,35 @@ class KeyNotFound(RequestError):
 
 
 class RateLimited(RequestError):
-    """The tenant sent more requests than its rate allows."""
+    """The tenant exceeded its request rate."""
 
     code = "rate_limit_exceeded"
     status = 429
 
 
 class TooManyOpenTasks(RequestError):
-    """The tenant has as many open tasks as it may."""
+    """The tenant is at its limit of open tasks."""
 
     code = "too_many_open_tasks"
     status = 429
 
 
 class QuotaExceeded(RequestError):
-    """The tenant stores as much audio as it may. Room comes from deleting, not from waiting."""
+    """The tenant is at its storage quota. Deleting tasks helps, waiting does not."""
 
     code = "insufficient_quota"
     status = 429
 
 
 class PermanentTaskError(AsrError):
-    """This audio can never be transcribed: the task fails at once and is not retried."""
+    """This audio cannot be transcribed: the task fails at once and is not retried."""
 
     code = "permanent_failure"
     status = 422
 
 
 class UnreadableAudio(PermanentTaskError):
-    """A container that is served, with content that cannot be decoded."""
+    """A supported container whose content cannot be decoded."""
 
     code = "unreadable_audio"
 
@@ -200,19 +200,19 @@ class AudioTooLong(PermanentTaskError):
 
 
 class TooExpensive(PermanentTaskError):
-    """Decoding took more processor time than is allowed for so much sound."""
+    """Decoding exceeded the CPU time allowed for this duration."""
 
     code = "too_expensive"
 
 
 class TransientTaskError(AsrError):
-    """May pass: the task is retried with backoff, five times at most."""
+    """Transient: the task is retried with backoff, five times at most."""
 
     code = "transient_failure"
 
 
 class DecoderCrashed(TransientTaskError):
-    """The decoder process died while it held this file."""
+    """The decoder process died on this file."""
 
     code = "decoder_crashed"
 
@@ -224,7 +224,7 @@ class EngineFailed(TransientTaskError):
 
 
 class DependencyError(AsrError):
-    """Something the platform leans on is away."""
+    """A dependency is unavailable."""
 
     code = "dependency_unavailable"
     status = 503
@@ -242,11 +242,11 @@ class QueueUnavailable(DependencyError):
 
 
 class PermissionMissing(QueueUnavailable):
-    """The user of Redis lacks a permission; the message says which, and how to grant it."""
+    """The Redis user lacks a permission; the message names it and how to grant it."""
 
 
 class RedisEvicts(QueueUnavailable):
-    """Redis is configured as a cache: accepted tasks would vanish when it fills up."""
+    """Redis is configured as a cache: it would evict accepted tasks when full."""
 
     code = "redis_evicts"
 
@@ -288,5 +288,5 @@ class ClusterUnavailable(DependencyError):
 
     @property
     def is_refusal(self) -> bool:
-        """The account has not the right, or does not exist any more."""
+        """The account lacks the permission, or no longer exists."""
         return self.reply_status in (401, 403)

@@ -1,4 +1,4 @@
-"""What retention may delete: decided from plain data, without Redis, store or a clock."""
+"""Retention decisions on plain data, without Redis, store or a clock."""
 
 from __future__ import annotations
 

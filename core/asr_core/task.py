@@ -145,15 +145,15 @@ class Task(BaseModel):
 
 
 def audio_path(task_id: str) -> str:
-    """Where the original file lies in the store."""
+    """Store path of the original file."""
     return f"audio/{task_id}"
 
 
 def result_path(task_id: str, attempt: int) -> str:
-    """Where attempt number `attempt` writes its transcript."""
+    """Store path of an attempt's transcript."""
     return f"results/{task_id}/{attempt}.json"
 
 
 def results_prefix(task_id: str) -> str:
-    """Where all attempts of a task write."""
+    """Store prefix of all attempts' transcripts."""
     return f"results/{task_id}/"

@@ -79,7 +79,7 @@ class Worker:
     async def _work(self) -> None:
         while not self._stopping:
             try:
-                claims = await self.consumer.claim(room_seconds=1e6, room_tasks=1, in_hand=0)
+                claims = await self.consumer.claim(room_seconds=1e6, room_tasks=1, in_flight=0)
                 for claim in claims:
                     await self._do(claim)
             except QueueUnavailable:

@@ -48,7 +48,7 @@ class Stage:
 
     async def in_hand(self) -> dict[str, int]:
         """Tasks by pod, of the pods that are not ending."""
-        held = await self.reader.in_hand()
+        held = await self.reader.in_flight()
         return {pod: held.get(each.consumer, 0) for pod, each in self.at_work.items()}
 
     async def pods(self) -> tuple[set[str], set[str]]:

@@ -1,4 +1,4 @@
-"""Who asks, whether they may, and how often: keys, scopes and request rates, in one place."""
+"""Authentication, authorization and rate limits: API keys, scopes and request rates."""
 
 from asr_api.access.authenticator import Authenticator, Principal
 from asr_api.access.key_cache import KeyCache

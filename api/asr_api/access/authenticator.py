@@ -1,4 +1,4 @@
-"""The one desk that every request with a key passes: who is it, may they, and how often."""
+"""Authenticates every request: API key, scope, then the tenant's request rate."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ _HOW = "send `Authorization: Bearer asr_…`; `asr keys create` makes a key"
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks: the tenant, and whether it may look at all of them."""
+    """The authenticated caller; `admin` may see every tenant."""
 
     tenant: str
     admin: bool
 
 
-_ANYONE = Principal(DEFAULT_TENANT, admin=True)  # without keys, whoever reaches the API
-_STRANGER = Principal(DEFAULT_TENANT, admin=False)  # on a route that asks for no key
+_ANYONE = Principal(DEFAULT_TENANT, admin=True)  # with `auth=off`, every caller
+_ANONYMOUS = Principal(DEFAULT_TENANT, admin=False)  # public route, no usable key
 
 
 class Authenticator:
-    """One per app."""
+    """One per app. Caches keys; see `KeyCache`."""
 
-    def __init__(self, settings: ApiSettings, ring: ApiKeyStore, tenants: Tenants) -> None:
+    def __init__(self, settings: ApiSettings, keys: ApiKeyStore, tenants: Tenants) -> None:
         self._settings = settings
-        self._ring = ring
+        self._keys = keys
         self._tenants = tenants
         self._cache = KeyCache(self._find)
         self._bootstrap = _bootstrap_digest(settings.bootstrap_key)
         self._rated: frozenset[str] = frozenset()
         self._rated_until = 0.0
 
-    async def admit(self, request: Request) -> Principal:
-        """Whose request it is.
+    async def authenticate(self, request: Request) -> Principal:
+        """The caller of this request.
 
-        Raises Unauthenticated, Forbidden, RateLimited; QueueUnavailable where Redis would have to
-        say who it is and is away.
+        Raises Unauthenticated, Forbidden, RateLimited; QueueUnavailable when the key is not cached
+        and Redis is unavailable.
         """
         scope = scope_for(request.method, request.scope["route"].path)
         if scope is None:
-            return await self._visitor(request)
+            return await self._public_principal(request)
         principal = _ANYONE
         if self._settings.auth == "keys":
             secret = _secret_of(request)
@@ -68,29 +68,29 @@ class Authenticator:
                 self._good_key, secret, scope, fresh_seconds=CHECK_SECONDS
             )
             principal = Principal(key.tenant, key.allows(Scope.ADMIN))
-        await self._count(request, principal.tenant)
+        await self._count_request(request, principal.tenant)
         return principal
 
-    async def _visitor(self, request: Request) -> Principal:
-        """Who asks for what everybody may have. A key is looked at where operators see more; one
-        that is wrong, or that Redis cannot be asked about in time, is none.
+    async def _public_principal(self, request: Request) -> Principal:
+        """The caller of a public route. A key is checked only where admins see more; an invalid
+        key, or one that Redis cannot verify in time, counts as none.
         """
         if self._settings.auth != "keys":
             return _ANYONE
         if request.scope["route"].path not in OPERATORS_SEE_MORE:
-            return _STRANGER
+            return _ANONYMOUS
         try:
             key = await self._key_in_time(_secret_of(request))
         except (Unauthenticated, DependencyError):
             key = None
-        return Principal(key.tenant, key.allows(Scope.ADMIN)) if key else _STRANGER
+        return Principal(key.tenant, key.allows(Scope.ADMIN)) if key else _ANONYMOUS
 
     async def _key_in_time(self, secret: str) -> ApiKey | None:
-        """None where Redis hangs. The question goes on, as those of `Check` do."""
-        asking = asyncio.create_task(self._key_of(secret, FRESH_SECONDS))
-        asking.add_done_callback(lambda task: task.cancelled() or task.exception())
-        done, _ = await asyncio.wait({asking}, timeout=self._settings.health_timeout_seconds)
-        return asking.result() if done else None
+        """None if Redis hangs. The lookup itself is not cancelled, as in `Check`."""
+        lookup = asyncio.create_task(self._key_of(secret, FRESH_SECONDS))
+        lookup.add_done_callback(lambda task: task.cancelled() or task.exception())
+        done, _ = await asyncio.wait({lookup}, timeout=self._settings.health_timeout_seconds)
+        return lookup.result() if done else None
 
     async def _good_key(
         self, secret: str, scope: Scope, *, fresh_seconds: float = FRESH_SECONDS
@@ -114,28 +114,28 @@ class Authenticator:
         return key
 
     async def _find(self, digest: str) -> ApiKey | None:
-        """What is asked when the cache does not know: about once in ten seconds for each key."""
-        key = await self._ring.find(digest)
+        """Cache miss: read the key from Redis, about once in ten seconds per key."""
+        key = await self._keys.find(digest)
         if key and time.time() - (key.last_used_at or 0) > TOUCH_SECONDS:
             with suppress(DependencyError):
-                await self._ring.touch(digest)
+                await self._keys.touch(digest)
         return key
 
-    async def _count(self, request: Request, tenant: str) -> None:
-        """A rate that cannot be counted, as Redis is away, refuses nobody."""
+    async def _count_request(self, request: Request, tenant: str) -> None:
+        """Fails open: while Redis is unavailable no request is rate-limited."""
         try:
             if not await self._is_rated(tenant):
                 return
-            ticket = await self._tenants.take_request(tenant)
+            rate = await self._tenants.take_request(tenant)
         except DependencyError:
             return
-        if not ticket.limit:
+        if not rate.limit:
             return
-        request.scope["asr.headers"].update(rate_headers(ticket))
-        if not ticket.taken:
+        request.scope["asr.headers"].update(rate_headers(rate))
+        if not rate.taken:
             raise RateLimited(
-                f"more than {ticket.limit} requests a minute; slow down",
-                retry_after_seconds=max(1, round(ticket.next_after_seconds + 0.5)),
+                f"more than {rate.limit} requests a minute; slow down",
+                retry_after_seconds=max(1, round(rate.next_after_seconds + 0.5)),
             )
 
     async def _is_rated(self, tenant: str) -> bool:
@@ -148,12 +148,12 @@ class Authenticator:
         return tenant in self._rated
 
 
-def rate_headers(ticket: RateLimit) -> dict[str, str]:
-    """As OpenAI's API sends them, which its clients know."""
+def rate_headers(rate: RateLimit) -> dict[str, str]:
+    """Rate-limit headers in OpenAI's format."""
     return {
-        "x-ratelimit-limit-requests": str(ticket.limit),
-        "x-ratelimit-remaining-requests": str(ticket.remaining),
-        "x-ratelimit-reset-requests": f"{ticket.full_after_seconds:g}s",
+        "x-ratelimit-limit-requests": str(rate.limit),
+        "x-ratelimit-remaining-requests": str(rate.remaining),
+        "x-ratelimit-reset-requests": f"{rate.full_after_seconds:g}s",
     }
 
 

@@ -1,5 +1,5 @@
-"""Keys in the OpenAPI document: which routes ask for one, and what they answer without; and what is
-refused where keys are off.
+"""Adds authentication to the OpenAPI document: security schemes, required scopes and the error
+replies of each route, with keys on or off.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _BUSY_ROUTES = ("/api/v1/asr/retry/{task_id}",)
 
 
 def document_access(document: dict[str, Any], *, is_required: bool) -> None:
-    """Add the scheme, and to each route that asks for a key its replies.
+    """Add the security scheme, and to each protected route its error replies.
 
-    Where keys are off, `is_required` False, one may be sent and is not looked at.
+    With keys off (`is_required` False) a key is optional and ignored.
     """
     schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
     schemes[SCHEME] = {

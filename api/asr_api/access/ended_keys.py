@@ -1,11 +1,10 @@
-"""What a request under way becomes once its key is revoked, has expired or lost its scope.
+"""Ends open requests whose key was revoked, has expired or lost its scope.
 
-A request may last for minutes after its key was looked at: an event stream, a wait for a
-transcript, a slow upload. While one is open its key is looked at every `CHECK_SECONDS`, and when it
-is not good any more the app is told that its client has gone, which every route knows how to deal
-with. The client gets 401 or 403. An event stream ends: whoever follows a task connects again and is
-told then, and a transcript's stream, which cannot be resumed, ends with the error. Any other reply
-that has begun is finished: it is what the key was good for.
+A request may stay open for minutes after authentication: an event stream, a wait for a transcript,
+a slow upload. Its key is checked again every `CHECK_SECONDS`. When the key is no longer valid, the
+app receives `http.disconnect`, which every route handles, and the client gets 401 or 403. A task's
+event stream just ends, since its client reconnects and gets the error then; a transcript stream,
+which cannot be resumed, ends with the error. Any other reply that has started is completed.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ CHECK_SECONDS = 2.0
 
 
 class OpenRequest:
-    """One request; `check_key` raises what the client is told. None: nothing is asked."""
+    """One request; `check_key` raises the error to send. None: the request has no key to check."""
 
     def __init__(self, receive: Receive, send: Send) -> None:
         self.check_key: Callable[[], Awaitable[object]] | None = None
@@ -53,7 +52,7 @@ class OpenRequest:
 
     async def send(self, message: Message) -> None:
         if self.refusal is not None:
-            return  # to a client that has gone, as the app thinks
+            return  # the app has been told that the client disconnected
         if message["type"] == "http.response.start":
             self._started = True
             kind = Headers(raw=message["headers"]).get("content-type", "")
@@ -63,13 +62,13 @@ class OpenRequest:
         await self._send(message)
 
     async def end(self, scope: Scope) -> None:
-        """Tells the refusal; within a stream as OpenAI's clients know it."""
+        """Send the refusal; inside a stream in OpenAI's event format."""
         if self.refusal is None or self._complete:
             return
         reply = reply_to(self.refusal)
         if self._started:
-            told = format_sse_event(data_str=bytes(reply.body).decode())
-            last = b"" if scope["method"] == "GET" else told
+            event = format_sse_event(data_str=bytes(reply.body).decode())
+            last = b"" if scope["method"] == "GET" else event
             await self._send({"type": "http.response.body", "body": last, "more_body": False})
         else:
             await reply(scope, self._receive, self._send)
@@ -81,13 +80,13 @@ class OpenRequest:
         try:
             await self.check_key()
         except DependencyError:
-            return  # nobody can say; a new request would be told to come again
+            return  # cannot be verified now; the open request continues
         except (Unauthenticated, Forbidden) as error:
             self.refusal = error
 
 
 class EndsWithKey:
-    """ASGI middleware; `asr.open_request` in the scope is where the key's check is put."""
+    """ASGI middleware; `Authenticator` sets the key check on `asr.open_request` in the scope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""What this pod knows of keys: looked up in Redis, and remembered for ten seconds.
+"""Per-process cache of API keys from Redis, fresh for ten seconds.
 
-While Redis is away, a key that was good goes on for five minutes. Nothing else is let through then,
-and nothing is called wrong.
+While Redis is unavailable, a key that was valid is accepted for five minutes more. Any other key is
+answered with 503, not 401.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class _Answer:
 
 
 class KeyCache:
-    """Keys by digest. Guesses have a small room of their own, so that they push out no good key."""
+    """Keys by digest. Unknown keys have a small cache of their own, so guesses evict no
+    valid key.
+    """
 
     def __init__(
         self,
@@ -41,10 +43,9 @@ class KeyCache:
         self._unknown: OrderedDict[str, _Answer] = OrderedDict()
 
     async def get(self, digest: str, fresh_seconds: float = FRESH_SECONDS) -> ApiKey | None:
-        """The key with this digest, None if there is none; as Redis had it `fresh_seconds` ago at
-        most.
+        """The key with this digest, at most `fresh_seconds` old; None if there is none.
 
-        Raises QueueUnavailable when Redis is away and the key has not been seen for five minutes.
+        Raises QueueUnavailable when Redis is unavailable and the cached key is too old.
         """
         answer = self._known.get(digest) or self._unknown.get(digest)
         age_seconds = self._clock() - answer.at if answer else STALE_SECONDS
@@ -62,7 +63,7 @@ class KeyCache:
     def _remember(self, digest: str, key: ApiKey | None) -> None:
         self._known.pop(digest, None)
         self._unknown.pop(digest, None)
-        room, most = (self._known, MOST_KNOWN) if key else (self._unknown, MOST_UNKNOWN)
-        room[digest] = _Answer(key, self._clock())
-        while len(room) > most:
-            room.popitem(last=False)
+        cache, limit = (self._known, MOST_KNOWN) if key else (self._unknown, MOST_UNKNOWN)
+        cache[digest] = _Answer(key, self._clock())
+        while len(cache) > limit:
+            cache.popitem(last=False)

@@ -1,14 +1,13 @@
-"""Without API keys the browser of everybody who can reach the server is trusted, and each web page
-that it shows may send requests. This is what tells pages from people and programs:
+"""Protection against hostile web pages when API keys are off: DNS rebinding and CSRF.
 
-- Known hosts. A page may give its own name this server's address (DNS rebinding) and then reads
-  everything, as to the browser it is one origin. Only the `Host` tells: addresses and `localhost`
-  cannot be rebound, others are listed.
-- Changes come from no other page, unless CORS allows its origin. Browsers say where a request comes
-  from in `Sec-Fetch-Site` and `Origin`, which no page can set; programs send neither. The same
-  rules as net/http's CrossOriginProtection: https://words.filippo.io/csrf/.
+- Host allowlist. A page can point its own name at this server (DNS rebinding) and then read
+  everything as same-origin. IP addresses and `localhost` cannot be rebound; other names in `Host`
+  must be listed.
+- Cross-site writes are refused unless CORS allows the origin. Browsers state the source in
+  `Sec-Fetch-Site` and `Origin`, which pages cannot forge; programs send neither. Same rules as
+  net/http's CrossOriginProtection: https://words.filippo.io/csrf/.
 
-With keys neither is asked: a page of another origin has no key, and browsers keep none in cookies.
+With keys neither is needed: another origin's page has no key, and keys are never in cookies.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from asr_api.http.error_reply import reply_to
 from asr_core.access.hosts import host_of, is_address, split_authority
 from asr_core.errors import RequestError
 
-# Probes and scrapes, which may come by any name; they hold nothing of a recording.
+# Probes and scrapes may use any host name; they expose no task data.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-_TOLD_MAX_CHARACTERS = 100
+_QUOTED_MAX_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class KeylessGuard:
             ]
         for authority in named:
             if not (host := host_of(authority)):
-                return MalformedHost(f"{_told(authority)} is no host.")
+                return MalformedHost(f"{_quoted(authority)} is no host.")
             if not self._hosts.knows(host):
                 return _not_allowed(host)
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
@@ -93,13 +92,13 @@ class KeylessGuard:
 
 
 def is_cross_site(headers: Headers, own: Sequence[str], cors: CorsPolicy) -> bool:
-    """Whether a page of another origin sent it, and CORS does not allow that one. Pure.
+    """Whether another origin's page sent it and CORS does not allow that origin. Pure.
 
-    Another port or subdomain is another origin: who serves there is not known.
+    Another port or subdomain is another origin, possibly of another owner.
     """
     site = headers.getlist("sec-fetch-site")
     origins = headers.getlist("origin")
-    if not site or site == ["none"]:  # an old browser, or plain http; none: no page at all
+    if not site or site == ["none"]:  # old browser or plain http; "none": typed by the user
         is_own = all(_is_own(origin, own) for origin in origins)
     else:
         is_own = site == ["same-origin"]
@@ -107,7 +106,7 @@ def is_cross_site(headers: Headers, own: Sequence[str], cors: CorsPolicy) -> boo
 
 
 def _is_own(origin: str, own: Iterable[str]) -> bool:
-    """The scheme is not compared: a proxy that ends TLS may not say that it does."""
+    """Ignores the scheme: a proxy that terminates TLS may not forward it."""
     scheme, _, authority = origin.partition("://")
     return any(_with_port(authority, scheme) == _with_port(each, scheme) for each in own)
 
@@ -120,8 +119,8 @@ def _with_port(authority: str, scheme: str) -> tuple[str, str] | None:
 def _not_allowed(host: str) -> HostNotAllowed:
     return HostNotAllowed(
         "Without API keys this server answers to IP addresses, localhost and the names in "
-        f"ASR_ALLOWED_HOSTS. If {_told(host)} is a name of its own, list it there: "
-        f"ASR_ALLOWED_HOSTS={host[:_TOLD_MAX_CHARACTERS]}, commas between several. "
+        f"ASR_ALLOWED_HOSTS. If {_quoted(host)} is a name of its own, list it there: "
+        f"ASR_ALLOWED_HOSTS={host[:_QUOTED_MAX_CHARACTERS]}, commas between several. "
         "With ASR_AUTH=keys it answers to any."
     )
 
@@ -129,11 +128,11 @@ def _not_allowed(host: str) -> HostNotAllowed:
 def _cross_site(headers: Headers) -> CrossSiteRequest:
     origin = headers.get("origin", "")
     return CrossSiteRequest(
-        f"Without API keys a page of another origin{f' ({_told(origin)})' if origin else ''} may "
+        f"Without API keys a page of another origin{f' ({_quoted(origin)})' if origin else ''} may "
         "not change anything here. If it is to be trusted, name its origin in ASR_CORS_ORIGINS; if "
         "it is this server's own, its proxy must pass the Host on."
     )
 
 
-def _told(text: str) -> str:
-    return repr(text[:_TOLD_MAX_CHARACTERS])
+def _quoted(text: str) -> str:
+    return repr(text[:_QUOTED_MAX_CHARACTERS])

@@ -1,4 +1,4 @@
-"""What an API process does beside requests: housekeeping of the queue, leases of waiting clients.
+"""Background work of an API process: queue housekeeping and leases of waiting clients.
 
-Stands on core alone: no routes, no services, no HTTP.
+Imports core and the metrics; no routes, no services, no HTTP.
 """

@@ -1,5 +1,5 @@
-"""What an API pod does beside answering: prepare the queue, listen for changes, move what is due,
-reconcile.
+"""Background loops of an API pod: prepare the queue, watch for changes, move due tasks, renew
+waiter leases, reconcile, sweep orphaned blobs.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
 from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import EvictionWatch, OrphanIndex, Producer, QueueReconciler, TaskWatcher
-from asr_core.queue.eviction import LOOK_SECONDS
+from asr_core.queue.eviction import OBSERVE_SECONDS
 
 MOVE_DUE_SECONDS = 1.0
 RECONCILE_SECONDS = 60.0
-SWEEP_TURN_SECONDS = 300.0
+SWEEP_CHECK_SECONDS = 300.0
 PREPARE_FIRST_SECONDS = 0.5
 PREPARE_MAX_SECONDS = 15.0
 
 
 class Housekeeping:
-    """Background loops, started and ended by the app's lifespan. Redis may be away at any time,
-    also at first.
+    """Started and stopped by the app's lifespan. Redis may be unavailable at any time, including at
+    startup.
     """
 
     def __init__(
         self,
         producer: Producer,
         watcher: TaskWatcher,
-        upkeep: QueueReconciler,
-        sweeping: OrphanIndex,
+        reconciler: QueueReconciler,
+        orphan_index: OrphanIndex,
         sweep: Sweep,
-        attendance: WaiterLeases,
+        waiter_leases: WaiterLeases,
         eviction: EvictionWatch,
         metrics: ApiMetrics,
     ) -> None:
         self._producer = producer
         self._watcher = watcher
-        self._upkeep = upkeep
-        self._sweeping = sweeping
+        self._reconciler = reconciler
+        self._orphan_index = orphan_index
         self._sweep = sweep
-        self._attendance = attendance
+        self._waiter_leases = waiter_leases
         self._eviction = eviction
         self._metrics = metrics
         self._preparing = asyncio.Lock()
@@ -55,11 +55,11 @@ class Housekeeping:
         self.schema_mismatch = ""
 
     def start(self) -> None:
-        """Start all loops. What cannot be reached yet is tried again in the background."""
+        """Start all loops; whatever is unavailable is retried in the background."""
         self._loops = [asyncio.create_task(self._run(), name="housekeeping")]
 
     async def stop(self) -> None:
-        """End all loops and wait for them."""
+        """Cancel all loops and wait for them."""
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -71,22 +71,25 @@ class Housekeeping:
         await self._watcher.start()
         await self._prepare()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._repeat("move_due", self._upkeep.move_due, MOVE_DUE_SECONDS))
+            group.create_task(self._repeat("move_due", self._reconciler.move_due, MOVE_DUE_SECONDS))
             group.create_task(
-                self._repeat("attend", self._attendance.renew, self._attendance.renew_seconds)
+                self._repeat(
+                    "renew_waiters", self._waiter_leases.renew, self._waiter_leases.renew_seconds
+                )
             )
             group.create_task(
-                self._repeat("cancel_deserted", self._cancel_deserted, MOVE_DUE_SECONDS)
+                self._repeat("cancel_abandoned", self._cancel_abandoned, MOVE_DUE_SECONDS)
             )
             group.create_task(self._repeat("reconcile", self._reconcile, RECONCILE_SECONDS))
-            group.create_task(self._repeat("eviction", self._eviction.look, LOOK_SECONDS))
-            group.create_task(self._repeat("sweep", self._sweep_in_turn, SWEEP_TURN_SECONDS))
+            group.create_task(self._repeat("eviction", self._eviction.observe, OBSERVE_SECONDS))
+            group.create_task(self._repeat("sweep", self._sweep_if_due, SWEEP_CHECK_SECONDS))
 
     async def ensure_prepared(self) -> None:
-        """Once: check the schema, make the groups, mark Redis and store as belonging together.
+        """Once: check the schema, create the consumer groups, write the epoch marker to Redis and
+        store.
 
-        The first submission may come before the loop's next try, and must not come before the mark:
-        a store that holds audio and no mark is one that nothing may be swept from. Raises
+        Submissions call it too: the first one may arrive before the loop's next attempt, and must
+        not precede the marker, as a store with audio and no marker is never swept. Raises
         DependencyError.
         """
         async with self._preparing:
@@ -100,7 +103,7 @@ class Housekeeping:
             self.prepared, self.schema_mismatch = True, ""
 
     async def _prepare(self) -> None:
-        """Until it works, with pauses that grow."""
+        """Retry with exponential backoff until it succeeds."""
         pause_seconds = PREPARE_FIRST_SECONDS
         while not self.prepared:
             try:
@@ -119,58 +122,58 @@ class Housekeeping:
                 pause_seconds = min(2 * pause_seconds, PREPARE_MAX_SECONDS)
         self._log.info("queue_ready")
 
-    async def _cancel_deserted(self) -> None:
-        for task_id in await self._attendance.callers.cancel_deserted():
-            business_event("task_deserted", task_id=task_id)
+    async def _cancel_abandoned(self) -> None:
+        for task_id in await self._waiter_leases.registry.cancel_abandoned():
+            business_event("task_abandoned", task_id=task_id)
 
     async def _reconcile(self) -> None:
-        """Mend what can be mended, and tell what is lost: one pod a minute does."""
+        """Repair the queue and report lost data; one pod per minute gets the lock."""
         try:
-            reconciled = await self._upkeep.reconcile()
+            reconciled = await self._reconciler.reconcile()
         except SchemaMismatch as error:
             self.schema_mismatch = error.message
             raise
         self.schema_mismatch = ""
         if reconciled is None:
             return
-        if reconciled.mended:
+        if reconciled.repaired:
             self._log.warning("queue_mended", **asdict(reconciled))
-            for what, count in reconciled.mended.items():
+            for what, count in reconciled.repaired.items():
                 self._metrics.queue_mended.labels(what=what).inc(count)
         try:
             await self._sweep.mark()
         except SweepRefused as refused:
-            await self._tell_loss(refused)
+            await self._report_loss(refused)
 
-    async def _tell_loss(self, refused: SweepRefused) -> None:
-        """Once, whichever pod notices it first."""
-        strays = await self._sweep.record_loss(refused.loss)
-        if strays is None:
+    async def _report_loss(self, refused: SweepRefused) -> None:
+        """Log and count a loss once, on the pod that notices it first."""
+        orphans = await self._sweep.record_loss(refused.loss)
+        if orphans is None:
             return
         self._metrics.queue_losses.labels(reason=refused.loss.value).inc()
         self._log.error(
             "queue_data_lost",
             reason=refused.message,
-            recordings_without_task=strays.recordings,
-            results_without_task=strays.results,
+            recordings_without_task=orphans.recordings,
+            results_without_task=orphans.results,
         )
 
-    async def _sweep_in_turn(self) -> None:
-        """About once an hour, on one pod."""
-        if not await self._sweeping.turn():
+    async def _sweep_if_due(self) -> None:
+        """About once an hour, on the pod that gets the lock."""
+        if not await self._orphan_index.try_lock():
             return
         try:
-            swept = await self._sweep.run(by_itself=True)
+            swept = await self._sweep.run(automatic=True)
         except SweepRefused as refused:
             self._log.error("sweep_refused", reason=refused.message)
-            await self._tell_loss(refused)
+            await self._report_loss(refused)
         else:
             self._log.info("store_swept", **asdict(swept))
 
     async def _repeat(
         self, name: str, step: Callable[[], Awaitable[object]], every_seconds: float
     ) -> None:
-        """Run `step` for ever; a failure is told once, and so is its end."""
+        """Run `step` for ever; a failure is reported once, and so is its end."""
         failing = False
         while True:
             try:

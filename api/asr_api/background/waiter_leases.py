@@ -1,7 +1,7 @@
-"""The callers of this process that wait for a transcript with their connection open.
+"""Clients of this process that wait for a transcript with an open connection.
 
-Each has a seat; while it is taken, its lease in Redis is renewed. Whoever has got the whole reply
-leaves `answered`, everybody else is expected to come again.
+Each holds a lease in Redis, renewed while the client is connected. A client that received the whole
+reply releases it as `answered`; any other is expected to reconnect and join the run.
 """
 
 from __future__ import annotations
@@ -11,64 +11,64 @@ import uuid
 from contextlib import suppress
 
 from asr_core.errors import DependencyError
-from asr_core.queue import Callers, Waiter
+from asr_core.queue import Waiter, WaiterRegistry
 
 
 class WaiterLease:
-    """One caller. It sits at no task until `take`, and leaves once."""
+    """The lease of one client: attached to a task once, released once."""
 
-    def __init__(self, attendance: WaiterLeases) -> None:
-        self._attendance = attendance
-        self._left = False
+    def __init__(self, leases: WaiterLeases) -> None:
+        self._leases = leases
+        self._released = False
         self.caller_id = uuid.uuid4().hex
         self.task_id = ""
 
-    def waiter(self, deserted_seconds: float) -> Waiter:
-        """As the queue is told of it."""
-        return Waiter(self.caller_id, deserted_seconds)
+    def waiter(self, grace_seconds: float) -> Waiter:
+        """The client as `submit` and `join` register it."""
+        return Waiter(self.caller_id, grace_seconds)
 
-    def take(self, task_id: str) -> None:
-        """From now on its lease is renewed."""
+    def attach(self, task_id: str) -> None:
+        """Start renewing, for this task."""
         self.task_id = task_id
-        self._attendance.seats.add(self)
+        self._leases.held.add(self)
 
-    def leave(self, *, answered: bool) -> None:
-        """Tells the queue in the background: who leaves may be cancelled itself."""
-        if self.task_id and not self._left:
-            self._left = True
-            self._attendance.see_off(self, answered=answered)
+    def release(self, *, answered: bool) -> None:
+        """Release in the background: the calling request may itself be cancelled. Idempotent."""
+        if self.task_id and not self._released:
+            self._released = True
+            self._leases.release(self, answered=answered)
 
 
 class WaiterLeases:
-    """All seats. `renew` is called every `renew_seconds` by housekeeping."""
+    """All leases of this process. Housekeeping calls `renew` every `renew_seconds`."""
 
-    def __init__(self, callers: Callers) -> None:
-        self.callers = callers
-        self.seats: set[WaiterLease] = set()
-        self._leaving: set[asyncio.Task[None]] = set()
+    def __init__(self, registry: WaiterRegistry) -> None:
+        self.registry = registry
+        self.held: set[WaiterLease] = set()
+        self._releasing: set[asyncio.Task[None]] = set()
 
     @property
     def renew_seconds(self) -> float:
-        return self.callers.renew_seconds
+        return self.registry.renew_seconds
 
-    def seat(self) -> WaiterLease:
-        """A new one."""
+    def new(self) -> WaiterLease:
+        """A lease that is not attached to a task yet."""
         return WaiterLease(self)
 
     async def renew(self) -> None:
-        """All leases of this process."""
-        await self.callers.attend([(seat.task_id, seat.caller_id) for seat in self.seats])
+        """Renew every lease that is held."""
+        await self.registry.renew([(lease.task_id, lease.caller_id) for lease in self.held])
 
-    def see_off(self, seat: WaiterLease, *, answered: bool) -> None:
-        self.seats.discard(seat)
-        task = asyncio.get_running_loop().create_task(self._leave(seat, answered))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+    def release(self, lease: WaiterLease, *, answered: bool) -> None:
+        self.held.discard(lease)
+        task = asyncio.get_running_loop().create_task(self._send_release(lease, answered))
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
 
     async def stop(self) -> None:
-        """Waits for those who are just leaving; of the others the leases run out."""
-        await asyncio.gather(*self._leaving, return_exceptions=True)
+        """Wait for releases in progress; the remaining leases expire."""
+        await asyncio.gather(*self._releasing, return_exceptions=True)
 
-    async def _leave(self, seat: WaiterLease, answered: bool) -> None:
-        with suppress(DependencyError):  # then the lease runs out by itself
-            await self.callers.leave(seat.task_id, seat.caller_id, answered=answered)
+    async def _send_release(self, lease: WaiterLease, answered: bool) -> None:
+        with suppress(DependencyError):  # then the lease expires
+            await self.registry.leave(lease.task_id, lease.caller_id, answered=answered)

@@ -1,4 +1,4 @@
-"""Carries webhooks to their receivers."""
+"""Delivers webhooks to their receivers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _log = get_logger("asr_api.courier.webhooks")
 
 
 class Deliveries:
-    """The outbox's side of the courier: takes webhooks, tries each once, says what came of it."""
+    """Webhook jobs: take due webhooks, attempt each once, report the outcome."""
 
     name = "webhooks"
 
@@ -44,30 +44,30 @@ class Deliveries:
         return await self._outbox.take(
             token=secrets.token_hex(8),
             limit=limit,
-            per_line=self._settings.webhooks_per_host,
+            per_destination=self._settings.webhooks_per_host,
             reserved=reserved_slots(self._settings.webhooks_at_once),
             busy=busy,
         )
 
     async def run(self, webhook: Webhook) -> None:
-        """One try. A courier that dies in the middle leaves the rest to the lease."""
+        """One attempt. If the courier dies, the lease expires and another one retries."""
         began = time.monotonic()
-        verdict = await self._try(webhook)
+        result = await self._try(webhook)
         took_seconds = time.monotonic() - began
         await self._outbox.report(
-            webhook, verdict.outcome, reason=verdict.reason, delay_seconds=verdict.delay_seconds
+            webhook, result.outcome, reason=result.reason, delay_seconds=result.delay_seconds
         )
         self._metrics.webhook_delivery_seconds.observe(took_seconds)
-        self._metrics.webhooks.labels(outcome=verdict.outcome.value).inc()
-        tell = _log.warning if verdict.outcome is TryOutcome.DEAD else _log.info
-        tell(
-            f"webhook_{verdict.outcome.value}",
+        self._metrics.webhooks.labels(outcome=result.outcome.value).inc()
+        log = _log.warning if result.outcome is TryOutcome.DEAD else _log.info
+        log(
+            f"webhook_{result.outcome.value}",
             webhook_id=webhook.webhook_id,
             task_id=webhook.task_id,
             receiver=webhook.receiver,
             tries=webhook.attempts + 1,
-            reason=verdict.reason,
-            cause=verdict.cause or None,
+            reason=result.reason,
+            cause=result.cause or None,
             seconds=round(took_seconds, 3),
         )
 
@@ -81,7 +81,7 @@ class Deliveries:
         except UrlRefused as refused:
             return DeliveryOutcome(TryOutcome.DEAD, refused.message)
         except (TimeoutError, httpcore.TimeoutException, httpcore.ConnectError) as error:
-            # The same whether a name is unknown, leads inward or does not answer: see `egress`.
+            # Same error for unknown, private and silent hosts: see `egress`.
             seconds = settings.webhook_timeout_seconds
             return self._again(
                 webhook, f"no connection, or no reply within {seconds:g} seconds", cause=str(error)
@@ -100,27 +100,27 @@ class Deliveries:
             "POST", OutboundUrl.parse(webhook.url), headers=headers, idle_seconds=idle_seconds,
             content=content,
         ) as response:  # fmt: skip
-            await _read_a_little(response)
+            await _drain(response)
             return on_reply(
                 response.status,
                 attempts=webhook.attempts,
                 pauses=self._settings.webhook_retry_seconds,
                 chance=random.random(),
-                asked_seconds=retry_after_seconds(header(response, "retry-after"), now),
+                requested_seconds=retry_after_seconds(header(response, "retry-after"), now),
             )
 
     def _again(self, webhook: Webhook, reason: str, *, cause: str = "") -> DeliveryOutcome:
-        verdict = again(
+        result = again(
             reason,
             attempts=webhook.attempts,
             pauses=self._settings.webhook_retry_seconds,
             chance=random.random(),
         )
-        return replace(verdict, cause=cause)
+        return replace(result, cause=cause)
 
 
-async def _read_a_little(response: httpcore.Response) -> None:
-    """A receiver that closes properly is let finish; one that sends for ever is cut off."""
+async def _drain(response: httpcore.Response) -> None:
+    """Read a short reply to its end; stop after `REPLY_MAX_BYTES`."""
     total_bytes = 0
     async for chunk in response.aiter_stream():
         total_bytes += len(chunk)

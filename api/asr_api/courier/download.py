@@ -1,4 +1,4 @@
-"""One recording from a URL into the spool, within limits on size and time."""
+"""Downloads one recording from a URL into the spool, within size and time limits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from asr_api.egress.target import OutboundUrl
 from asr_api.uploads.spool import SpoolFile
 
 MAX_REDIRECTS = 5
-RETRY_AFTER_MAX_SECONDS = 3600  # a task that waits for longer is better submitted again
+RETRY_AFTER_MAX_SECONDS = 3600  # beyond this the task should be submitted again
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PASSING = frozenset({408, 425, 429})
-# One text for a name that is unknown, one that leads inward, a closed port and one that is not
-# called: who submits must not learn from it what there is inside.
+_TRANSIENT = frozenset({408, 425, 429})
+# One message for unknown names, private addresses, closed ports and ports that are not allowed:
+# the submitter must not learn what exists on the internal network.
 NO_CONNECTION = (
     "No connection to the server came about: its name has no address, or none on the public "
     "internet, or nothing answers there."
@@ -37,7 +37,7 @@ NO_CONNECTION = (
 @dataclass(frozen=True)
 class DownloadLimits:
     """`idle_seconds` is the longest silence, `total_seconds` the whole with its redirects. Each
-    `window_seconds` must bring `window_bytes` more, or the end.
+    window of `window_seconds` must bring `window_bytes`, unless the body ends.
     """
 
     max_bytes: int
@@ -89,11 +89,11 @@ def _require_ok(response: httpcore.Response) -> None:
     status = response.status
     if status in (404, 410):
         raise UrlNotFound(f"The server answered {status}: there is no such recording.")
-    if status >= 500 or status in _PASSING:
-        asked = retry_after_seconds(header(response, "retry-after"), datetime.now(UTC))
+    if status >= 500 or status in _TRANSIENT:
+        requested_seconds = retry_after_seconds(header(response, "retry-after"), datetime.now(UTC))
         raise FetchUnavailable(
             f"The server answered {status}.",
-            retry_after_seconds=round(min(asked, RETRY_AFTER_MAX_SECONDS)) or None,
+            retry_after_seconds=round(min(requested_seconds, RETRY_AFTER_MAX_SECONDS)) or None,
         )
     if status != 200:
         raise FetchRejected(f"The server answered {status}, not with a recording.")

@@ -1,4 +1,4 @@
-"""Why a recording could not be fetched, hung into the tree of `asr_core.errors`.
+"""Why a recording could not be fetched; part of the error tree of `asr_core.errors`.
 
 RequestError
 └── UrlRefused (asr_api.errors)         url_refused        by its text alone
@@ -21,25 +21,25 @@ from asr_core.errors import PermanentTaskError, TransientTaskError
 
 
 class UrlNotFound(PermanentTaskError):
-    """The server knows no such thing."""
+    """The server answered 404 or 410."""
 
     code = "url_not_found"
 
 
 class FetchRejected(PermanentTaskError):
-    """The server answers, and not with a recording."""
+    """The server answered, but not with a recording."""
 
     code = "fetch_rejected"
 
 
 class FetchTooLarge(PermanentTaskError):
-    """More bytes than an upload may have."""
+    """The recording exceeds the upload limit."""
 
     code = "too_large"
 
 
 class FetchTooSlow(PermanentTaskError):
-    """The download takes longer than it may."""
+    """The download exceeded its total time limit."""
 
     code = "fetch_timeout"
 
@@ -51,18 +51,18 @@ class FetchUnavailable(TransientTaskError):
 
 
 class FetchTrickles(TransientTaskError):
-    """The server sends, and less than the least rate."""
+    """The server sends more slowly than the minimum rate."""
 
     code = "fetch_too_slow"
 
 
 class FetchBroken(TransientTaskError):
-    """What no other error foresees: tried again, as all that is transient, but not for ever."""
+    """Unexpected error of ours: retried like any transient error."""
 
     code = "fetch_broken"
 
 
 class FetchSilent(TransientTaskError):
-    """The server fell silent."""
+    """The server stopped sending."""
 
     code = "fetch_silent"

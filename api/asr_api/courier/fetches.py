@@ -1,4 +1,4 @@
-"""Fetches recordings and brings them where an upload would have: spool, probe, store, queue."""
+"""Fetches recordings from URLs; like an upload: spool, probe, store, queue."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _log = get_logger("asr_api.courier.fetches")
 
 
 class Fetches:
-    """The fetching side of the courier."""
+    """Fetch jobs: take tasks in state `fetching`, download each under a renewed lease."""
 
     name = "fetches"
 
@@ -67,32 +67,32 @@ class Fetches:
         return await self._fetching.take(
             token=secrets.token_hex(8),
             limit=limit,
-            per_line=self._settings.fetches_per_host,
+            per_destination=self._settings.fetches_per_host,
             reserved=reserved_slots(self._settings.fetches_at_once),
             busy=busy,
         )
 
     async def run(self, fetch: Fetch) -> None:
-        """Bring one recording, under a lease that is renewed meanwhile."""
+        """Fetch one recording while renewing its lease."""
         with bound_contextvars(task_id=fetch.task.task_id):
-            work = asyncio.create_task(self._bring(fetch))
-            lease = asyncio.create_task(self._keep(fetch))
+            work = asyncio.create_task(self._fetch(fetch))
+            lease = asyncio.create_task(self._renew_lease(fetch))
             try:
                 await asyncio.wait({work, lease}, return_when=asyncio.FIRST_COMPLETED)
                 if not work.done():
-                    self._tell("dropped", reason=lease.result())
+                    self._record("dropped", reason=lease.result())
                     return
-                await self._judge(fetch, work)
-            except asyncio.CancelledError:  # the courier stops: another one may begin at once
-                await _end(work, lease)
+                await self._report(fetch, work)
+            except asyncio.CancelledError:  # shutdown: another courier may start at once
+                await _cancel(work, lease)
                 await self._fetching.failed(
                     fetch, FetchTrouble.POSTPONE, code="", message="", backoff_seconds=0
                 )
                 raise
             finally:
-                await _end(work, lease)
+                await _cancel(work, lease)
 
-    async def _bring(self, fetch: Fetch) -> Outcome:
+    async def _fetch(self, fetch: Fetch) -> Outcome:
         task = fetch.task
         async with self._spool.file(task.tenant) as file:
             await download(self._egress, task.source_url, file, self._limits)
@@ -104,12 +104,12 @@ class Fetches:
                 duration_seconds=report.duration_seconds,
                 content_type=report.content_type,
             )
-        if outcome is Outcome.GONE:  # deleted meanwhile, with what its record pointed to
+        if outcome is Outcome.GONE:  # the task was deleted during the fetch
             await self._store.delete(audio_path(task.task_id))
         return outcome
 
-    async def _keep(self, fetch: Fetch) -> str:
-        """Returns why the task is no longer this courier's."""
+    async def _renew_lease(self, fetch: Fetch) -> str:
+        """Renew until the lease is lost; returns why."""
         lease_seconds = self._settings.lease_seconds
         loop = asyncio.get_running_loop()
         renewed_at = loop.time()
@@ -125,19 +125,19 @@ class Fetches:
                 return outcome.value
             renewed_at = loop.time()
 
-    async def _judge(self, fetch: Fetch, work: asyncio.Task[Outcome]) -> None:
+    async def _report(self, fetch: Fetch, work: asyncio.Task[Outcome]) -> None:
         error = work.exception()
         if error is None:
             outcome = work.result()
             if outcome is Outcome.OK:
-                self._tell("fetched")
+                self._record("fetched")
             else:
-                self._tell("dropped", reason=outcome.value)
+                self._record("dropped", reason=outcome.value)
             return
         if not isinstance(error, AsrError):
             _log.error("fetch_broken", exc_info=error)
             error = FetchBroken("The recording could not be fetched, for a reason of the server's.")
-        trouble = _trouble(error)
+        trouble = _trouble_of(error)
         state = await self._fetching.failed(
             fetch,
             trouble,
@@ -147,33 +147,33 @@ class Fetches:
         )
         if state is State.FAILED:
             business_event("task_failed", task_id=fetch.task.task_id, code=error.code)
-            self._tell("failed", code=error.code, reason=error.message, cause=_cause(error))
+            self._record("failed", code=error.code, reason=error.message, cause=_cause(error))
         elif state is None:
-            self._tell("dropped", reason="it has ended meanwhile")
+            self._record("dropped", reason="it has ended meanwhile")
         else:
             postponed = trouble is FetchTrouble.POSTPONE
-            self._tell(
+            self._record(
                 "postponed" if postponed else "retried",
                 code=error.code, reason=error.message, cause=_cause(error),
             )  # fmt: skip
 
-    def _tell(self, outcome: str, **fields: object) -> None:
+    def _record(self, outcome: str, **fields: object) -> None:
         self._metrics.fetches.labels(outcome=outcome).inc()
         _log.info(f"fetch_{outcome}", **fields)
 
 
-async def _end(*tasks: asyncio.Task[Any]) -> None:
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _cause(error: AsrError) -> str | None:
-    """What only the log may say."""
+    """Detail for the log only."""
     return str(error.__cause__) if error.__cause__ else None
 
 
-def _trouble(error: AsrError) -> FetchTrouble:
+def _trouble_of(error: AsrError) -> FetchTrouble:
     if isinstance(error, DependencyError):
         return FetchTrouble.POSTPONE
     if isinstance(error, TransientTaskError):

@@ -23,59 +23,59 @@ def reserved_slots(at_once: int) -> int:
 
 
 class Job(Protocol):
-    """What was taken; `line` is whose it is and where it goes."""
+    """A unit of work; `destination` is tenant and host, the unit of fair sharing."""
 
     @property
-    def line(self) -> str: ...
+    def destination(self) -> str: ...
 
 
 T = TypeVar("T", bound=Job)
 
 
 class Source(Protocol[T]):
-    """Where errands come from, and how one is run."""
+    """Supplies jobs and runs one."""
 
     name: str
 
     async def take(self, limit: int, busy: Mapping[str, int]) -> Sequence[T]:
-        """Up to `limit` that are due; `busy` counts those in hand by line."""
+        """Up to `limit` that are due; `busy` counts those in flight by destination."""
 
-    def run(self, errand: T) -> Awaitable[None]:
-        """Do it and report it."""
+    def run(self, job: T) -> Awaitable[None]:
+        """Run it and report the outcome."""
 
 
 class JobRunner(Generic[T]):
-    """At most `at_once` in hand. A failure of one, or of Redis, ends nothing."""
+    """Runs at most `at_once` jobs. Neither a failed job nor a Redis outage stops it."""
 
     def __init__(self, source: Source[T], *, at_once: int) -> None:
         self._source = source
         self._at_once = at_once
         self._running: set[asyncio.Task[None]] = set()
         self._busy: Counter[str] = Counter()
-        self._room = asyncio.Event()
+        self._slot_freed = asyncio.Event()
 
     async def take_until_cancelled(self) -> None:
-        """Look for due errands twice a second, and whenever one has ended."""
-        away = False
+        """Poll for due jobs twice a second, and whenever a job ends."""
+        unavailable = False
         while True:
-            self._room.clear()
+            self._slot_freed.clear()
             try:
                 taken = await self._take()
-                if away:
+                if unavailable:
                     _log.info("courier_goes_on", what=self._source.name)
-                away = False
+                unavailable = False
             except DependencyError as error:
                 taken = 0
-                if not away:
+                if not unavailable:
                     _log.warning("courier_waits", what=self._source.name, reason=error.message)
-                away = True
+                unavailable = True
             if not taken or len(self._running) >= self._at_once:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
-                        await self._room.wait()
+                        await self._slot_freed.wait()
 
     async def finish(self, grace_seconds: float) -> None:
-        """Wait for what is in hand; what does not fit is cancelled."""
+        """Wait for jobs in flight; cancel those that exceed the grace period."""
         if self._running:
             await asyncio.wait(self._running, timeout=grace_seconds)
         for task in self._running:
@@ -87,20 +87,20 @@ class JobRunner(Generic[T]):
         if not free:
             return 0
         taken = await self._source.take(free, +self._busy)
-        for errand in taken:
-            self._busy[errand.line] += 1
-            task = asyncio.create_task(self._run(errand))
+        for job in taken:
+            self._busy[job.destination] += 1
+            task = asyncio.create_task(self._run(job))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
         return len(taken)
 
-    async def _run(self, errand: T) -> None:
+    async def _run(self, job: T) -> None:
         try:
-            await self._source.run(errand)
-        except DependencyError as error:  # its lease ends, and it is due again
-            _log.warning("errand_not_reported", what=self._source.name, reason=error.message)
+            await self._source.run(job)
+        except DependencyError as error:  # the lease expires and the job is due again
+            _log.warning("job_not_reported", what=self._source.name, reason=error.message)
         except Exception:
-            _log.exception("errand_failed", what=self._source.name)
+            _log.exception("job_failed", what=self._source.name)
         finally:
-            self._busy[errand.line] -= 1
-            self._room.set()
+            self._busy[job.destination] -= 1
+            self._slot_freed.set()

@@ -1,4 +1,4 @@
-"""What a webhook says, in the format of https://www.standardwebhooks.com. Pure."""
+"""Body and headers of a webhook, in the format of https://www.standardwebhooks.com. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asr_core.queue import Webhook
 
 
 def body(webhook: Webhook, root: str) -> bytes:
-    """The same bytes on every try; no transcript, only where it is: under `root`, a path."""
+    """Identical bytes on every attempt. No transcript, only links under the path `root`."""
     message = {
         "type": f"task.{webhook.state.value}",
         "timestamp": utc(webhook.at).isoformat().replace("+00:00", "Z"),
@@ -30,7 +30,7 @@ def body(webhook: Webhook, root: str) -> bytes:
 def headers(
     webhook: Webhook, content: bytes, *, secrets: Sequence[str], now: datetime
 ) -> dict[str, str]:
-    """Id, time of this try, and one signature per secret."""
+    """Id, time of this attempt, and one signature per secret."""
     text = content.decode()
     signatures = [Signer(secret).sign(webhook.webhook_id, now, text) for secret in secrets]
     return {

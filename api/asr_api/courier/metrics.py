@@ -1,4 +1,4 @@
-"""What the courier counts, on a registry of its own."""
+"""The courier's metrics, on a registry of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class CourierMetrics:
-    """Gauges are of the whole platform, the same from every courier; NaN while Redis is away."""
+    """Gauges cover the whole platform, equal on every courier; NaN while Redis is unavailable."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
@@ -58,7 +58,7 @@ class CourierMetrics:
         self.fetches_waiting.set(fetching)
 
     def signal_lost(self) -> None:
-        """What is not known is not zero."""
+        """Redis is unavailable: NaN, never zero."""
         for gauge in (
             self.outbox_waiting, self.outbox_oldest_seconds, self.webhooks_dead,
             self.fetches_waiting,

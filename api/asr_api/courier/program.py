@@ -28,21 +28,21 @@ from asr_core.store import Store
 
 GAUGES_SECONDS = 5.0
 JOIN_SECONDS = 2.0
-LEASE_TIMEOUTS = 3  # a webhook's lease, by what one try may take
+LEASE_TIMEOUTS = 3  # a webhook's lease, in units of one attempt's timeout
 _REDIS_RETRIES = 2
 _log = get_logger("asr_api.courier")
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """What has a life of its own."""
+class _Components:
+    """Long-lived objects of the courier."""
 
     settings: CourierSettings
     connection: RedisConnection
     outbox: Outbox
     fetching: Fetching
     metrics: CourierMetrics
-    errands: tuple[JobRunner[Webhook], JobRunner[Fetch]]
+    runners: tuple[JobRunner[Webhook], JobRunner[Fetch]]
 
 
 def main() -> None:
@@ -63,13 +63,15 @@ async def _until_signalled(settings: CourierSettings) -> None:
 
 
 async def run_courier(settings: CourierSettings) -> None:
-    """Deliver and fetch until cancelled; then finish what is in hand, within the grace period."""
+    """Deliver and fetch until cancelled, then finish jobs in flight within the grace period."""
     async with AsyncExitStack() as stack:
-        parts = await _build(settings, stack)
-        await _join(parts.connection)
+        components = await _build(settings, stack)
+        await _join(components.connection)
         _log.info("courier_ready", webhooks=bool(settings.webhook_secret))
-        loops = [asyncio.create_task(errands.take_until_cancelled()) for errands in parts.errands]
-        loops.append(asyncio.create_task(_show_gauges(parts)))
+        loops = [
+            asyncio.create_task(runner.take_until_cancelled()) for runner in components.runners
+        ]
+        loops.append(asyncio.create_task(_show_gauges(components)))
         try:
             await asyncio.gather(*loops)
         finally:
@@ -78,11 +80,11 @@ async def run_courier(settings: CourierSettings) -> None:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             await asyncio.gather(
-                *(errands.finish(settings.grace_seconds) for errands in parts.errands)
+                *(runner.finish(settings.grace_seconds) for runner in components.runners)
             )
 
 
-async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
+async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Components:
     metrics = CourierMetrics(CollectorRegistry())
     ProcessCollector(registry=metrics.registry)
     GCCollector(registry=metrics.registry)
@@ -105,32 +107,34 @@ async def _build(settings: CourierSettings, stack: AsyncExitStack) -> _Parts:
     store = Store.open(settings.store_url)
     deliveries = Deliveries(outbox, egress, metrics, settings)
     fetches = Fetches(fetching, egress, spool, probes, store, metrics, settings)
-    errands = (
+    runners = (
         JobRunner(deliveries, at_once=settings.webhooks_at_once),
         JobRunner(fetches, at_once=settings.fetches_at_once),
     )
-    return _Parts(settings, connection, outbox, fetching, metrics, errands)
+    return _Components(settings, connection, outbox, fetching, metrics, runners)
 
 
 async def _join(connection: RedisConnection) -> None:
-    """Wait for Redis, however long. Raises SchemaMismatch, PermissionMissing."""
-    told = False
+    """Wait for Redis without a limit. Raises SchemaMismatch, PermissionMissing."""
+    logged = False
     while True:
         try:
             return await connection.ready()
         except (SchemaMismatch, PermissionMissing):
             raise
         except DependencyError as error:
-            if not told:
+            if not logged:
                 _log.warning("courier_waits", what="redis", reason=error.message)
-            told = True
+            logged = True
             await asyncio.sleep(JOIN_SECONDS)
 
 
-async def _show_gauges(parts: _Parts) -> None:
+async def _show_gauges(components: _Components) -> None:
     while True:
         try:
-            parts.metrics.show(await parts.outbox.depth(), await parts.fetching.depth())
+            components.metrics.show(
+                await components.outbox.depth(), await components.fetching.depth()
+            )
         except DependencyError:
-            parts.metrics.signal_lost()
+            components.metrics.signal_lost()
         await asyncio.sleep(GAUGES_SECONDS)

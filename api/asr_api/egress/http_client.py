@@ -1,10 +1,10 @@
-"""The one way out: HTTP requests over connections to addresses that were checked.
+"""HTTP client that connects only to addresses the SSRF policy has checked.
 
 A name is resolved once per connection, every address is checked, and the connection goes to one of
-these; `Host` and TLS still carry the name. No proxy, cookie, redirect or content decoding.
+them; `Host` and TLS SNI still carry the name. No proxy, cookies, redirects or content decoding.
 
-Whoever sends cannot tell from an error whether a name is unknown or leads inward: both are a
-connection that does not come about, and are to be tried again alike. The operator's log may know.
+Errors do not reveal whether a name is unknown or resolves to a private address: both are a failed
+connection, retried alike. Only the operator's log tells them apart.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from asr_core import __version__
 
 USER_AGENT = f"asr-platform/{__version__}"
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-# Look-ups that stall outlive the try that asked: the threads are more than those of one tenant.
+# Stalled lookups outlive their request, so there are more threads than one tenant can block.
 _LOOKUPS = 256
-ADDRESSES_TRIED = 4  # each for its part of the time there is to connect
+ADDRESSES_TRIED = 4  # each gets an equal share of the connect timeout
 
 
 class Egress:
-    """`resolve` gives the addresses of a name; the system's resolver does by default."""
+    """`resolve` maps a name to addresses; default: the system's resolver."""
 
-    def __init__(self, reach: SsrfPolicy, *, resolve: Resolve | None = None) -> None:
+    def __init__(self, policy: SsrfPolicy, *, resolve: Resolve | None = None) -> None:
         self._lookups = ThreadPoolExecutor(_LOOKUPS, thread_name_prefix="lookup")
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=_ssl_context(),
             max_connections=None,
             max_keepalive_connections=0,
-            network_backend=_Pinned(reach, resolve or self._resolve),
+            network_backend=_Pinned(policy, resolve or self._resolve),
         )
 
     @asynccontextmanager
@@ -54,14 +54,14 @@ class Egress:
         idle_seconds: float,
         content: bytes | None = None,
     ) -> AsyncIterator[httpcore.Response]:
-        """One request; the reply's body is still to be read. `idle_seconds` bounds the connecting,
-        the TLS handshake, the time from the request to the end of the reply's headers, and each
-        silence after that.
+        """One request; the caller reads the reply's body. `idle_seconds` bounds the connect, the
+        TLS handshake, the time from the request to the end of the reply's headers, and each gap
+        between chunks after that.
 
-        Raises httpcore's TimeoutException, NetworkError and ProtocolError; ConnectError and
-        ConnectTimeout whatever kept a connection from coming about.
+        Raises httpcore's TimeoutException, NetworkError and ProtocolError; ConnectError or
+        ConnectTimeout whenever no connection was made.
         """
-        silences = dict.fromkeys(("connect", "read", "write", "pool"), idle_seconds)
+        timeouts = dict.fromkeys(("connect", "read", "write", "pool"), idle_seconds)
         sent = {
             "Host": target.authority,
             "User-Agent": USER_AGENT,
@@ -77,10 +77,10 @@ class Egress:
         )
         async with AsyncExitStack() as stack:
             try:
-                async with asyncio.timeout(None) as patience:
+                async with asyncio.timeout(None) as deadline:
                     extensions = {
-                        "timeout": silences,
-                        "trace": _await_headers(patience, idle_seconds),
+                        "timeout": timeouts,
+                        "trace": _await_headers(deadline, idle_seconds),
                     }
                     response = await stack.enter_async_context(
                         self._pool.stream(
@@ -93,7 +93,7 @@ class Egress:
             yield response
 
     async def close(self) -> None:
-        """End what is open."""
+        """Close all connections and stop lookups."""
         await self._pool.aclose()
         self._lookups.shutdown(wait=False, cancel_futures=True)
 
@@ -106,8 +106,8 @@ class Egress:
 
 
 class _Pinned(httpcore.AsyncNetworkBackend):
-    def __init__(self, reach: SsrfPolicy, resolve: Resolve) -> None:
-        self._reach = reach
+    def __init__(self, policy: SsrfPolicy, resolve: Resolve) -> None:
+        self._reach = policy
         self._resolve = resolve
         self._network = httpcore.AnyIOBackend()
 
@@ -154,26 +154,26 @@ class _Pinned(httpcore.AsyncNetworkBackend):
 
 
 def _await_headers(
-    patience: asyncio.Timeout, seconds: float
+    deadline: asyncio.Timeout, seconds: float
 ) -> Callable[[str, Mapping[str, Any]], Awaitable[None]]:
-    """A trace of httpcore's that ends `patience` so long after the request has begun to go out."""
+    """An httpcore trace that starts the deadline when the request headers are sent."""
 
     async def trace(event: str, _: Mapping[str, Any]) -> None:
         if event == "http11.send_request_headers.started":
-            patience.reschedule(asyncio.get_running_loop().time() + seconds)
+            deadline.reschedule(asyncio.get_running_loop().time() + seconds)
 
     return trace
 
 
 def header(response: httpcore.Response, name: str) -> str | None:
-    """A reply's header by its lower-case name; the first of several."""
+    """A reply's header by its lower-case name; the first if repeated."""
     found = (value for key, value in response.headers if key.lower() == name.encode())
     value = next(found, None)
     return None if value is None else value.decode("latin-1").strip()
 
 
 def _ssl_context() -> ssl.SSLContext:
-    """The system's authorities (also by `SSL_CERT_FILE`), and those that come with certifi."""
+    """The system's CAs (`SSL_CERT_FILE` included) and certifi's."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

@@ -1,7 +1,7 @@
-"""Which addresses may be called: public ones on ports 80 and 443, and what a setting allows. Pure.
+"""SSRF policy: public addresses on ports 80 and 443, plus an allowlist from the settings. Pure.
 
-The rule is what an address is, not how it was spelled: spellings are resolved first, and what is
-checked here is what is connected to.
+It judges resolved addresses, not their spelling: the address that is checked is the one that is
+connected to.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PORTS = frozenset({80, 443})
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Beyond what `ipaddress` knows in every version of Python: protocol assignments, the relay of 6to4,
-# Azure's host agent (public by number, answered inside), and what is there for documents only.
-_INWARD = tuple(
+# Beyond what `ipaddress` knows in every version of Python: protocol assignments, the 6to4 relay,
+# Azure's host agent (a public number, answered internally), and documentation ranges.
+_PRIVATE = tuple(
     ipaddress.ip_network(network)
     for network in (
         "192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32",
@@ -29,7 +29,7 @@ _INWARD = tuple(
 
 
 class SsrfPolicy:
-    """`allowed` are names, addresses and networks of ours that may be called at any port."""
+    """`allowed`: private names, addresses and networks that may be called on any port."""
 
     def __init__(self, allowed: Sequence[str] = ()) -> None:
         self._names: set[str] = set()
@@ -38,13 +38,13 @@ class SsrfPolicy:
             try:
                 self._networks.append(ipaddress.ip_network(entry, strict=False))
             except ValueError:
-                with suppress(UrlRefused):  # it names no host, and so allows none
+                with suppress(UrlRefused):  # not a valid host: allows nothing
                     self._names.add(one_spelling(entry.strip("[]")))
 
     def check(self, host: str, port: int, addresses: Sequence[str]) -> None:
         """Raises UrlRefused unless every address of this host may be called at this port.
 
-        The message does not say which address it was: that is ours to know.
+        The message does not reveal the address.
         """
         if host in self._names:
             return
@@ -59,7 +59,7 @@ class SsrfPolicy:
             _check_port(port)
 
     def check_early(self, target: OutboundUrl) -> None:
-        """What is certain before a name is resolved: addresses and ports. Raises UrlRefused."""
+        """Checks possible before DNS: literal addresses and ports. Raises UrlRefused."""
         try:
             ipaddress.ip_address(target.host)
         except ValueError:  # a name
@@ -75,7 +75,7 @@ def _check_port(port: int) -> None:
 
 
 def is_public(address: _Address) -> bool:
-    """Whether an address can only be somebody else's, also where it embeds another one."""
+    """Whether an address is on the public internet; embedded IPv4 addresses are unwrapped."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return is_public(address.ipv4_mapped)
@@ -85,6 +85,6 @@ def is_public(address: _Address) -> bool:
             return is_public(address.sixtofour)
         if address not in _GLOBAL_UNICAST:
             return False
-    if any(address in network for network in _INWARD):
+    if any(address in network for network in _PRIVATE):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved

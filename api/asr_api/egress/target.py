@@ -1,4 +1,4 @@
-"""A URL that somebody gave us, taken apart strictly and brought into one spelling. Pure."""
+"""Strict parsing and normalization of caller-supplied URLs. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _UNQUOTED = "/%:=&?~+!$,;'@()*[]|"
 
 @dataclass(frozen=True)
 class OutboundUrl:
-    """`host` as `one_spelling` has it; `path` is what stands in the request line, query and all.
-    Never print it: a query may hold a secret.
+    """`host` is normalized by `one_spelling`; `path` is the request target, query included.
+    Never log it: a query may hold a secret.
     """
 
     scheme: str
@@ -56,7 +56,7 @@ class OutboundUrl:
         return cls(scheme, one_spelling(parts.hostname or ""), _port(port, scheme), path)
 
     def joined(self, location: str) -> OutboundUrl:
-        """Where a redirect to `location` leads. Raises UrlRefused."""
+        """The target of a redirect to `location`. Raises UrlRefused."""
         try:
             return OutboundUrl.parse(
                 urljoin(f"{self.scheme}://{self.authority}{self.path}", location)
@@ -66,19 +66,19 @@ class OutboundUrl:
 
     @property
     def authority(self) -> str:
-        """Host and port as the `Host` header has them: the same for all spellings of a place."""
+        """Host and port as in the `Host` header, equal for all spellings of one host."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def filename(self) -> str:
-        """The last part of the path, to be shown."""
+        """The last path segment, for display."""
         return clean_filename(unquote(self.path.partition("?")[0]))
 
 
 def respelled(url: str) -> str:
-    """`url` with its authority in the one spelling: who compares hosts may compare text. Path and
-    query stay as they came. Raises UrlRefused.
+    """`url` with a normalized authority, so that hosts compare as text. Path and query are
+    unchanged. Raises UrlRefused.
     """
     target, parts = OutboundUrl.parse(url), urlsplit(url)
     parts = parts._replace(scheme=target.scheme, netloc=target.authority, fragment="")
@@ -88,11 +88,11 @@ def respelled(url: str) -> str:
 
 
 def one_spelling(host: str) -> str:
-    """A name in ASCII and lower case without a dot at its end; an address as `ipaddress` writes it,
-    one of IPv4 also where it came as a number, in octal or hexadecimal, in fewer than four parts,
-    or mapped into IPv6. Raises UrlRefused.
+    """A normalized host: names in lower-case ASCII without a trailing dot, addresses as
+    `ipaddress` writes them. IPv4 in decimal, octal or hexadecimal numbers, in fewer than four
+    parts, or mapped into IPv6 becomes dotted. Raises UrlRefused.
 
-    As https://url.spec.whatwg.org/#host-parsing, but for an escaped host, which is refused.
+    Follows https://url.spec.whatwg.org/#host-parsing, except that escaped hosts are refused.
     """
     if ":" in host:
         return _ipv6(host)

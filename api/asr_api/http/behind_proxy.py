@@ -1,9 +1,9 @@
-"""Behind a proxy: whom it serves, and the path under which it shows this API. `asr.proxied` in the
-scope says whether the peer's `X-Forwarded-*` headers are believed.
+"""Reverse proxies: the real client address and the path prefix. `asr.proxied` in the scope tells
+whether the peer's `X-Forwarded-*` headers are trusted.
 
-A prefix comes from `ASR_ROOT_PATH`, or from `X-Forwarded-Prefix` of a proxy that is trusted.
-Proxies that cut it off (Traefik's StripPrefix, nginx with a path in `proxy_pass`) and those that
-leave it on are both served.
+The prefix comes from `ASR_ROOT_PATH`, or from a trusted proxy's `X-Forwarded-Prefix`. Works with
+proxies that strip the prefix (Traefik's StripPrefix, nginx with a path in `proxy_pass`) and with
+those that keep it.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware, _TrustedHos
 from asr_api.settings.web import is_root_path
 
 _PREFIX_MAX_CHARACTERS = 256
-# Paths of this API begin so: one of them that stands first has not been left on by a proxy.
+# First segments of our own paths: a path that starts with one has no prefix left on it.
 _OWN = frozenset({"api", "v1", "docs", "assets"})
 
 
 class BehindProxy:
-    """ASGI middleware, the outermost: it must see the address of the peer itself."""
+    """ASGI middleware, the outermost: it needs the peer's own address."""
 
     def __init__(self, app: ASGIApp, *, root_path: str, trusted: tuple[str, ...]) -> None:
         self._app: ASGIApp = ProxyHeadersMiddleware(app, list(trusted))  # type: ignore[assignment, arg-type]
         self._root_path = root_path
-        self._trusted = _TrustedHosts(list(trusted))
+        self._trusted_hosts = _TrustedHosts(list(trusted))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         client = scope.get("client")
-        is_trusted = (client[0] if client else "") in self._trusted
+        is_trusted = (client[0] if client else "") in self._trusted_hosts
         scope = {**scope, "asr.proxied": is_trusted}
         root = self._root_of(scope)
         if root:
             scope = under(root, scope)
         host = Headers(scope=scope).get("host", "")
 
-        async def send_to_here(message: Message) -> None:
+        async def send_relative(message: Message) -> None:
             if message["type"] == "http.response.start":
                 _without_own_host(MutableHeaders(scope=message), host)
             await send(message)
 
-        await self._app(scope, receive, send_to_here)
+        await self._app(scope, receive, send_relative)
 
     def _root_of(self, scope: Scope) -> str:
         if scope["asr.proxied"]:
-            told = forwarded_prefix(Headers(scope=scope).get("x-forwarded-prefix", ""))
-            return told or self._root_path
+            forwarded = forwarded_prefix(Headers(scope=scope).get("x-forwarded-prefix", ""))
+            return forwarded or self._root_path
         return self._root_path
 
 
 def forwarded_prefix(value: str) -> str:
-    """`/asr`, also from `/asr/`; of several proxies the outer one's first. '' for what is no path
-    that can stand in a link. Pure.
+    """Normalized prefix: `/asr` also from `/asr/`; several proxies' prefixes are joined, outermost
+    first. '' if it is not a valid path prefix. Pure.
     """
     prefix = "".join(part.strip().rstrip("/") for part in value.split(","))
     fits = len(prefix) <= _PREFIX_MAX_CHARACTERS and is_root_path(prefix)
@@ -65,7 +65,7 @@ def forwarded_prefix(value: str) -> str:
 
 
 def under(root: str, scope: Scope) -> Scope:
-    """The scope of a request to an app that is mounted at `root`: its `path` has that too. Pure."""
+    """The scope of an app mounted at `root`: `path` includes the prefix, as ASGI requires. Pure."""
     path: str = scope["path"]
     left_on = path == root or path.startswith(f"{root}/")
     if left_on and root.split("/")[1] not in _OWN:
@@ -75,7 +75,7 @@ def under(root: str, scope: Scope) -> Scope:
 
 
 def _without_own_host(headers: MutableHeaders, host: str) -> None:
-    """A redirect within this server as a path: the proxy's own host and scheme may be others."""
+    """Make redirects to this server relative: the proxy's host and scheme may differ."""
     location = urlsplit(headers.get("location", ""))
     if location.netloc and location.netloc == host and not location.path.startswith("//"):
         query = f"?{location.query}" if location.query else ""

@@ -1,8 +1,8 @@
-"""One connection, with the bounds that uvicorn does not set: on the time and size of headers, on
-replies that nobody reads, and on the number of connections. Offers to upgrade that are not taken
-are ignored.
+"""One connection, with the limits that uvicorn lacks: time and size of headers, unread replies,
+and the number of connections. Upgrade offers that are not accepted are ignored.
 
-What a client may do within a request, its route bounds.
+Limits within a request belong to its route. This subclasses internals of uvicorn; `pyproject.toml`
+bounds its version for that.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from asr_api.http.transport import OpenTransport
 from asr_api.http.upgrade import RequestParser, head_without_offer
 
 HEADERS_MAX_BYTES = 64 * 1024
-HEADERS_MAX = 256  # trailers among them; a short line costs the parser far more than its bytes
+HEADERS_MAX = 256  # trailers included; a short line costs the parser far more than its bytes
 BUSY_RETRY_SECONDS = 5
 LINGER_SECONDS = 1.0
-TOLD_AT_ONCE = 64  # connections beyond the limit that still get an answer
+REFUSED_AT_ONCE = 64  # connections over the limit that still get a 503
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """`header_seconds`: from the request's begin to the end of its headers. `unread_seconds`: how
-    long a client may leave a reply unread (Linux only).
+    """`header_seconds`: from the start of the request to the end of its headers. `unread_seconds`:
+    how long a client may leave a reply unread (Linux only).
     """
 
     connections: int
@@ -44,7 +44,7 @@ class ConnectionLimits:
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's connection; a client that oversteps `limits` is told so and cut off."""
+    """uvicorn's connection; a client that exceeds `limits` gets an error and is disconnected."""
 
     parser: RequestParser  # type: ignore[assignment]
 
@@ -56,7 +56,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._limits = limits
         self._cors = cors
         self._header_timer: asyncio.TimerHandle | None = None
-        self._moved_on = False
+        self._made_progress = False
         self._stalled_bytes = 0
         self._headers = 0
         self._refused = False
@@ -66,7 +66,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_made(OpenTransport(transport))  # type: ignore[arg-type]
         _bound_unread_replies(transport, self._limits.unread_seconds)
         too_many = len(self.connections) - self._limits.connections
-        if too_many > TOLD_AT_ONCE:
+        if too_many > REFUSED_AT_ONCE:
             transport.abort()
         elif too_many > 0:
             self._refuse(503, "too_many_connections", "Too many connections are open.")
@@ -79,14 +79,14 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes that are neither body nor the end of headers may be few: header lines, trailers and
-        chunk extensions, of which the parser keeps as many as come.
+        """Bounds the bytes between two points of progress (end of headers, body, end of message):
+        the parser buffers header lines, trailers and chunk extensions without a limit.
         """
         if self._refused:
             return
-        self._moved_on = False
+        self._made_progress = False
         super().data_received(data)
-        self._stalled_bytes = 0 if self._moved_on else self._stalled_bytes + len(data)
+        self._stalled_bytes = 0 if self._made_progress else self._stalled_bytes + len(data)
         if self._refused or self.transport.is_closing():
             return
         if self._stalled_bytes > HEADERS_MAX_BYTES:
@@ -107,7 +107,7 @@ class BoundedConnection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.offered:
             return
-        self._moved_on = True
+        self._made_progress = True
         self._stop_waiting()
         if (authority := authority_of(self.url)) is not None:
             self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
@@ -115,17 +115,17 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._moved_on = True
+        self._made_progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.offered:
             return
-        self._moved_on = True
+        self._made_progress = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed gets the body of every error."""
+        """Parse errors get the standard error body."""
         if self._headers > HEADERS_MAX:
             self._refuse_headers(f"There are more than {HEADERS_MAX} headers.")
         else:
@@ -145,8 +145,8 @@ class BoundedConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _end_requests(self) -> None:
-        """The one under way is told that its client is gone, those behind it are not begun. uvicorn
-        tells the last one of a pipeline alone, and the others go on for nobody.
+        """Disconnect the running request and drop the pipelined ones behind it. uvicorn disconnects
+        only the last of a pipeline, and the others would run on for no client.
         """
         self.pipeline.clear()
         if self._running is not None and not self._running.response_complete:
@@ -170,9 +170,9 @@ class BoundedConnection(HttpToolsProtocol):
         self._refuse(431, "headers_too_large", message)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """Answer, unless the middle of another answer is sent, and close.
+        """Send an error, unless another reply is half sent, and close after `LINGER_SECONDS`.
 
-        Not at once: while bytes come in, closing resets the connection, and the reply is lost.
+        Closing at once while bytes arrive would reset the connection and lose the reply.
         """
         self._stop_waiting()
         self._refused = True
@@ -189,7 +189,7 @@ class BoundedConnection(HttpToolsProtocol):
 
 def authority_of(target: bytes) -> bytes | None:
     """The host and port of a target such as `http://host:8000/path`; None for a path. RFC 9112,
-    section 3.2.2: it stands in place of what `Host` says. Pure.
+    section 3.2.2: it replaces `Host`. Pure.
     """
     scheme, mark, rest = target.partition(b"://")
     if not mark or not scheme.isalpha():
@@ -213,7 +213,7 @@ def _reply(status: int, code: str, message: str, headers: Mapping[str, str]) -> 
 
 
 def _bound_unread_replies(transport: asyncio.Transport, seconds: float) -> None:
-    """RFC 5482; on Linux it also ends a connection whose client leaves its window closed."""
+    """TCP user timeout (RFC 5482); on Linux it also ends connections with a closed window."""
     connection = transport.get_extra_info("socket")
     if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))

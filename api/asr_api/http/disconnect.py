@@ -1,4 +1,4 @@
-"""Has the client gone?"""
+"""Detects client disconnects."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 
 async def disconnected(request: Request) -> None:
-    """Returns when the client is gone. For requests whose body nobody reads."""
+    """Return when the client disconnects. Only for requests whose body is not read elsewhere."""
     while True:
         message = await request.receive()
         if message["type"] == "http.disconnect":

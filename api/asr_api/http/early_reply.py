@@ -1,8 +1,8 @@
-"""Replies that come before the request has been read: let the client read them.
+"""Replies sent before the request body has been read, delivered reliably.
 
-A server that closes a socket while bytes are still coming in resets the connection, and the reset
-may destroy the reply before the client has seen it. So a reply to a body that is not read yet says
-`Connection: close`, is sent whole, and then what still comes in is thrown away for a bounded while.
+Closing a socket while bytes arrive resets the connection, and the reset may discard the reply
+before the client reads it. So such a reply says `Connection: close`, is sent whole, and the rest of
+the body is discarded for a bounded time.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class EarlyReply:
                 await send(message)
                 return
             await send({**message, "more_body": True})
-            await self._throw_away(receive)
+            await self._discard_body(receive)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         await self._app(scope, watched_receive, closing_send)
 
-    async def _throw_away(self, receive: Receive) -> None:
+    async def _discard_body(self, receive: Receive) -> None:
         left_bytes = self._linger_bytes
         try:
             async with asyncio.timeout(self._linger_seconds):

@@ -1,4 +1,4 @@
-"""Errors as OpenAPI shows them: per status, with the body and an example of each code."""
+"""Errors for the OpenAPI document: per status, with the body and an example of each code."""
 
 from __future__ import annotations
 

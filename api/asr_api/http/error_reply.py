@@ -84,7 +84,7 @@ def reply_to(
 
 
 def internal_error_reply() -> JSONResponse:
-    """What a client sees of an error nobody foresaw: nothing but that it happened."""
+    """The reply to an unexpected error: no detail."""
     message = (
         "An internal error occurred; the request id in x-request-id finds it in the server's log."
     )
@@ -92,9 +92,9 @@ def internal_error_reply() -> JSONResponse:
 
 
 def validation_reply(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
-    """A parameter that does not fit its type; `param` names the first of them."""
-    told = [f"{_param(p) or 'request'}: {_in_words(p)}" for p in problems]
-    message = "; ".join(told) or "The request is not valid."
+    """Invalid parameters as a 422; `param` names the first."""
+    problems_in_words = [f"{_param(p) or 'request'}: {_in_words(p)}" for p in problems]
+    message = "; ".join(problems_in_words) or "The request is not valid."
     param = _param(problems[0]) if problems else None
     return JSONResponse(
         error_body(422, message, code="invalid_option", param=param), status_code=422
@@ -102,7 +102,7 @@ def validation_reply(problems: Sequence[Mapping[str, Any]]) -> JSONResponse:
 
 
 def _in_words(problem: Mapping[str, Any]) -> str:
-    """Pydantic's message, but for a pattern: a regular expression tells nobody what to write."""
+    """Pydantic's message, except for patterns: a regular expression does not help a caller."""
     if problem.get("type") == "string_pattern_mismatch":
         return f"{shortened(str(problem.get('input')))} is not of the form that this takes"
     return str(problem.get("msg", "is not valid"))
@@ -139,7 +139,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """The methods of all routes that are at a path; a router knows only those of the first."""
+    """The methods of all routes at a path; the router knows only the first route's."""
     routes = request.app.router.routes
     scopes = {method: {**request.scope, "method": method} for method in _METHODS}
     allowed = [
@@ -156,7 +156,7 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
 
 
 def register_error_replies(app: FastAPI) -> None:
-    """Give `app` the mapping. What none of these knows is answered by the outermost middleware."""
+    """Register the handlers. `RequestContext` answers whatever they do not cover."""
     app.add_exception_handler(AsrError, _on_asr_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

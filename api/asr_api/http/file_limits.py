@@ -1,11 +1,11 @@
-"""File descriptors: how many this process may have, and how they are shared out."""
+"""File descriptors: the process limit and the share reserved for uploads."""
 
 from __future__ import annotations
 
 import resource
 
 FILES_WANTED = 65_536
-UPLOADS_SHARE = 4  # one in so many may belong to an upload's spool file
+UPLOADS_SHARE = 4  # 1/n of the descriptors may be spool files
 
 
 def files_allowed() -> int:
@@ -15,7 +15,7 @@ def files_allowed() -> int:
 
 
 def raise_file_limit() -> None:
-    """The soft limit up to the hard one: many systems start a process with 1,024."""
+    """Raise the soft limit to the hard one: many systems default to 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""A client's file name: shown again, never used as a path. Pure."""
+"""Client-supplied file names: displayed, never used as a path. Pure."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ASKED = "asr.head"
+_IS_HEAD = "asr.head"
 
 
 class HeadAsGet:
-    """ASGI middleware; routes need not know. A reply that goes on is over with its headers."""
+    """ASGI middleware, transparent to routes. The reply ends after its headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -24,8 +24,8 @@ class HeadAsGet:
                 await send(message)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        # A copy, since the server looks into its own for whether a body may be sent.
-        as_get = {**scope, "method": "GET", _ASKED: True}
+        # A copy: the server reads the method of its own scope to decide whether to send a body.
+        as_get = {**scope, "method": "GET", _IS_HEAD: True}
         try:
             await self._app(as_get, receive, send_headers)
         finally:
@@ -34,5 +34,5 @@ class HeadAsGet:
 
 
 def is_head(request: Request) -> bool:
-    """For routes that can spare the work for a body."""
-    return _ASKED in request.scope
+    """Whether the body will be discarded, for routes that can skip producing it."""
+    return _IS_HEAD in request.scope

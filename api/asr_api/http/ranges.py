@@ -32,7 +32,7 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     """What `header` asks of a file of `size` bytes; None: send all of it.
 
     A header that is malformed, of another unit or of several ranges is ignored, as the RFC allows.
-    Raises RangeNotSatisfiable when the range begins behind the end.
+    Raises RangeNotSatisfiable if the range starts beyond the end.
     """
     span = _span(header or "")
     if span is None:

@@ -1,7 +1,7 @@
-"""What every reply says to browsers, whatever route or error it comes from; routes may say more.
+"""Security headers of every reply, errors included; routes may override them.
 
-Nothing is guessed to be another type, nothing is framed, and nothing that is opened in a tab may
-run or load anything: OWASP's REST security cheat sheet.
+No MIME sniffing, no framing, and no active content in a reply opened in a tab: OWASP's REST
+security cheat sheet.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ SAFE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-# Not beside CORS: a page that may use the API may show its recordings too.
+# Omitted with CORS: an allowed page may also embed recordings.
 SAME_ORIGIN = {"Cross-Origin-Resource-Policy": "same-origin"}
 
 

@@ -1,5 +1,5 @@
-"""The middleware around all that answers: request ids on replies and log lines, metrics, what
-browsers and pages of other origins may do, the last catch.
+"""Middleware around every reply: request ids in headers and logs, metrics, security and CORS
+headers, and the handler of unexpected errors.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from asr_core.process.logs import get_logger
 
 _SANE_ID = re.compile(r"^[A-Za-z0-9._-]{1,128}$")
 _METHODS = {"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"}
-_UNTOLD_ROUTES = {"/healthz", "/readyz", "/metrics"}
+_UNLOGGED_ROUTES = {"/healthz", "/readyz", "/metrics"}
 UNMATCHED = "unmatched"
 
 
@@ -70,7 +70,7 @@ class RequestContext:
                 self._count(scope, status or 499, time.monotonic() - began)
 
     def _preflight(self, scope: Scope) -> Response:
-        """Answered before keys and limits are asked for: browsers send no key with it."""
+        """Answered before authentication: browsers send no key with a preflight."""
         headers = self._cors.preflight_headers(scope["headers"])
         if headers:
             scope["asr.headers"].update(headers)
@@ -87,14 +87,14 @@ class RequestContext:
         self._metrics.http_request_duration_seconds.labels(method=method, route=route).observe(
             seconds
         )
-        if route not in _UNTOLD_ROUTES:
+        if route not in _UNLOGGED_ROUTES:
             self._log.info(
                 "request", method=method, route=route, status=status, seconds=round(seconds, 4)
             )
 
 
 def request_id_of(scope: Scope) -> str:
-    """The client's own id if it is harmless in a header and in a log, else a new one."""
+    """The client's id if it is safe in a header and a log, else a new one."""
     given = Headers(scope=scope).get("x-request-id", "")
     return given if _SANE_ID.match(given) else str(uuid_utils.uuid7())
 

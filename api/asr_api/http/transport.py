@@ -1,8 +1,7 @@
-"""A transport that may be written to at any time: what comes after its end is dropped.
+"""A transport that drops writes after its end instead of raising.
 
-uvloop raises RuntimeError on a transport that is closed or has sent its end, and whoever is just
-answering cannot know that it is: the client has gone, or another request of the same pipeline was
-refused.
+uvloop raises RuntimeError on a transport that is closed or has sent EOF. A reply in progress cannot
+know that: the client disconnected, or another request of the same pipeline was refused.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any
 
 
 class OpenTransport:
-    """Wraps the transport of a connection; everything else is the transport's own."""
+    """Wraps a connection's transport; other attributes are delegated."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport

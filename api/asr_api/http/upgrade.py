@@ -1,4 +1,4 @@
-"""Offers to go on in another protocol, of which a server may take none (RFC 9110, section 7.8).
+"""Protocol upgrade offers, which a server may ignore (RFC 9110, section 7.8).
 
 JDK's HttpClient and `curl --http2` offer `Upgrade: h2c` on every request in plain HTTP. httptools
 stops at the end of such a request's headers and never parses its body.
@@ -18,9 +18,9 @@ Header = tuple[bytes, bytes]
 
 
 class RequestParser:
-    """httptools' parser. Where `takes_offer` says no, an upgrade is ignored: the request is parsed
-    anew without the offer, and its body with it. `offered` is true while a head is parsed that will
-    come again.
+    """httptools' parser. If `takes_offer` returns False, an upgrade is ignored: the request is
+    parsed again without the offer, body included. `offered` is true while parsing a head that will
+    be parsed again.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RequestParser:
         )
 
     def feed_data(self, data: bytes) -> None:
-        """As httptools' own; raises HttpParserUpgrade only for an offer that is taken."""
+        """Like httptools'; raises HttpParserUpgrade only for an accepted offer."""
         rest = memoryview(data)
         while True:
             try:
@@ -68,7 +68,7 @@ class RequestParser:
 
 
 def head_without_offer(method: bytes, url: bytes, version: str, headers: Sequence[Header]) -> bytes:
-    """A request's head as it would have come without the offer. Pure."""
+    """The request head without the upgrade offer. Pure."""
     lines = [b" ".join((method, url, b"HTTP/" + version.encode()))]
     for name, value in headers:
         if name == b"connection":
@@ -80,7 +80,7 @@ def head_without_offer(method: bytes, url: bytes, version: str, headers: Sequenc
 
 
 def _parser(protocol: Any) -> Any:
-    """As uvicorn sets it up: a request may follow on one that closes its connection."""
+    """Configured as uvicorn does: data after `Connection: close` is tolerated."""
     parser = httptools.HttpRequestParser(protocol)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser

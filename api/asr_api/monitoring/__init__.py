@@ -1,4 +1,4 @@
-"""What the API reports of itself: metrics, health checks of its dependencies, statistics.
+"""Observability of the API: metrics, dependency health checks, statistics.
 
 Imports core and schemas; no routes.
 """

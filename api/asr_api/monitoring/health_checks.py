@@ -1,4 +1,4 @@
-"""Is a dependency there? Asked often and answered quickly, also by a dependency that hangs."""
+"""Dependency health checks with a deadline, deduplicated while one is running."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CheckResult(Generic[T]):
-    """`message` is empty when all is well; only then there is a `value`."""
+    """`message` is empty on success; only then there is a `value`."""
 
     value: T | None
     message: str
@@ -27,10 +27,10 @@ class CheckResult(Generic[T]):
 
 
 class Check(Generic[T]):
-    """One question to one dependency; however many ask, it is put once at a time.
+    """One call to one dependency, shared by concurrent callers.
 
-    A call that takes too long is left to end by its own time-out: cancelling it could leave its
-    reply to the next caller of the connection.
+    A call past its deadline is left to its own timeout: cancelling it could leave its reply to the
+    next user of the connection.
     """
 
     def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -38,7 +38,7 @@ class Check(Generic[T]):
         self._running: asyncio.Task[T] | None = None
 
     async def result(self, timeout_seconds: float) -> CheckResult[T]:
-        """The answer within `timeout_seconds`; raises nothing."""
+        """The result within `timeout_seconds`; never raises."""
         began = time.monotonic()
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._ask())
@@ -54,7 +54,7 @@ class Check(Generic[T]):
         return CheckResult(None, message or type(error).__name__, seconds)
 
     async def stop(self) -> None:
-        """End a question that is still open."""
+        """Cancel a running call."""
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait({self._running})

@@ -1,4 +1,4 @@
-"""What an API process counts, in base units, on a registry that the caller owns."""
+"""Metrics of an API process, in base units, on the caller's registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ HTTP_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 
 
 class ApiMetrics:
-    """What an API process counts, or sees of Redis and the store."""
+    """Requests, submissions, data losses and the state of Redis."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry

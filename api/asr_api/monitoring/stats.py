@@ -1,4 +1,4 @@
-"""Buckets folded into coarser points and one sum. Pure."""
+"""Aggregates statistics buckets into points and totals. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def pool_stats(
 
 
 def percentiles(histogram: Mapping[int, int]) -> Percentiles | None:
-    """Of counts per half power of two of a millisecond: bucket i holds up to 2^(i/2) ms."""
+    """From counts in half-power-of-two buckets: bucket i holds durations up to 2^(i/2) ms."""
     if not histogram:
         return None
     return Percentiles(

@@ -1,5 +1,5 @@
-"""The form of `POST /v1/audio/transcriptions` as names and values: which there are, and in which
-forms clients send them. Pure.
+"""Form fields of `POST /v1/audio/transcriptions`: known names, and the encodings that clients use.
+Pure.
 
 Fields and their meaning: `openai.types.audio.transcription_create_params`.
 """
@@ -111,8 +111,8 @@ def switch(name: str, text: str) -> bool:
 
 def _split(text: str) -> list[str]:
     try:
-        told = json.loads(text) if text.startswith(("[", '"')) else text
+        parsed = json.loads(text) if text.startswith(("[", '"')) else text
     except (ValueError, RecursionError):  # the latter: lists in lists, a thousand deep
-        told = text
-    parts = told if isinstance(told, list) else str(told).split(",")
+        parsed = text
+    parts = parsed if isinstance(parsed, list) else str(parsed).split(",")
     return [part for part in (str(part).strip(" \t\"'") for part in parts) if part]

@@ -1,5 +1,5 @@
-"""Which pool a `model` means. Pool names, the ids of the models that serve them, and OpenAI's own
-names for whoever cannot change theirs.
+"""Maps `model` to a pool: pool names, ids of served models, and OpenAI's names for clients with
+a fixed model.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ALIASES = (
     *("whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"),
     "gpt-4o-transcribe-diarize",
 )
-# What clients of FunASR's own OpenAI server hard-code, and the models that are meant.
+# Model names that clients of FunASR's OpenAI server hard-code, and the model families they mean.
 _FUNASR = {
     "sensevoice": "sensevoice", "sensevoicesmall": "sensevoice", "fun-asr-nano": "nano",
     "paraformer": "paraformer", "paraformer-zh": "paraformer", "paraformer-en": "paraformer",
@@ -45,14 +45,14 @@ class ModelListBody(BaseModel):
 
 @dataclass(frozen=True)
 class Chosen:
-    """A pool and what serves it; nothing is known of a pool whose workers were never seen."""
+    """A pool and its served models; empty for a pool that never had a worker."""
 
     pool: str
     served: list[ServedModel]
 
     @property
     def writes_numbers(self) -> bool:
-        """Whether punctuation and digits may be asked for, as OpenAI's models give them."""
+        """Whether `itn` is supported; OpenAI's models always write punctuation and digits."""
         return bool(self.served) and all("itn" in model.features for model in self.served)
 
 
@@ -76,7 +76,7 @@ async def choose(services: Services, model: str) -> Chosen:
 
 
 def named(model: str, by_pool: Mapping[str, list[ServedModel]]) -> Chosen | None:
-    """A pool, a model that is served, under whichever owner a hub has it, or an alias. Pure."""
+    """Resolve a pool name, a served model (any hub owner), or an alias. Pure."""
     if model in by_pool:
         return Chosen(model, by_pool[model])
     short = _short(model)
@@ -102,6 +102,6 @@ def _short(model: str) -> str:
 
 
 def ids(by_pool: Mapping[str, list[ServedModel]], aliases: Iterable[str]) -> list[str]:
-    """Names that a request may use, but for the aliases that nobody set; each once."""
-    told = [*by_pool, *(one.model_id for served in by_pool.values() for one in served)]
-    return list(dict.fromkeys([*told, *aliases]))
+    """Valid values of `model`, deduplicated, without the built-in aliases."""
+    names = [*by_pool, *(one.model_id for served in by_pool.values() for one in served)]
+    return list(dict.fromkeys([*names, *aliases]))

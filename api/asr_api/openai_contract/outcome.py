@@ -1,4 +1,4 @@
-"""How a task ended, as OpenAI's clients are to hear it."""
+"""A finished task as a transcript or as the error OpenAI's clients expect."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _PERMANENT: dict[str, type[PermanentTaskError]] = {
 
 
 async def transcript_after(
-    services: Services, task: Task, asked: TranscriptionRequest
+    services: Services, task: Task, request: TranscriptionRequest
 ) -> Transcript:
-    """The transcript of a task that has ended. Raises what it failed with; StateConflict where
-    somebody cancelled it; UnsupportedParameter where words were asked for and have no times.
+    """The transcript of a task that has ended. Raises the error it failed with; StateConflict if
+    it was cancelled; UnsupportedParameter where words were requested and have no times.
     """
     if task.state is not State.COMPLETED:
         raise _failure(task)
     transcript = await transcript_of(services, task)
     timed = any(segment.words for segment in transcript.segments)
-    if Granularity.WORD in asked.granularities and transcript.text and not timed:
+    if Granularity.WORD in request.granularities and transcript.text and not timed:
         raise words_missing()
     return transcript
 

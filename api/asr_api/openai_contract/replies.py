@@ -1,4 +1,4 @@
-"""A transcript in the forms of OpenAI's contract: `openai.types.audio.transcription*`. Pure."""
+"""Transcripts in OpenAI's response formats: `openai.types.audio.transcription*`. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _NAMES = {"zh": "chinese", "en": "english", "yue": "cantonese", "ja": "japanese"
 _SEEK_PER_SECOND = 100  # Whisper counts frames of 10 ms
 
 
-def reply_body(transcript: Transcript, asked: TranscriptionRequest) -> tuple[str, str]:
+def reply_body(transcript: Transcript, request: TranscriptionRequest) -> tuple[str, str]:
     """The body and its media type."""
-    match asked.response_format:
+    match request.response_format:
         case ResponseFormat.JSON:
             body = {"text": transcript.text, "usage": usage(transcript)}
             return _json(body), JSON_TYPE
         case ResponseFormat.VERBOSE_JSON:
-            return _json(_verbose(transcript, asked.granularities)), JSON_TYPE
+            return _json(_verbose(transcript, request.granularities)), JSON_TYPE
         case ResponseFormat.DIARIZED_JSON:
             return _json(_diarized(transcript)), JSON_TYPE
         case other:
@@ -42,7 +42,7 @@ def _json(body: dict[str, Any]) -> str:
 
 
 def _verbose(transcript: Transcript, granularities: Collection[Granularity]) -> dict[str, Any]:
-    """Without a granularity segments are given, as OpenAI does."""
+    """Segments by default, as OpenAI does."""
     language = transcript.language or "unknown"
     body: dict[str, Any] = {
         "task": "transcribe",
@@ -85,7 +85,7 @@ def _diarized(transcript: Transcript) -> dict[str, Any]:
 
 
 def _segment(number: int, segment: TranscriptSegment) -> dict[str, Any]:
-    """What Whisper's decoder knows and this model does not is 0, or empty."""
+    """Fields that only Whisper's decoder has are 0 or empty."""
     written = segment.text.encode()
     return {
         "id": number,

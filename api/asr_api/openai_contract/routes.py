@@ -18,7 +18,7 @@ from asr_api.errors import (
 )
 from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
 from asr_api.http.error_reply import reply_to
-from asr_api.openai_contract.attended_reply import AttendedReply, pieces_of
+from asr_api.openai_contract.leased_reply import LeasedReply, pieces_of
 from asr_api.openai_contract.models import (
     ModelBody,
     ModelListBody,
@@ -56,7 +56,7 @@ router = APIRouter(tags=["openai"])
 
 IGNORED_HEADER = "x-asr-options-ignored"
 
-# What OpenAI answers with 400 where the native routes have a status of its own.
+# Errors that OpenAI answers with 400, and the native routes with a status of their own.
 _BAD_REQUESTS = (InvalidOption, UnsupportedAudio, UnsupportedMediaType)
 _ERRORS = (
     *(e for e in SUBMIT_ERRORS if e not in (*_BAD_REQUESTS, IdempotencyConflict)),
@@ -74,7 +74,7 @@ _ERRORS = (
     response_class=Response,
     responses={
         200: {
-            "description": "The transcript, in the form that was asked for",
+            "description": "The transcript, in the form that was parsed for",
             "content": EXAMPLES,
             "headers": {
                 IGNORED_HEADER: {
@@ -91,62 +91,62 @@ async def transcribe(request: Request, services: ServicesOf, tenant: TenantOf) -
     """OpenAI's contract. Equal requests at the same time share one run; a run that nobody waits for
     any more is cancelled.
     """
-    seat = services.attendance.seat()
+    lease = services.waiter_leases.new()
     try:
-        return await _transcribe(request, services, tenant, seat)
+        return await _transcribe(request, services, tenant, lease)
     except ClientDisconnect:
-        seat.leave(answered=False)
+        lease.release(answered=False)
         return Response(status_code=499)
     except (RequestError, PermanentTaskError) as error:
-        seat.leave(answered=False)
+        lease.release(answered=False)
         status = 400 if isinstance(error, _BAD_REQUESTS) else error.status
         return reply_to(error, status=status, param="file" if error.param == "audio" else None)
     except BaseException:
-        seat.leave(answered=False)
+        lease.release(answered=False)
         raise
 
 
 async def _transcribe(
-    request: Request, services: Services, tenant: str, seat: WaiterLease
-) -> AttendedReply:
-    asked: TranscriptionRequest | None = None
+    request: Request, services: Services, tenant: str, lease: WaiterLease
+) -> LeasedReply:
+    parsed: TranscriptionRequest | None = None
     strict = services.settings.openai_strict
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
-        nonlocal asked
-        asked = read_parameters(fields, strict=strict)
-        chosen = await choose(services, asked.model)
-        asked = heed(asked, chosen.served, strict=strict)
+        nonlocal parsed
+        parsed = read_parameters(fields, strict=strict)
+        chosen = await choose(services, parsed.model)
+        parsed = heed(parsed, chosen.served, strict=strict)
         return SubmitOptions(
             chosen.pool,
             Lane.INTERACTIVE,
-            asked.options.model_copy(update={"itn": chosen.writes_numbers}),
-            partials=asked.stream,
-            ignored=asked.ignored,
+            parsed.options.model_copy(update={"itn": chosen.writes_numbers}),
+            partials=parsed.stream,
+            ignored=parsed.ignored,
         )
 
-    waiter = seat.waiter(services.settings.deserted_seconds)
+    waiter = lease.waiter(services.settings.deserted_seconds)
     form = Form(FILE_FIELDS, TEXT_FIELDS, read, any_field=not strict)
     submission = await accept(request, services, Caller(tenant, waiter=waiter), form)
-    assert asked is not None  # an accepted form has been read
-    seat.take(submission.task_id)
-    if asked.stream:
-        pieces = events(services, submission.task_id, tenant, asked)
-        headers = {**HEADERS, **_told(asked)}
-        return AttendedReply(pieces, seat, media_type=EVENT_STREAM, headers=headers)
+    assert parsed is not None  # an accepted form has been read
+    lease.attach(submission.task_id)
+    if parsed.stream:
+        pieces = events(services, submission.task_id, tenant, parsed)
+        headers = {**HEADERS, **_ignored_header(parsed)}
+        return LeasedReply(pieces, lease, media_type=EVENT_STREAM, headers=headers)
     task = await _ended(request, services, submission.task_id, tenant)
-    transcript = await transcript_after(services, task, asked)
-    asked = heeded(asked, transcript.options_ignored, strict=strict)
-    # Hours of words take seconds: meanwhile the loop serves others.
-    body, media_type = await asyncio.to_thread(reply_body, transcript, asked)
+    transcript = await transcript_after(services, task, parsed)
+    parsed = heeded(parsed, transcript.options_ignored, strict=strict)
+    # Hours of words take seconds: keep them off the event loop.
+    body, media_type = await asyncio.to_thread(reply_body, transcript, parsed)
     data = body.encode()
-    headers = {"Content-Length": str(len(data)), **_told(asked)}
-    return AttendedReply(pieces_of(data), seat, media_type=media_type, headers=headers)
+    headers = {"Content-Length": str(len(data)), **_ignored_header(parsed)}
+    return LeasedReply(pieces_of(data), lease, media_type=media_type, headers=headers)
 
 
-def _told(asked: TranscriptionRequest) -> dict[str, str]:
-    """The fields that were not heeded, by name; no header where there are none."""
-    return {IGNORED_HEADER: ", ".join(asked.ignored)} if asked.ignored else {}
+def _ignored_header(parsed: TranscriptionRequest) -> dict[str, str]:
+    """The names of ignored fields; no header if there are none."""
+    return {IGNORED_HEADER: ", ".join(parsed.ignored)} if parsed.ignored else {}
 
 
 async def _ended(request: Request, services: Services, task_id: str, tenant: str) -> Task:
@@ -155,7 +155,7 @@ async def _ended(request: Request, services: Services, task_id: str, tenant: str
     task = await task_after(services, request, task_id, tenant, seconds)
     if task.state.terminal:
         return task
-    if await request.is_disconnected():  # a clock does not tell: timers may fire early
+    if await request.is_disconnected():  # not by the clock: timers may fire early
         raise ClientDisconnect
     raise TranscriptionTimeout.after(seconds)
 

@@ -1,7 +1,7 @@
-"""`stream=true`: texts as they are ready, then the whole, as `data:` lines of JSON.
+"""`stream=true`: server-sent events with text deltas, then the whole transcript.
 
-Events: `openai.types.audio.transcription_stream_event`; `{"error": …}` ends a stream as the client
-expects it, with an exception.
+Events: `openai.types.audio.transcription_stream_event`. An `{"error": …}` event ends a stream; the
+client raises it as an exception.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 class ReadText:
-    """What one caller has been sent of a text that grows, over attempts that begin anew. Pure."""
+    """Tracks the text sent to one client across attempts. Pure."""
 
     def __init__(self) -> None:
         self.sent = ""
 
     def rest(self, text: str) -> str:
-        """What of `text` is still to be sent; counts as sent. Raises TranscriptionRestarted when
-        the text is not the one that was begun.
+        """The part of `text` not sent yet, now marked as sent. Raises TranscriptionRestarted if
+        `text` contradicts what was sent.
         """
         if self.sent.startswith(text):
             return ""
@@ -49,7 +49,7 @@ class ReadText:
 
 
 class PartialText:
-    """What the attempt under way has said so far."""
+    """Partial transcript of the running attempt."""
 
     def __init__(self, services: Services, task_id: str) -> None:
         self._services = services
@@ -58,21 +58,21 @@ class PartialText:
         self._texts: list[str] = []
 
     async def read(self) -> str:
-        said = await self._services.callers.partials(
+        partial = await self._services.callers.read_partials(
             self._task_id, token=self._token, first=len(self._texts)
         )
-        if said.token != self._token:
-            self._token, self._texts = said.token, []
-        self._texts += said.texts
+        if partial.token != self._token:
+            self._token, self._texts = partial.token, []
+        self._texts += partial.texts
         return "".join(self._texts)
 
 
 async def events(
-    services: Services, task_id: str, tenant: str, asked: TranscriptionRequest
+    services: Services, task_id: str, tenant: str, request: TranscriptionRequest
 ) -> AsyncGenerator[bytes]:
-    """All events of one stream. Errors are told in it: its status has been sent long ago."""
+    """All events of one stream. Errors are events, as the HTTP status has already been sent."""
     try:
-        async for event in _events(services, task_id, tenant, asked):
+        async for event in _events(services, task_id, tenant, request):
             yield event
     except AsrError as error:
         body = error_body(error.status, error.message, code=error.code, param=error.param)
@@ -80,7 +80,7 @@ async def events(
 
 
 async def _events(
-    services: Services, task_id: str, tenant: str, asked: TranscriptionRequest
+    services: Services, task_id: str, tenant: str, request: TranscriptionRequest
 ) -> AsyncGenerator[bytes]:
     text = ReadText()
     partial = PartialText(services, task_id)
@@ -99,8 +99,8 @@ async def _events(
                 changes, services.settings.events_heartbeat_seconds, end_at
             ):
                 yield comment
-    transcript = await transcript_after(services, task, asked)
-    heeded(asked, transcript.options_ignored, strict=services.settings.openai_strict)
+    transcript = await transcript_after(services, task, request)
+    heeded(request, transcript.options_ignored, strict=services.settings.openai_strict)
     if delta := text.rest(transcript.text):
         yield _delta(delta)
     yield _event(

@@ -1,4 +1,4 @@
-"""The files of the pages, as they were installed."""
+"""The static files of the web pages, read from the package."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MEDIA_TYPES = {
 
 
 def content_security_policy(*, script: str = "", image: str = "") -> str:
-    """Scripts, styles and pictures are files of this server; recordings may be blobs, fetched with
-    a key. Nothing is inline, nothing is framed, nothing is sent elsewhere, but for what is named.
+    """Scripts, styles and images from this server only; media may be blobs, as recordings are
+    fetched with a key. No inline code, frames or other origins, except `script` and `image`.
     """
     return "; ".join(
         (
@@ -48,7 +48,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class PageFile:
-    """One file; `etag` is made of its bytes, so it is the same from every pod."""
+    """One file; `etag` is a content hash, equal on every pod."""
 
     content: bytes
     media_type: str
@@ -57,8 +57,8 @@ class PageFile:
 
 @lru_cache(maxsize=32)
 def page(name: str, root: str) -> PageFile:
-    """`index.html` or `dashboard.html`, shown under the path `root`: its links begin with that, as
-    a proxy may show it at `/asr`, without the slash that relative ones need.
+    """`index.html` or `dashboard.html` with links rewritten to start with `root`: a proxy may serve
+    the page at `/asr`, without the trailing slash that relative links need.
     """
     found = _read("", name)
     if not root:

@@ -1,6 +1,6 @@
 """The probe process: `python -m asr_api.probe.child`, one JSON line in, one JSON line out.
 
-It may use little memory and processor time, writes no file, and carries none of the server's
+Its memory and CPU time are limited; it writes no file and inherits none of the server's
 environment.
 """
 
@@ -27,18 +27,18 @@ def main() -> None:
     )
 
     _limit_for_good(limits)
-    _say(replies, {"ready": True})
+    _reply(replies, {"ready": True})
     for line in sys.stdin:
         _limit_processor_time(limits.cpu_seconds)
         try:
-            asked = json.loads(line)
-            report = reader.read_report(Path(asked["path"]), limits, asked.get("track"))
-            _say(replies, {"report": report.to_dict()})
+            question = json.loads(line)
+            report = reader.read_report(Path(question["path"]), limits, question.get("track"))
+            _reply(replies, {"report": report.to_dict()})
         except AsrError as error:
             param = error.param or "audio"
-            _say(replies, {"error": error.code, "message": error.message, "param": param})
+            _reply(replies, {"error": error.code, "message": error.message, "param": param})
         except MemoryError:
-            _say(
+            _reply(
                 replies,
                 {
                     "error": UnreadableAudio.code,
@@ -46,10 +46,10 @@ def main() -> None:
                 },
             )
         except OSError as error:
-            _say(replies, {"failed": f"{type(error).__name__}: {error}"})
+            _reply(replies, {"failed": f"{type(error).__name__}: {error}"})
 
 
-def _say(replies: TextIO, message: dict[str, Any]) -> None:
+def _reply(replies: TextIO, message: dict[str, Any]) -> None:
     replies.write(json.dumps(message) + "\n")
     replies.flush()
 
@@ -62,7 +62,7 @@ def _limit_for_good(limits: ProbeLimits) -> None:
 
 
 def _limit_processor_time(seconds: float) -> None:
-    """RLIMIT_CPU counts from the process's start: move it ahead of what is used by now."""
+    """RLIMIT_CPU counts from process start, so set it relative to the CPU time used so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     until = int(usage.ru_utime + usage.ru_stime + seconds) + 1
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)

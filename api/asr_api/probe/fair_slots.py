@@ -1,4 +1,4 @@
-"""Slots that tenants share: a freed one goes to the tenant with the fewest, and in turn."""
+"""A fair semaphore: a freed slot goes to the waiting tenant with the fewest, round robin."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 
 
 class FairSlots:
-    """`size` slots in one event loop. However many of one tenant wait, another's first is next.
-    `most_each`: of one tenant; None: all of them.
+    """`size` slots in one event loop, at most `most_each` per tenant (None: all). One tenant's
+    backlog does not delay another tenant's first request.
     """
 
     def __init__(self, size: int, *, most_each: int | None = None) -> None:
@@ -21,12 +21,12 @@ class FairSlots:
 
     @asynccontextmanager
     async def hold(self, tenant: str, *, wait_seconds: float) -> AsyncIterator[None]:
-        """A slot for the time of the block. Raises TimeoutError when none comes in time."""
+        """Hold a slot for the block. Raises TimeoutError after `wait_seconds`."""
         await self._take(tenant, wait_seconds)
         try:
             yield
         finally:
-            self._give_back(tenant)
+            self._release(tenant)
 
     async def _take(self, tenant: str, wait_seconds: float) -> None:
         if self._free and self._in_use[tenant] < self._most_each:
@@ -38,8 +38,8 @@ class FairSlots:
             async with asyncio.timeout(wait_seconds):
                 await mine
         except BaseException:
-            if mine.done() and not mine.cancelled():  # granted in the moment of giving up
-                self._give_back(tenant)
+            if mine.done() and not mine.cancelled():  # granted just as it timed out
+                self._release(tenant)
             else:
                 self._leave(tenant, mine)
             raise
@@ -48,11 +48,11 @@ class FairSlots:
         self._free -= 1
         self._in_use[tenant] += 1
 
-    def _give_back(self, tenant: str) -> None:
+    def _release(self, tenant: str) -> None:
         self._free += 1
         self._in_use[tenant] -= 1
         self._in_use = +self._in_use
-        if tenant in self._waiting:  # it was served, and is the last of equals
+        if tenant in self._waiting:  # just served: last among equals
             self._waiting[tenant] = self._waiting.pop(tenant)
         able = (each for each in self._waiting if self._in_use[each] < self._most_each)
         if (chosen := min(able, key=self._in_use.__getitem__, default=None)) is not None:

@@ -1,7 +1,7 @@
-"""How long a file is, near enough to plan by: decoding knows better, and has the last word.
+"""Estimates a file's duration for planning; decoding determines the exact one.
 
-A header is believed where the file's size allows what it says. Otherwise packets are counted,
-without decoding them, for as long as a probe may take.
+The header's duration is used if the file size makes it plausible. Otherwise packets are counted
+without decoding, within the probe's time limit.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from asr_api.probe.report import ProbeLimits
 
-# No codec that is served needs fewer bytes for a second of speech, and none more for a sample.
+# Bounds over all supported codecs: bytes per second of speech, and bytes per sample.
 _LEAST_BYTES_PER_SECOND: Final = 500.0
 _MOST_SAMPLE_BYTES: Final = 8
 # Tags come on top.
 _SPARE_BYTES: Final = 1024 * 1024
-# Of a probe's processor time, what counting may take.
+# The share of a probe's CPU time that counting may use.
 _COUNTING_SHARE: Final = 0.5
 
 
@@ -42,22 +42,28 @@ class _Count:
 def estimated_seconds(
     container: InputContainer, stream: AudioStream, size_bytes: int, limits: ProbeLimits
 ) -> float:
-    """Seconds of audio; 0 if there is none. Raises AudioTooLong only on what was seen, never on
-    what a header claims.
+    """Seconds of audio; 0 if there is none. Raises AudioTooLong only for counted packets or exact
+    headers, never for a claimed duration.
     """
     claimed = _header_seconds(container, stream, size_bytes)
-    most = limits.max_duration_seconds
+    max_seconds = limits.max_duration_seconds
     if claimed is not None and _is_exact(container, stream):
         seconds = claimed
-    elif claimed and claimed <= most and _is_possible(claimed, container, stream, size_bytes):
+    elif (
+        claimed and claimed <= max_seconds and _is_possible(claimed, container, stream, size_bytes)
+    ):
         return claimed
     else:
         count = _counted(container, stream, size_bytes, limits)
         seconds = count.seconds or claimed or 0.0
-        if not count.is_whole and (claimed is None or claimed <= most):
-            seconds = min(seconds, most)  # only the beginning was seen: not enough to refuse
-    if seconds > most:
-        raise AudioTooLong(f"The audio lasts {seconds:.0f} s or more; {most:.0f} s are allowed.")
+        if not count.is_whole and (claimed is None or claimed <= max_seconds):
+            seconds = min(
+                seconds, max_seconds
+            )  # only the beginning was counted: not enough to refuse
+    if seconds > max_seconds:
+        raise AudioTooLong(
+            f"The audio lasts {seconds:.0f} s or more; {max_seconds:.0f} s are allowed."
+        )
     return seconds
 
 
@@ -79,13 +85,13 @@ def _header_seconds(
 
 
 def _sample_bytes(pcm_codec: str) -> int:
-    """As the file has it, not as it is decoded: of `pcm_s24le` 3, of `pcm_mulaw` 1."""
+    """Bytes per sample in the file, before decoding: `pcm_s24le` 3, `pcm_mulaw` 1."""
     bits = "".join(filter(str.isdigit, pcm_codec))
     return int(bits) // 8 if bits else 1
 
 
 def _is_exact(container: InputContainer, stream: AudioStream) -> bool:
-    """Whether bytes are seconds."""
+    """Whether duration follows exactly from the byte count."""
     is_pcm = stream.codec_context.name.startswith("pcm_")
     return is_pcm and container.format.name in ("wav", "w64", "aiff", "au", "caf")
 
@@ -93,10 +99,10 @@ def _is_exact(container: InputContainer, stream: AudioStream) -> bool:
 def _is_possible(
     seconds: float, container: InputContainer, stream: AudioStream, size_bytes: int
 ) -> bool:
-    """Whether so many bytes can hold so many seconds, and of sound alone are not far too many."""
+    """Whether the file size is plausible for this duration: neither too small nor far too large."""
     codec = stream.codec_context
-    most = codec.sample_rate * codec.channels * _MOST_SAMPLE_BYTES
-    is_full = not container.streams.video and size_bytes > _SPARE_BYTES + seconds * most
+    most_bytes = codec.sample_rate * codec.channels * _MOST_SAMPLE_BYTES
+    is_full = not container.streams.video and size_bytes > _SPARE_BYTES + seconds * most_bytes
     is_thin = size_bytes < seconds * _LEAST_BYTES_PER_SECOND
     return not is_full and not is_thin
 
@@ -104,7 +110,7 @@ def _is_possible(
 def _counted(
     container: InputContainer, stream: AudioStream, size_bytes: int, limits: ProbeLimits
 ) -> _Count:
-    """Where the last packet ends, or would by the share of the file that was seen in time."""
+    """End of the last packet, extrapolated from the share of the file read within the limit."""
     give_up_at = time.process_time() + limits.cpu_seconds * _COUNTING_SHARE
     count, place = _Count(), 0
     try:
@@ -122,7 +128,7 @@ def _counted(
             if count.is_whole:
                 return count
     except (av.FFmpegError, OSError):
-        pass  # between two recordings in one file, say: the decoder may well go on
+        pass  # e.g. between two concatenated recordings: the decoder may well continue
     if place:
         count.seconds = max(count.seconds, count.seconds * size_bytes / place)
     return count
@@ -131,7 +137,7 @@ def _counted(
 def _ends(container: InputContainer, stream: AudioStream) -> Iterator[tuple[float, int]]:
     """Seconds up to the end of each packet, by its clock or by all durations, and its place.
 
-    One stamp that is wrong counts for nothing: the packet after it has to agree.
+    A single wrong timestamp is ignored: the next packet has to confirm it.
     """
     added_seconds = 0.0
     first: float | None = None

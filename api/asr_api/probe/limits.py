@@ -7,7 +7,7 @@ from asr_api.settings.intake import IntakeSettings
 
 
 def probe_limits(settings: IntakeSettings) -> ProbeLimits:
-    """What one look into a file may take."""
+    """Resource limits of one probe."""
     return ProbeLimits(
         max_duration_seconds=settings.max_duration_seconds,
         max_channels=settings.max_channels,

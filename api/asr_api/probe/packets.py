@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def packets(container: InputContainer, stream: AudioStream) -> Iterator[Packet[AudioStream]]:
-    """Up to the end. In MPEG and FLV files tracks may appear later than the beginning: PyAV does
-    not know them, and at the end of the file it raises IndexError over them.
+    """All packets. In MPEG and FLV files a track may first appear mid-file; PyAV does not register
+    it and raises IndexError at the end of the file.
     """
     try:
         yield from container.demux(stream)

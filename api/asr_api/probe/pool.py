@@ -1,4 +1,4 @@
-"""A few probe processes, kept warm and replaced when they die, hang or have served long enough."""
+"""A pool of warm probe processes, replaced when they die, hang or reach their probe limit."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _ERRORS: dict[str, type[AsrError]] = {
 
 
 class ProbeUnavailable(DependencyError):
-    """The probe could not run; this says nothing about the audio."""
+    """The probe could not run; the audio may be fine."""
 
     code = "probe_unavailable"
 
 
 class ProbePool:
-    """At most `size` probes at a time, shared by tenants, each in a process of its own: a crash
-    costs only the file that caused it.
+    """At most `size` concurrent probes, shared fairly by tenants, each in its own process: a crash
+    affects only the file that caused it.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ def _report(reply: dict[str, Any]) -> ProbeReport:
 
 
 def _death(returncode: int, limits: ProbeLimits) -> AsrError:
-    """Killed from outside is no fault of the audio; every other death is."""
+    """Killed from outside: not the audio's fault. Any other exit is."""
     if returncode in (-signal.SIGTERM, -signal.SIGINT, -signal.SIGKILL):
         return ProbeUnavailable("The audio probe was killed.")
     if returncode == -signal.SIGXCPU:

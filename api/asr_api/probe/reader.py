@@ -1,7 +1,7 @@
-"""Reads what an audio file holds, with PyAV. Runs in the probe process only.
+"""Reads an audio file's properties with PyAV. Runs in the probe process only.
 
-The file is handed over as an open file: FFmpeg gets no name to follow, no protocol but `file`, and
-only the demuxers and decoders that core lists.
+FFmpeg gets an open file, not a name, and only the `file` protocol and the demuxers and decoders
+that core lists.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DECODED_PACKETS_MAX = 64
 
 
 def read_report(path: Path, limits: ProbeLimits, track: int | None = None) -> ProbeReport:
-    """Open, look, decode the first frames of a track (from 1; None: chosen), and estimate the
+    """Open, decode the first frames of a track (from 1; None: chosen), and estimate the
     duration.
 
     Raises UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong; InvalidOption if there is no
@@ -72,8 +72,8 @@ def read_report(path: Path, limits: ProbeLimits, track: int | None = None) -> Pr
 
 def _unsupported(head: bytes) -> UnsupportedAudio:
     name = other_format(head)
-    told = f"{name} is not supported" if name else "The file is no audio"
-    return UnsupportedAudio(f"{told}; served are {SERVED}.")
+    problem = f"{name} is not supported" if name else "The file is no audio"
+    return UnsupportedAudio(f"{problem}; served are {SERVED}.")
 
 
 def _report(
@@ -132,7 +132,7 @@ def _decode_first(container: InputContainer, stream: AudioStream) -> int:
 
 
 def _is_about_the_file(error: OSError) -> bool:
-    """FFmpeg's errors are; of the system's own, a seek to a place that no file has."""
+    """True for FFmpeg's errors, and for EINVAL: a seek to an impossible offset."""
     return isinstance(error, av.FFmpegError) or error.errno == errno.EINVAL
 
 

@@ -1,4 +1,4 @@
-"""What a probe found, as plain data that crosses a pipe."""
+"""Result and limits of a probe, as plain data that crosses a pipe."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """`duration_seconds` is an estimate: what the container says where the file's size allows it,
-    else what its packets add up to.
+    """`duration_seconds` is an estimate: the container's where the file size makes it
+    plausible, else the sum of its packets.
     """
 
     container: str
@@ -25,7 +25,7 @@ class ProbeReport:
 
 @dataclass(frozen=True)
 class ProbeLimits:
-    """What is refused, and what a probe may use."""
+    """Limits on the audio, and on the probe process."""
 
     max_duration_seconds: float
     max_channels: int

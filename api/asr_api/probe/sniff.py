@@ -1,7 +1,7 @@
-"""The first bytes of files: of the containers that are served, and of others by name. Pure.
+"""Magic bytes of supported containers, and of other formats by name. Pure.
 
-Only to tell a damaged audio file from another kind of file; whether a file is served, the demuxer
-decides.
+Only distinguishes damaged audio from other files for the error message; the demuxer decides whether
+a file is supported.
 """
 
 from __future__ import annotations

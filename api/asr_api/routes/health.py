@@ -66,14 +66,14 @@ class DataHealth(BaseModel):
     results_without_task: int | None = None
 
     @classmethod
-    def of(cls, strays: OrphanedBlobs | None) -> DataHealth:
-        if strays is None:
+    def of(cls, orphans: OrphanedBlobs | None) -> DataHealth:
+        if orphans is None:
             return cls(status="unknown")
         return cls(
-            status="ok" if strays.loss is None else "lost",
-            since=None if strays.lost_at is None else utc(strays.lost_at),
-            recordings_without_task=strays.recordings,
-            results_without_task=strays.results,
+            status="ok" if orphans.loss is None else "lost",
+            since=None if orphans.lost_at is None else utc(orphans.lost_at),
+            recordings_without_task=orphans.recordings,
+            results_without_task=orphans.results,
         )
 
 
@@ -86,17 +86,17 @@ class EvictionHealth(BaseModel):
     message: str = ""
 
     @classmethod
-    def of(cls, seen: Eviction | None) -> EvictionHealth:
-        if seen is None:
+    def of(cls, state: Eviction | None) -> EvictionHealth:
+        if state is None:
             return cls(status="unknown")
         statuses: dict[str, Literal["ok", "warning", "refused"]] = {
             "nothing": "ok", "expiring": "warning", "all": "refused",
         }  # fmt: skip
         return cls(
-            status=statuses[seen.evicts],
-            policy=seen.policy,
-            evicted_keys=seen.evicted_keys,
-            message=seen.problem or seen.note,
+            status=statuses[state.evicts],
+            policy=state.policy,
+            evicted_keys=state.evicted_keys,
+            message=state.problem or state.note,
         )
 
 
@@ -146,8 +146,8 @@ async def health(services: ServicesOf, principal: PrincipalOf, response: Respons
     workers = await _workers(services, redis, timeout_seconds)
     data = await _data(services, redis, timeout_seconds)
     eviction = await _eviction(services, redis, timeout_seconds)
-    well = workers.status == "ok" and data.status == "ok" and eviction.status == "ok"
-    status: Literal["ok", "degraded", "unavailable"] = "ok" if well else "degraded"
+    healthy = workers.status == "ok" and data.status == "ok" and eviction.status == "ok"
+    status: Literal["ok", "degraded", "unavailable"] = "ok" if healthy else "degraded"
     if not (redis.ok and store.ok):
         status = "unavailable"
         response.status_code = 503
@@ -178,13 +178,13 @@ async def _workers(
 async def _data(services: Services, redis: CheckResult[None], timeout_seconds: float) -> DataHealth:
     if not redis.ok:
         return DataHealth.of(None)
-    return DataHealth.of((await services.strays_check.result(timeout_seconds)).value)
+    return DataHealth.of((await services.orphans_check.result(timeout_seconds)).value)
 
 
 async def _eviction(
     services: Services, redis: CheckResult[None], timeout_seconds: float
 ) -> EvictionHealth:
-    """Told as well where Redis takes no work, which may be the reason; not where it hangs."""
+    """Told as healthy where Redis takes no work, which may be the reason; not where it hangs."""
     if not redis.ok and redis.seconds >= timeout_seconds:
         return EvictionHealth.of(None)
     return EvictionHealth.of((await services.eviction_check.result(timeout_seconds)).value)

@@ -20,12 +20,12 @@ async def exposition(services: Services) -> bytes:
     """
     timeout_seconds = services.settings.health_timeout_seconds
     pools = services.backlog_checks
-    strays, eviction, results = await asyncio.gather(
-        services.strays_check.result(timeout_seconds),
+    orphans, eviction, results = await asyncio.gather(
+        services.orphans_check.result(timeout_seconds),
         services.eviction_check.result(timeout_seconds),
         asyncio.gather(*(check.result(timeout_seconds) for check in pools.values())),
     )
-    _show_strays(services.metrics, strays)
+    _show_orphaned_blobs(services.metrics, orphans)
     _show_eviction(services.metrics, eviction.value)
     for pool, result in zip(pools, results, strict=True):
         if result.value is None:
@@ -35,7 +35,7 @@ async def exposition(services: Services) -> bytes:
     return generate_latest(services.metrics.registry)
 
 
-def _show_strays(metrics: ApiMetrics, checked: CheckResult[OrphanedBlobs]) -> None:
+def _show_orphaned_blobs(metrics: ApiMetrics, checked: CheckResult[OrphanedBlobs]) -> None:
     """The last count of any pod; what is not known is left out, or NaN."""
     metrics.blobs_without_task.clear()
     if checked.value is None:
@@ -48,8 +48,8 @@ def _show_strays(metrics: ApiMetrics, checked: CheckResult[OrphanedBlobs]) -> No
             metrics.blobs_without_task.labels(kind=kind).set(count)
 
 
-def _show_eviction(metrics: ApiMetrics, seen: Eviction | None) -> None:
+def _show_eviction(metrics: ApiMetrics, state: Eviction | None) -> None:
     for keys in ("expiring", "all"):
-        told = float("nan") if seen is None else float(seen.evicts == keys)
-        metrics.redis_may_evict.labels(keys=keys).set(told)
-    metrics.redis_evicted_keys.set(float("nan") if seen is None else seen.evicted_keys)
+        value = float("nan") if state is None else float(state.evicts == keys)
+        metrics.redis_may_evict.labels(keys=keys).set(value)
+    metrics.redis_evicted_keys.set(float("nan") if state is None else state.evicted_keys)

@@ -1,6 +1,4 @@
-"""Accepts audio: spool, probe, store, queue, in this order; 202 is only said when all four are
-done.
-"""
+"""Accepts audio: spool, probe, store, queue, in this order; 202 only after all four."""
 
 from __future__ import annotations
 
@@ -25,8 +23,8 @@ from asr_core.task import NewTask, audio_path
 
 @dataclass(frozen=True)
 class Caller:
-    """Who submits, and under which idempotency key ('' for none). As a `waiter` it stays for the
-    result, and joins an equal run that is under way.
+    """The submitting tenant and its idempotency key ('' for none). A `waiter` stays connected for
+    the result, and joins an equal run that is in progress.
     """
 
     tenant: str
@@ -36,8 +34,8 @@ class Caller:
 
 @dataclass(frozen=True)
 class Form:
-    """What a route's form may hold, and how its text fields are read: the one thing in which the
-    routes that take audio differ. With `any_field`, fields of other names are read as well.
+    """The fields of a route's form and how its text fields are parsed, which is all in which the
+    routes that accept audio differ. With `any_field`, unknown fields are passed on too.
     """
 
     file_fields: tuple[str, ...]
@@ -56,10 +54,10 @@ def submit_form(services: Services) -> Form:
 
 
 async def accept(request: Request, services: Services, caller: Caller, form: Form) -> Submission:
-    """Take in one form with audio. Raises the errors of upload, options, probe, store and queue.
+    """Accept one form with audio. Raises the errors of upload, options, probe, store and queue.
 
-    Redis is asked before the body is read and again before the store is written, so that an outage,
-    or a Redis that is full, costs neither the client its upload nor the store room.
+    Redis is checked before the body is read and again before the store is written, so that an
+    outage or a full Redis wastes neither the upload nor store space.
     """
     settings = services.settings
     reader = FormReader(
@@ -84,17 +82,17 @@ async def accept(request: Request, services: Services, caller: Caller, form: For
 
 
 async def require_room(services: Services, caller: Caller) -> None:
-    """A key that is known is answered also by a Redis that takes no new work."""
+    """A known idempotency key is answered even if Redis accepts no new work."""
     key = caller.idempotency_key
     if not key or await services.producer.find_idempotent(caller.tenant, key) is None:
         await services.takes_work()
-        if caller.waiter is None:  # it may join a run: only then no new task is refused
+        if caller.waiter is None:  # a waiter may join a run, so its limits are checked at submit
             await services.producer.require_room(caller.tenant)
 
 
 async def find_known(services: Services, caller: Caller, fingerprint: str) -> Submission | None:
-    """What this key brought before, or the run that this caller joins; it is not stored again. The
-    submit script has the last word.
+    """The task of this idempotency key, or the run that this caller joins; saves a second upload
+    to the store. The submit script decides atomically.
     """
     if caller.waiter is not None:
         joined = await services.callers.join(caller.tenant, fingerprint, caller.waiter)
@@ -155,7 +153,7 @@ async def _accept_new(
         return submission
     services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
     tell_submitted(task)
-    return replace(submission, created=True)  # a lost reply makes our own task look known
+    return replace(submission, created=True)  # after a lost reply our own task looks known
 
 
 def tell_submitted(task: NewTask) -> None:
@@ -171,11 +169,10 @@ def tell_submitted(task: NewTask) -> None:
 
 
 async def _queue(services: Services, task: NewTask, waiter: Waiter | None) -> Submission:
-    """Submit; whatever is certainly not queued leaves no audio behind.
+    """Submit, and delete the audio if the task is certainly not queued.
 
-    When Redis goes away in the middle nobody knows whether the task is queued: then it is looked
-    up. If that fails too, the audio stays, for a queued task without audio would be a loss, and the
-    sweep finds an orphan.
+    If Redis fails mid-call, the task is looked up. If that fails too, the audio stays: a queued
+    task without audio would be a loss, whereas the sweep removes an orphaned blob.
     """
     try:
         return await services.producer.submit(task, waiter)

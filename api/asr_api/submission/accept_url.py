@@ -1,4 +1,4 @@
-"""Accepts a URL in the place of audio: 202 at once, the courier fetches it off the request path."""
+"""Accepts a URL instead of audio: 202 at once, the courier fetches it asynchronously."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def is_json(request: Request) -> bool:
 
 
 async def accept_url(request: Request, services: Services, caller: Caller) -> Submission:
-    """Take in a URL. Raises the errors of options and queue, and UrlRefused for what is certain
-    without looking the name up; the courier looks again.
+    """Accept a URL. Raises the errors of options and queue, and UrlRefused for what is certain
+    before DNS; the courier checks again.
     """
     body = await _read(request, services.settings.upload_idle_seconds)
     options = await with_unheeded(services, submit_options(body.fields(), services.settings))

@@ -1,4 +1,4 @@
-"""What several routes ask of a task: its state, its changes, its transcript.
+"""Task operations shared by routes: wait for the end, follow changes, read the transcript.
 
-Imports core, schemas and the services; no route.
+Imports core and HTTP helpers; no route.
 """

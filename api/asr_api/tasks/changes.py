@@ -14,7 +14,7 @@ from asr_core.queue import TaskChange
 async def until_change(
     changes: AsyncIterator[TaskChange], heartbeat_seconds: float, end_at: float
 ) -> AsyncIterator[bytes]:
-    """A comment per silent `heartbeat_seconds`, until something changed or the stream is to end."""
+    """A comment per silent `heartbeat_seconds`, until something changed or until `end_at`."""
     change = asyncio.ensure_future(anext(changes))
     try:
         while (left_seconds := end_at - time.monotonic()) > 0:

@@ -1,5 +1,5 @@
-"""One page of the history, written while it is read: a few records are in memory at a time, so that
-a client that reads slowly holds up tens of kilobytes here and not a page.
+"""One page of the history, streamed while it is read: only a few records are in memory at a time,
+so a slow client holds tens of kilobytes, not a page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class PlannedPage:
 
 
 async def plan_page(producer: Producer, ids: Sequence[str], next_cursor: str) -> PlannedPage:
-    """Raises QueueUnavailable while there still can be an error: once a page is begun, it ends."""
+    """Raises QueueUnavailable while an error can still be sent; once a page has started, it ends
+    normally.
+    """
     return PlannedPage(ids, next_cursor, await producer.tasks(ids[:FIRST_GROUP]))
 
 
@@ -42,8 +44,8 @@ async def written(
 ) -> AsyncGenerator[bytes]:
     """`{"tasks":[…],` and `before_end`, a member with its comma, and `"next_cursor":…}`.
 
-    It has at most `PAGE_MAX_BYTES`, or one task. Where it is full, or Redis goes away in the
-    middle, it ends, and the cursor goes on behind what was written.
+    It has at most `PAGE_MAX_BYTES`, or one task. When it is full, or Redis becomes unavailable,
+    it ends early and the cursor continues after the last task written.
     """
     yield b'{"tasks":['
     size, heaviest, last, begin = 0, 1, "", 0
@@ -73,5 +75,5 @@ async def written(
             except DependencyError as error:
                 get_logger("asr_api.history").warning("page_ended_early", reason=error.message)
                 cursor = last
-    told = json.dumps(page.next_cursor or None if cursor is None else cursor)
-    yield b"]," + before_end + b'"next_cursor":' + told.encode() + b"}"
+    cursor_json = json.dumps(page.next_cursor or None if cursor is None else cursor)
+    yield b"]," + before_end + b'"next_cursor":' + cursor_json.encode() + b"}"

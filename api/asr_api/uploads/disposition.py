@@ -1,7 +1,7 @@
 """`Content-Disposition` of a form's part, as clients write it. Pure.
 
-RFC 7578 forbids `filename*=`; .NET's HttpClient sends it beside the plain name, which then is
-mangled. Browsers and curl write `"`, CR and LF as `%22`, `%0D` and `%0A`, and nothing else so:
+RFC 7578 forbids `filename*=`; .NET's HttpClient sends it beside a mangled plain name. Browsers and
+curl write `"`, CR and LF as `%22`, `%0D` and `%0A`, and nothing else so:
 https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data.
 """
 
@@ -32,7 +32,7 @@ def _text(value: bytes | None) -> str | None:
 
 
 def _extended(header: str) -> str | None:
-    """`filename*=UTF-8''…`, RFC 5987; None where there is none, or in a charset nobody knows."""
+    """`filename*=UTF-8''…`, RFC 5987; None if absent or in an unknown charset."""
     found = _EXTENDED.search(header)
     if found is None:
         return None

@@ -1,9 +1,7 @@
-"""A multipart/form-data body, read as it arrives: small fields are kept, the one file is handed on
-in pieces.
+"""Streaming multipart/form-data: small fields are kept, the one file is passed on in chunks.
 
-python-multipart does the parsing; what is allowed is decided here, part by part, before its content
-is read: Starlette's `form()` has no cap on a file and tells what was wrong only after it has read
-everything.
+python-multipart parses; limits are enforced here, part by part, before the content is read.
+Starlette's `form()` has no size limit for files and reports errors only after reading everything.
 """
 
 from __future__ import annotations
@@ -29,10 +27,10 @@ _PLACE_IN_LIST = re.compile(r"\[\d+\]$")  # `x[0]`, as some clients write `x[]`
 
 
 class FormReader:
-    """Feed it chunks; `feed` returns the bytes of the file that the chunk held.
+    """Feed it chunks; `feed` returns the file's bytes within the chunk.
 
-    `fields` keeps the text fields in the order of arrival; `filename` is None until the file's part
-    has begun. With `any_field`, those that are in none of the lists are kept too, not refused.
+    `fields` holds the text fields in order of arrival; `filename` is None until the file part
+    starts. With `any_field`, unknown fields are kept instead of refused.
     """
 
     def __init__(
@@ -86,8 +84,8 @@ class FormReader:
         return bytes(self._file_bytes)
 
     def _after_preamble(self, preamble: bytearray, chunk: bytes) -> bytes:
-        """What stands from the first boundary on; nothing while it has not come. RFC 2046, section
-        5.1.1: what is before it is to be ignored.
+        """The bytes from the first boundary on, empty until it arrives. RFC 2046, section 5.1.1:
+        the preamble is ignored.
         """
         preamble += chunk
         at = (
@@ -107,8 +105,8 @@ class FormReader:
         return b""
 
     def close(self) -> None:
-        """The body is over. Raises MalformedUpload if it ended in the middle, InvalidOption without
-        a file.
+        """End of the body. Raises MalformedUpload if it is incomplete, InvalidOption without a
+        file.
         """
         if not self.finished:
             raise MalformedUpload("The multipart body ends before its last boundary.")

@@ -1,5 +1,5 @@
-"""Uploads on their way in: a local folder of bounded total size, emptied of what a crash left
-behind.
+"""Spool folder for uploads in flight: bounded in size, cleaned of leftovers from
+crashed processes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from asr_core.process.private_folder import temporary_folder
 
 _FLUSH_BYTES = 256 * 1024
 _UNWRITTEN_BYTES = 16 * 1024 * 1024  # of all uploads together: beyond, every chunk goes to the disk
-_RESERVED_SHARE = 4  # one part in so many
+_RESERVED_SHARE = 4  # 1/n is reserved
 _FOLDER_PREFIX = "uploads-"
 _LOCK_NAME = "in-use"
 _STARTING_NAME = "starting"
@@ -35,9 +35,9 @@ _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class Spool:
-    """This process's own folder under `root`; all its files together never pass `max_bytes`, nor
-    their number a share of the descriptors there are. Of both a quarter is kept from a tenant that
-    has files already: one that fills the rest and trickles holds up no other.
+    """This process's own folder under `root`, limited to `max_bytes` in total and to a share of the
+    file descriptors. A quarter of both is reserved for tenants without an upload in flight, so one
+    tenant's slow uploads cannot block the others.
     """
 
     def __init__(self, root: Path | None, max_bytes: int) -> None:
@@ -59,7 +59,7 @@ class Spool:
         return self._folder is not None and os.access(self._folder, os.W_OK | os.X_OK)
 
     def open(self) -> None:
-        """Make the folder, and remove those whose process is dead: their lock is free."""
+        """Create the folder; remove folders of dead processes, whose lock is free."""
         root = self._root or temporary_folder("asr-spool")
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (root / _STARTING_NAME).open("wb") as starting:
@@ -81,8 +81,8 @@ class Spool:
         self._folder = self._lock = None
 
     def file(self, tenant: str = "") -> SpoolFile:
-        """A new empty file; use it as an async context manager, which removes it. Without a tenant
-        nothing is kept from it. Raises SpoolFull.
+        """A new empty file; use it as an async context manager, which removes it. Without a
+        tenant no reserve applies. Raises SpoolFull.
         """
         if self._folder is None:
             raise SpoolFull("The upload folder is not open.")
@@ -118,8 +118,8 @@ class Spool:
 class SpoolFile:
     """One upload: bytes are counted and hashed (SHA-256) while they are written.
 
-    Its file, and the descriptor, come with the first bytes that go to the disk: a client that sends
-    next to nothing has none.
+    The file and its descriptor are opened with the first flush: an upload of a few bytes needs
+    neither.
     """
 
     def __init__(self, spool: Spool, path: Path, tenant: str) -> None:
@@ -143,13 +143,13 @@ class SpoolFile:
         trace: TracebackType | None,
     ) -> None:
         try:
-            await asyncio.to_thread(self._remove)  # a large file takes its time to go
+            await asyncio.to_thread(self._remove)  # unlinking a large file is slow
         finally:
             self._spool._written(len(self._pending))
             self._spool._free(self)
 
     async def write(self, data: bytes) -> None:
-        """Take `data`; the disk gets larger pieces, off the event loop. Raises SpoolFull."""
+        """Buffer `data`; flushed in larger blocks off the event loop. Raises SpoolFull."""
         self._spool._reserve(self, len(data))
         self.size += len(data)
         self._pending += data
@@ -157,8 +157,8 @@ class SpoolFile:
             await self.flush()
 
     async def flush(self) -> None:
-        """Bring everything to the disk; from now on there is a file at `path`."""
-        with _what_is_short_is_spool_full():
+        """Write everything to disk; from now on `path` exists."""
+        with _shortage_as_spool_full():
             await asyncio.to_thread(self._write_and_hash)
         self._spool._written(len(self._pending))
         self._pending.clear()
@@ -168,7 +168,7 @@ class SpoolFile:
         return self._sha256.hexdigest()
 
     def _remove(self) -> None:
-        with self._in_use:  # a write that was cancelled goes on in its thread
+        with self._in_use:  # a cancelled write continues in its thread
             self._removed = True
             if self._file is not None:
                 self._file.close()
@@ -187,12 +187,12 @@ class SpoolFile:
 
 
 def _open_to(most: int, *, others: int) -> int:
-    """How much of `most` is for a tenant that has `others` beside what it asks for."""
+    """The part of `most` open to a tenant that already uses `others`."""
     return most - most // _RESERVED_SHARE if others else most
 
 
 @contextmanager
-def _what_is_short_is_spool_full() -> Iterator[None]:
+def _shortage_as_spool_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:

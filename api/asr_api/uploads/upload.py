@@ -1,4 +1,4 @@
-"""One upload from the wire to the spool, counted, timed and hashed while it streams in."""
+"""Streams one upload into the spool: counted, timed and hashed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRESS_BYTES = 4 * 1024
 
 @dataclass(frozen=True)
 class UploadLimits:
-    """`idle_seconds` is the longest a client may take for each next 4 KiB."""
+    """`idle_seconds` is the time limit for each 4 KiB."""
 
     max_bytes: int
     idle_seconds: float
@@ -29,9 +29,7 @@ class UploadLimits:
 
 @dataclass(frozen=True)
 class Upload:
-    """What came with the form: the text fields in order, and what is known of the file beside its
-    bytes.
-    """
+    """A received form: text fields in order, and the file's name, hash and size."""
 
     fields: tuple[tuple[str, str], ...]
     filename: str
@@ -44,8 +42,8 @@ async def receive_upload(
 ) -> Upload:
     """Read the form to its end into `file`.
 
-    Raises UploadTooLarge as soon as one byte too many has come, whatever Content-Length said;
-    UploadTimeout; MalformedUpload; InvalidOption; SpoolFull; ClientDisconnect.
+    Raises UploadTooLarge at the first excess byte, whatever Content-Length said; UploadTimeout;
+    MalformedUpload; InvalidOption; SpoolFull; ClientDisconnect.
     """
     _check_announced_size(request, limits)
     total_bytes = 0
@@ -94,8 +92,8 @@ def refuse_encoded(request: Request) -> None:
 
 
 async def body_chunks(request: Request, idle_seconds: float) -> AsyncIterator[bytes]:
-    """The body's chunks; the clock starts anew only with every further 4 KiB, so that trickling
-    does not help. Raises UploadTimeout, ClientDisconnect; EncodedBody before it reads.
+    """The body's chunks; the timeout is reset only every 4 KiB, so trickling does not extend it.
+    Raises UploadTimeout, ClientDisconnect; EncodedBody before it reads.
     """
     refuse_encoded(request)
     deadline = time.monotonic() + idle_seconds

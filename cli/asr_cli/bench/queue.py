@@ -54,7 +54,7 @@ async def _submitted(producer: Producer, tasks: int) -> float:
 async def _finished(consumer: Consumer, tasks: int) -> float:
     began, done = time.perf_counter(), 0
     while done < tasks:
-        claims = await consumer.claim(room_seconds=1e6, room_tasks=64, in_hand=0)
+        claims = await consumer.claim(room_seconds=1e6, room_tasks=64, in_flight=0)
         finishes = [Finish(each.task.task_id, each.token, "none", 0.0) for each in claims]
         done += len(await consumer.finish(finishes))
     return time.perf_counter() - began

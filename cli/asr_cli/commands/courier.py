@@ -61,10 +61,10 @@ def send_again(
 
         outbox = Outbox(connection)
         if not everything:
-            return await outbox.put_back(wanted)
+            return await outbox.redrive(wanted)
         ids: list[str] = []
         while letters := (await outbox.dead(limit=500)).webhooks:
-            ids += await outbox.put_back([letter.place for letter in letters])
+            ids += await outbox.redrive([letter.place for letter in letters])
         return ids
 
     ids = with_redis(run, data)

@@ -13,7 +13,7 @@ async def put_back_each(producer: Producer, task_ids: Iterable[str]) -> tuple[li
     done, failed = [], []
     for task_id in task_ids:
         try:
-            await producer.put_back(task_id)
+            await producer.redrive(task_id)
         except RequestError as error:
             failed.append(error.message)
         else:

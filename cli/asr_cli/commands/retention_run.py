@@ -77,7 +77,7 @@ async def _repeat(keeping: RetentionIndex, retention: Retention, every_seconds: 
 
 async def _in_turn(keeping: RetentionIndex, retention: Retention, every_seconds: float) -> str:
     """What went wrong, if anything."""
-    if not await keeping.turn(_TURN_SHARE * every_seconds):
+    if not await keeping.try_lock(_TURN_SHARE * every_seconds):
         return ""
     retained = await retention.run()
     _tell(retained)

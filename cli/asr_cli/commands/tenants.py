@@ -82,7 +82,7 @@ def list_tenants(
     from asr_core.settings.queue import TenantSettings
 
     settings = TenantSettings()
-    standings = with_redis(lambda connection: Tenants(connection, settings).standings(), data)
+    standings = with_redis(lambda connection: Tenants(connection, settings).tenant_usage(), data)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in standings], indent=2))
     else:

@@ -1,4 +1,4 @@
-"""Who may do what: API keys, scopes and the limits of tenants, as plain data."""
+"""API keys, scopes and tenant limits, as plain data."""
 
 from asr_core.access.api_key import ApiKey, Scope, key_digest, new_secret
 from asr_core.access.limits import TenantLimits, Usage

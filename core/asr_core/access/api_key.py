@@ -1,7 +1,6 @@
 """API keys: `asr_` and 256 random bits. Only the SHA-256 of a key is ever kept.
 
-A fast hash is right here: there is nothing to guess in 256 random bits, and no salt is needed
-where no two keys are alike.
+A fast unsalted hash is sufficient: 256 random bits cannot be guessed, and no two keys are equal.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _SECRET = re.compile(SECRET_PATTERN)
 
 
 class Scope(StrEnum):
-    """What a key is good for; `admin` holds the others and sees every tenant's usage."""
+    """What a key permits; `admin` includes the others and sees every tenant's usage."""
 
     TRANSCRIBE = "transcribe"
     READ = "read"
@@ -31,7 +30,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class ApiKey:
-    """What is known of a key; never the key itself. Times are Unix seconds."""
+    """A key's record, without its secret. Times are Unix seconds."""
 
     id: str
     name: str
@@ -49,7 +48,7 @@ class ApiKey:
 
 
 def new_secret() -> str:
-    """A key to hand out once: base 62, so that a double click selects all of it."""
+    """A new secret, shown once: base 62, so that a double click selects all of it."""
     number = secrets.randbits(256)
     digits = []
     for _ in range(_LENGTH):
@@ -64,5 +63,5 @@ def is_secret(text: str) -> bool:
 
 
 def key_digest(secret: str) -> str:
-    """What Redis knows of a key: SHA-256, in hex."""
+    """SHA-256 in hex, as Redis stores it."""
     return hashlib.sha256(secret.encode()).hexdigest()

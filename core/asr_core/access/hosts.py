@@ -1,4 +1,4 @@
-"""Host names as they stand in `Host`, in `Origin` and in settings. Pure."""
+"""Host names in `Host`, `Origin` and settings. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _LISTED = re.compile(r"\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 def host_of(authority: str) -> str:
-    """`asr.example` of `ASR.Example.:8000`, `::1` of `[::1]`; '' for what is no host."""
+    """`asr.example` of `ASR.Example.:8000`, `::1` of `[::1]`; '' if invalid."""
     return split_authority(authority)[0]
 
 
 def split_authority(authority: str) -> tuple[str, str]:
-    """Host and port, each '' where it is missing; ('', '') for what is no authority.
+    """Host and port, each '' where it is missing; ('', '') if invalid.
 
     RFC 9110, section 7.2: `Host` has no user, and RFC 3986 puts IPv6 in brackets.
     """
@@ -43,7 +43,7 @@ def is_address(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether a listener on this host is reachable from this machine only."""
     host = host.strip("[]")
     return ip_address(host).is_loopback if is_address(host) else host == "localhost"
 

@@ -1,4 +1,4 @@
-"""What one tenant may take of the platform, and what it took."""
+"""Limits and usage of a tenant."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date
 
 @dataclass(frozen=True)
 class TenantLimits:
-    """0 is no limit; None is the platform's default, from the settings."""
+    """0: unlimited; None: the platform's default from the settings."""
 
     weight: float | None = None
     rate_per_minute: int | None = None
@@ -18,7 +18,7 @@ class TenantLimits:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one tenant had transcribed on one day (UTC); completed tasks only."""
+    """Audio transcribed for one tenant on one day (UTC); completed tasks only."""
 
     day: date
     tenant: str

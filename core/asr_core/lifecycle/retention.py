@@ -1,8 +1,8 @@
-"""Deletes what is past its time: recordings by number and age, whole tasks by age.
+"""Retention: deletes recordings by number and age, and whole tasks by age.
 
-Only of finished tasks, and in an order that may break off anywhere: a task is marked, and from then
-on never queued again; then its files go; its record goes last, so that the next pass finds what
-this one has left. A blob that no task knows is the sweep's business, never retention's.
+Only finished tasks, in an order that can be interrupted anywhere: a task is marked, which prevents
+requeueing; then its files are deleted; its record last, so that the next pass finds what is left.
+Orphaned blobs are left to the sweep.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class RetentionRefused(AsrError):
 
 @dataclass
 class Retained:
-    """What one pass did, or in a dry run would do.
+    """The result of one pass; in a dry run, what it would delete.
 
-    `recordings_deleted` and `bytes_freed` include recordings that went with their record.
-    `recordings_kept` counts finished tasks' recordings, `unknown` blobs that no task knows; both
-    are None where no limit on recordings made the pass look at them all.
+    `recordings_deleted` and `bytes_freed` include recordings deleted with their record.
+    `recordings_kept` counts finished tasks' recordings, `unknown` orphaned blobs; both are None if
+    no limit on recordings required a listing.
     """
 
     dry_run: bool = False
@@ -58,7 +58,7 @@ class Retained:
 
     @property
     def problem(self) -> str:
-        """What went wrong, in words; empty after a pass without errors."""
+        """A description of the errors; empty if there were none."""
         if self.stopped:
             return f"the pass broke off: {self.stopped}"
         if self.errors:
@@ -71,98 +71,98 @@ class Retained:
 
 
 class Retention:
-    """One policy on one Redis and one store. Passes at the same time do no harm."""
+    """One policy on one Redis and one store. Concurrent passes are safe."""
 
     def __init__(
-        self, keeping: RetentionIndex, sweeping: OrphanIndex, store: Store, policy: RetentionPolicy
+        self, index: RetentionIndex, orphans: OrphanIndex, store: Store, policy: RetentionPolicy
     ) -> None:
-        self._queue = keeping
-        self._sweeping = sweeping
+        self._index = index
+        self._orphans = orphans
         self._store = store
         self._policy = policy
 
     async def run(self, *, dry_run: bool = False) -> Retained:
-        """One pass. A Redis or store that goes away in the middle shows as `stopped`.
+        """One pass. An outage during the pass is reported in `stopped`.
 
         Raises:
             QueueUnavailable, SchemaMismatch, StoreUnavailable: nothing was deleted.
             RetentionRefused: neither, as Redis and store carry different markers.
         """
         started = time.monotonic()
-        await self._queue.ready()
+        await self._index.ready()
         await self._require_pair()
-        one = _Pass(self._queue, self._store, self._policy, Retained(dry_run))
+        one = _Pass(self._index, self._store, self._policy, Retained(dry_run))
         try:
             await one.records()
             await one.recordings()
         except DependencyError as error:
-            one.told.stopped = error.message
-        one.told.seconds = round(time.monotonic() - started, 3)
-        return one.told
+            one.result.stopped = error.message
+        one.result.seconds = round(time.monotonic() - started, 3)
+        return one.result
 
     async def _require_pair(self) -> None:
-        """Records that go while their files lie in another store would leave those for ever."""
-        in_store, in_redis = await epochs(self._sweeping, self._store)
+        """With the wrong store, records would be deleted and their files never."""
+        in_store, in_redis = await epochs(self._orphans, self._store)
         if in_store != in_redis:
             raise RetentionRefused(mismatch(self._store.url, in_store, in_redis))
 
 
 class _Pass:
-    """A pass under way, and what it tells."""
+    """A running pass and its result."""
 
     def __init__(
-        self, keeping: RetentionIndex, store: Store, policy: RetentionPolicy, told: Retained
+        self, index: RetentionIndex, store: Store, policy: RetentionPolicy, result: Retained
     ) -> None:
-        self._queue = keeping
+        self._index = index
         self._store = store
         self._policy = policy
         self._failures_in_a_row = 0
         self._log = get_logger("asr_core.retention")
-        self.told = told
+        self.result = result
 
     async def records(self) -> None:
-        """Whole tasks, by age."""
+        """Delete whole tasks by age."""
         if self._policy.results_max_age_ms is None:
             return
-        until_ms = await self._queue.now_ms() - self._policy.results_max_age_ms
-        async for tenant, state, ids in self._queue.finished(until_ms, _CHUNK):
-            now_ms, known = await self._queue.look(ids)
+        until_ms = await self._index.now_ms() - self._policy.results_max_age_ms
+        async for tenant, state, ids in self._index.finished(until_ms, _CHUNK):
+            now_ms, known = await self._index.snapshots(ids)
             gone = [task for task in known.values() if self._policy.record_is_due(task, now_ms)]
-            if self.told.dry_run:
-                self.told.records_deleted += len(gone)
+            if self.result.dry_run:
+                self.result.records_deleted += len(gone)
             else:
-                gone = await self._erase(await self._queue.discard(gone), self._files)
+                gone = await self._erase(await self._index.discard(gone), self._files)
                 lost = [task_id for task_id in ids if task_id not in known]
-                self.told.records_deleted += await self._queue.forget(
+                self.result.records_deleted += await self._index.forget(
                     tenant, state, [task.task_id for task in gone] + lost
                 )
             for task in gone:
                 if not task.audio_deleted:
-                    self.told.count_recording(task)
+                    self.result.count_recording(task)
             self._require_store()
 
     async def recordings(self) -> None:
-        """Recordings, by number and age. The store's listing says which there are."""
+        """Delete recordings by number and age, from the store's listing."""
         if not self._policy.limits_recordings:
             return
         plan = RecordingPlan(self._policy)
-        self.told.unknown = 0
+        self.result.unknown = 0
         async with aclosing(self._recorded()) as chunks:
             async for task_ids in chunks:
-                now_ms, known = await self._queue.look(task_ids)
-                self.told.unknown += len(task_ids) - len(known)
-                told = [plan.tell(task, now_ms) for task in known.values()]
-                self.told.recordings_kept = plan.kept
-                gone = [task for task in told if task is not None]
-                if not self.told.dry_run:
-                    free = await self._queue.discard(gone)
+                now_ms, known = await self._index.snapshots(task_ids)
+                self.result.unknown += len(task_ids) - len(known)
+                due = [plan.tell(task, now_ms) for task in known.values()]
+                self.result.recordings_kept = plan.kept
+                gone = [task for task in due if task is not None]
+                if not self.result.dry_run:
+                    free = await self._index.discard(gone)
                     gone = await self._erase(free, self._recording)
                 for task in gone:
-                    self.told.count_recording(task)
+                    self.result.count_recording(task)
                 self._require_store()
 
     async def _recorded(self) -> AsyncGenerator[list[str], None]:
-        """Whose recordings the store holds, in chunks and in no order."""
+        """Ids of tasks with a recording in the store, in chunks, unordered."""
         chunk: list[str] = []
         async with aclosing(self._store.list("audio/")) as blobs:
             async for blob in blobs:
@@ -175,7 +175,7 @@ class _Pass:
     async def _erase(
         self, tasks: Sequence[TaskSnapshot], files: Callable[[TaskSnapshot], Awaitable[None]]
     ) -> list[TaskSnapshot]:
-        """Deletes files of some tasks at a time; returns the tasks whose files are gone."""
+        """Delete files concurrently; returns the tasks whose files were deleted."""
         gone: list[TaskSnapshot] = []
         waiting = iter(tasks)
 
@@ -187,7 +187,7 @@ class _Pass:
                     await files(task)
                 except DependencyError as error:
                     self._failures_in_a_row += 1
-                    self.told.errors += 1
+                    self.result.errors += 1
                     self._log.warning(
                         "files_not_deleted", task_id=task.task_id, reason=error.message
                     )

@@ -1,4 +1,4 @@
-"""The environment of processes that read files nobody trusts: no setting and no secret of ours."""
+"""The environment of processes that read untrusted files: without our settings and secrets."""
 
 from __future__ import annotations
 

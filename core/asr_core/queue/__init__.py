@@ -4,6 +4,7 @@ The only room that speaks to Redis. Every change of more than one key is one scr
 (task_id, token); the task's hash is the truth, stream entries carry ids only.
 """
 
+from asr_core.queue.api_key_store import ApiKeyStore
 from asr_core.queue.backlog import (
     Backlog,
     BacklogReader,
@@ -16,7 +17,6 @@ from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
 from asr_core.queue.eviction import Eviction, EvictionWatch, read_eviction
 from asr_core.queue.fetching import Fetch, Fetching, FetchTrouble
-from asr_core.queue.key_ring import ApiKeyStore
 from asr_core.queue.lease import LeaseKeeper
 from asr_core.queue.models import ServedModel, list_models
 from asr_core.queue.orphan_index import Loss, OrphanedBlobs, OrphanIndex
@@ -33,7 +33,7 @@ from asr_core.queue.producer import DeadLetter, DeadLetterPage, HistoryPage, Pro
 from asr_core.queue.reconciler import QueueReconciler, Reconciled
 from asr_core.queue.starting import require_permissions
 from asr_core.queue.tenants import RateLimit, Tenants, TenantUsage
-from asr_core.queue.waiters import Callers, Partials, Waiter
+from asr_core.queue.waiters import PartialTranscript, Waiter, WaiterRegistry
 from asr_core.queue.watch import TaskChange, TaskWatcher
 from asr_core.queue.workers import WorkerRecord
 
@@ -41,7 +41,6 @@ __all__ = [
     "ApiKeyStore",
     "Backlog",
     "BacklogReader",
-    "Callers",
     "Claim",
     "Consumer",
     "DeadLetter",
@@ -64,7 +63,7 @@ __all__ = [
     "Outbox",
     "OutboxDepth",
     "Outcome",
-    "Partials",
+    "PartialTranscript",
     "Producer",
     "QueueReconciler",
     "RateLimit",
@@ -80,6 +79,7 @@ __all__ = [
     "Totals",
     "TryOutcome",
     "Waiter",
+    "WaiterRegistry",
     "Webhook",
     "WorkerRecord",
     "bucket_seconds",

@@ -1,4 +1,4 @@
-"""What the queue holds, as counts; and what it did, as buckets and totals."""
+"""Queue depth as counts, and throughput as statistics buckets and totals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ Signal = Literal["ok", "no_stream", "no_group"]
 
 @dataclass(frozen=True)
 class LaneBacklog:
-    """One lane. `waiting` includes orphans and held tasks, not what is backing off."""
+    """One lane. `waiting` includes expired leases (`orphans`) and throttled tasks (`held`), not
+    delayed retries.
+    """
 
     waiting: int
     in_flight: int
@@ -34,11 +36,11 @@ class LaneBacklog:
 
 @dataclass(frozen=True)
 class Backlog:
-    """One pool at one moment, or what one tenant has in it. `trusted` is False within one lease of
-    first seeing this Redis.
+    """A consistent snapshot of one pool, or of one tenant in it. `trusted` is False during the
+    failover grace period, one lease after this Redis was first seen.
 
-    `waiting` is undelivered + orphans + held + delayed tasks that are due. `audio_seconds` is
-    that of every open task. Redis unreachable is never zero: the reader raises.
+    `waiting` is undelivered + orphans (expired leases) + held (throttled) + delayed tasks that are
+    due. `audio_seconds` covers every open task. An unreachable Redis raises, it is never zero.
     """
 
     pool: str
@@ -63,8 +65,8 @@ class StatsBucket:
     """Ten seconds of one pool, or a minute of a tenant in it, beginning at `at` (Unix seconds).
     Histograms: see `counts.lua`.
 
-    `arrivals` are tasks accepted or retried, so that arrivals less ends are the open ones.
-    `fetching` is by how many more of them wait for their recording than before.
+    `arrivals` are tasks accepted or retried, so arrivals minus ends are open tasks.
+    `fetching` is the net change of tasks that wait for their recording.
     """
 
     at: int
@@ -105,14 +107,14 @@ class Totals:
 
 
 class BacklogReader:
-    """Reads counts; changes nothing but the time at which a Redis was first seen."""
+    """Read-only, except for the time at which a Redis was first seen."""
 
     def __init__(self, connection: RedisConnection, settings: QueueSettings) -> None:
         self._redis = connection
         self._settings = settings
 
     async def read(self, pool: str = DEFAULT_POOL, tenant: str | None = None) -> Backlog:
-        """What stands in the pool, of all or of one tenant. One script, cheap at any depth. Raises
+        """The pool's backlog, of all tenants or one. One script, O(1) in the depth. Raises
         `QueueUnavailable`.
         """
         signal, run_id, trusted, lanes, delayed, due, dead, oldest_ms = await self._redis.call(
@@ -150,9 +152,9 @@ class BacklogReader:
         pools = (pool,) if pool else self._settings.pools
         return [worker for name in pools for worker in await list_workers(self._redis, name)]
 
-    async def in_hand(self, pool: str = DEFAULT_POOL) -> dict[str, int]:
-        """Entries delivered to each consumer and not finished, now; a heartbeat may be old."""
-        held: dict[str, int] = {}
+    async def in_flight(self, pool: str = DEFAULT_POOL) -> dict[str, int]:
+        """Pending entries per consumer, exact, whereas heartbeats may be stale."""
+        pending: dict[str, int] = {}
         with redis_errors():
             for lane in Lane:
                 try:
@@ -162,10 +164,10 @@ class BacklogReader:
                 except redis.exceptions.ResponseError as error:
                     if not str(error).startswith("NOGROUP"):
                         raise
-                    continue  # nobody has made this stream, or its group, yet
+                    continue  # the stream or its group does not exist yet
                 for each in reply["consumers"]:
-                    held[each["name"]] = held.get(each["name"], 0) + each["pending"]
-        return held
+                    pending[each["name"]] = pending.get(each["name"], 0) + each["pending"]
+        return pending
 
     async def known_pools(self) -> list[str]:
         """The pools that the API was configured with, by name."""
@@ -194,13 +196,13 @@ class BacklogReader:
             reply = await self._redis.call(
                 "stats", pool=pool, first=begin, last=end, step=step, **_of(tenant)
             )
-            told = json.loads(reply)
-            buckets += [_bucket(at, pairs(flat)) for at, flat in told["buckets"]]
-            open_tasks = int(told["open"])
+            stats = json.loads(reply)
+            buckets += [_bucket(at, pairs(flat)) for at, flat in stats["buckets"]]
+            open_tasks = int(stats["open"])
         return buckets, open_tasks
 
     async def totals(self, tenant: str | None = None) -> Totals:
-        """Counts since ever, of all or of one tenant."""
+        """All-time counts, of all tenants or one."""
         keys = self._redis.keys
         key = keys.totals if tenant is None else keys.tenant_totals(tenant)
         with redis_errors():
@@ -217,7 +219,7 @@ class BacklogReader:
 
 
 def bucket_seconds(tenant: str | None) -> int:
-    """The width of the buckets in which Redis keeps what happened, to all or to one tenant."""
+    """Width of a statistics bucket, for all tenants or one."""
     return BUCKET_SECONDS if tenant is None else TENANT_BUCKET_SECONDS
 
 

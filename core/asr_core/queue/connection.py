@@ -1,4 +1,4 @@
-"""One program's connection to Redis: clients, scripts, and Redis's errors as ours."""
+"""One program's connection to Redis: clients, scripts, and the mapping of Redis's errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from asr_core.settings.redis import RedisSettings
 from asr_core.settings.redis_address import RedisAddress, redis_address
 
 SCHEMA_VERSION = 1
-_AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_UNAVAILABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
 _REFUSALS = frozenset(
     {"OOM", "MISCONF", "NOAUTH", "NOPERM", "WRONGPASS", "BUSY", "UNKILLABLE", "CROSSSLOT"}
 )
@@ -45,17 +45,17 @@ _WORDS = {
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Raises `QueueUnavailable` for what a healthy Redis would not have said.
+    """Maps errors of an unhealthy or misconfigured Redis to `QueueUnavailable`.
 
-    redis-py sends through `asyncio.wait_for`, which before Python 3.12 may lose a cancellation: the
-    task would go on as if nobody had asked it to end. It is raised here, one call late.
+    redis-py sends through `asyncio.wait_for`, which before Python 3.12 may swallow a cancellation
+    and let the task continue. It is raised here instead, one call late.
     """
-    asked = _cancellations()
+    before = _cancellations()
     try:
         yield
     except NotTheMaster as error:
         raise QueueUnavailable(f"Redis refuses: {error}") from error
-    except _AWAY as error:
+    except _UNAVAILABLE as error:
         why = _WORDS.get(str(error), str(error))
         raise QueueUnavailable(f"Redis is not available: {why}") from error
     except redis.exceptions.ResponseError as error:
@@ -65,19 +65,19 @@ def redis_errors() -> Iterator[None]:
             why = "REDIS_DB, or the number that ends ASR_REDIS_URL"
             raise QueueUnavailable(f"Redis refuses: {error} ({why})") from error
         if error_code(error) == "DENIED":  # protected mode; Redis adds a page of advice
-            said = str(error).partition(".")[0]
-            raise QueueUnavailable(f"Redis refuses: {said}: set a password in Redis") from error
+            message = str(error).partition(".")[0]
+            raise QueueUnavailable(f"Redis refuses: {message}: set a password in Redis") from error
         if str(error).startswith("unknown command"):
             why = "a Sentinel? Then begin ASR_REDIS_URL with redis+sentinel://"
             raise QueueUnavailable(f"Redis refuses: {error} ({why})") from error
         raise
     finally:
-        if _cancellations() > asked:
+        if _cancellations() > before:
             raise asyncio.CancelledError
 
 
 def _cancellations() -> int:
-    """How often the running task has been asked to end; 0 where there is none."""
+    """Pending cancellation requests of the running task; 0 without a task."""
     try:
         task = asyncio.current_task()
     except RuntimeError:  # a thread without a loop
@@ -86,7 +86,7 @@ def _cancellations() -> int:
 
 
 def client_options(settings: RedisSettings, address: RedisAddress) -> dict[str, Any]:
-    """Options for redis-py that hold for every client of ours."""
+    """redis-py options common to all our clients."""
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_timeout": settings.timeout_seconds,
@@ -109,8 +109,8 @@ def client_options(settings: RedisSettings, address: RedisAddress) -> dict[str, 
     return {**options, **keepalive, **named}
 
 
-def _asking_options(address: RedisAddress, options: dict[str, Any]) -> dict[str, Any]:
-    """For a client that asks Sentinels or nodes of a Cluster, once and without retries."""
+def _lookup_options(address: RedisAddress, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of short-lived clients that query Sentinels or Cluster nodes, without retries."""
     return {**options, "health_check_interval": 0, "max_connections": 4, "ssl": address.tls}
 
 
@@ -135,7 +135,7 @@ class RedisConnection:
         self._settings = settings
         address = redis_address(settings)
         options = client_options(settings, address)
-        self._master = master_of(address, self.keys.schema, _asking_options(address, options))
+        self._master = master_of(address, self.keys.schema, _lookup_options(address, options))
         shared = {
             **(_place(address) if self._master is None else {}),
             "connection_class": connection_class(
@@ -164,8 +164,8 @@ class RedisConnection:
         }
 
     async def call(self, script: str, **arguments: Any) -> Any:
-        """Runs a script. Raises `QueueUnavailable` when Redis is away or refuses writes, or its
-        subclass `PermissionMissing`.
+        """Runs a script. Raises `QueueUnavailable` if Redis is unavailable or refuses writes, or
+        its subclass `PermissionMissing`.
         """
         try:
             with redis_errors():
@@ -188,8 +188,8 @@ class RedisConnection:
                 )
         except QueueUnavailable as error:
             if permissions.is_denied(error.__cause__):
-                said = permissions.refused(self._settings, error.__cause__ or error)
-                raise PermissionMissing(said) from error
+                message = permissions.refused(self._settings, error.__cause__ or error)
+                raise PermissionMissing(message) from error
             raise
         if lacks := permissions.lacking(self._settings, self.keys, reply):
             raise PermissionMissing(lacks)
@@ -197,15 +197,15 @@ class RedisConnection:
     async def info(self, *sections: str) -> dict[str, Any]:
         """These sections of INFO, from the server that holds the keys."""
         with redis_errors():
-            told: dict[str, Any] = await self.client.info(*sections)
-        return told
+            reply: dict[str, Any] = await self.client.info(*sections)
+        return reply
 
     async def ready(self) -> None:
         """Checks that Redis answers and holds data of this schema version or a neighbour.
 
         Raises:
-            QueueUnavailable: Redis is away.
-            PermissionMissing: its user may not do what is needed.
+            QueueUnavailable: Redis is unavailable.
+            PermissionMissing: its user lacks a permission.
             SchemaMismatch: its data is two or more versions apart.
         """
         await self.require_permissions()
@@ -217,14 +217,14 @@ class RedisConnection:
             _require_neighbour(int(stored))
 
     async def takes_work(self) -> None:
-        """As `ready`, and Redis would take a submission: it is not full, no replica, can write."""
+        """As `ready`, and Redis accepts submissions: writable, not full, not a replica."""
         _require_neighbour(int(await self.call("takes_work") or SCHEMA_VERSION))
 
     async def prepare(self, pools: Sequence[str], *, publish: bool = False) -> None:
-        """Makes what is missing: the schema's version and the consumer groups of these pools, read
-        from the very first entry. `publish` records them as the pools of this platform.
+        """Create what is missing: the schema version and the consumer groups of these pools,
+        reading from the first entry. `publish` records them as the platform's pools.
 
-        Safe to repeat, and not refused by a full Redis. Raises as `ready` does.
+        Idempotent, and works on a full Redis. Raises as `ready` does.
         """
         await self.require_permissions()
         found = await self.call(
@@ -251,7 +251,7 @@ def sync_client(settings: RedisSettings) -> redis.Redis:
     """A blocking client without retries, for a thread of its own."""
     address = redis_address(settings)
     options = client_options(settings, address)
-    asking = _asking_options(address, options)
+    asking = _lookup_options(address, options)
     master = sync_master_of(address, Keys(settings.key_prefix).schema, asking)
     pool = SyncFollowingPool(
         **(_place(address) if master is None else {}),

@@ -1,4 +1,4 @@
-"""The side that works: claim, reap, recover, finish, fail, release."""
+"""Consumer side: claim, reap, recover, finish, fail, release."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PARTIALS_TTL_MS = 600_000
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt: `token` fences it, `solo` says that it must run alone."""
+    """One attempt: `token` fences it; a `solo` task must run alone."""
 
     task: Task
     token: str
@@ -38,8 +38,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Finish:
-    """A result that lies in the store at `result`, of `audio_seconds` of audio as it was decoded;
-    None: what the file claimed counts.
+    """A result stored at `result`; `audio_seconds` is the decoded duration, None: use the probed
+    one.
     """
 
     task_id: str
@@ -51,7 +51,7 @@ class Finish:
 
 @dataclass(frozen=True)
 class Failure:
-    """A permanent error fails the task, a transient one sends it to the back with a delay."""
+    """A permanent error fails the task, a transient one requeues it after a backoff."""
 
     task_id: str
     token: str
@@ -93,29 +93,29 @@ class Consumer:
         *,
         room_seconds: float,
         room_tasks: int,
-        in_hand: int,
+        in_flight: int,
         kept_for: Mapping[str, int] | None = None,
     ) -> list[Claim]:
         """Begins waiting tasks: at most `room_tasks`, until `room_seconds` of audio are reached.
 
-        `in_hand` is how many tasks this worker holds; a solo task only goes to an empty one.
-        `kept_for`: the room is only for interactive tasks of tenants that have fewer than
-        `KEPT_EACH` of these in hand, by these numbers.
+        `in_flight` is how many tasks this worker holds; a solo task only goes to an empty one.
+        `kept_for` (interactive tasks in flight by tenant): claim only interactive tasks of tenants
+        with fewer than `KEPT_EACH` of them.
         """
         kept = {} if kept_for is None else {"kept_for": dict(kept_for), "kept_each": KEPT_EACH}
-        return await self._take("claim", room_seconds, room_tasks, in_hand, **kept)
+        return await self._take("claim", room_seconds, room_tasks, in_flight, **kept)
 
-    async def reap(self, *, room_seconds: float, room_tasks: int, in_hand: int) -> list[Claim]:
-        """Takes over tasks whose lease has run out or that were handed back."""
-        return await self._take("reap", room_seconds, room_tasks, in_hand)
+    async def reap(self, *, room_seconds: float, room_tasks: int, in_flight: int) -> list[Claim]:
+        """Take over tasks whose lease has expired or that were released."""
+        return await self._take("reap", room_seconds, room_tasks, in_flight)
 
     async def recover(self) -> list[Claim]:
-        """Everything begun for this consumer, known to the caller or not."""
+        """All attempts of this consumer, including those whose claim reply was lost."""
         reply = await self._redis.call("recover", pool=self.pool, consumer=self.name)
         return [_claim(item) for item in reply]
 
     async def finish(self, done: Sequence[Finish]) -> list[Outcome]:
-        """Makes results visible. Idempotent: a finish that had worked is `OK` again."""
+        """Publish results. Idempotent: repeating a successful finish returns `OK`."""
         return await self._settle("finish", [_finished(item) for item in done])
 
     async def fail(self, failures: Sequence[Failure]) -> list[Outcome]:
@@ -139,14 +139,16 @@ class Consumer:
         )
 
     async def release(self, attempts: Sequence[tuple[str, str]]) -> list[Outcome]:
-        """Hands (task id, token) back at once; the attempt is refunded."""
+        """Release attempts (task id, token) at once; they do not count."""
         tasks = [{"task_id": task_id, "token": token} for task_id, token in attempts]
         return await self._settle("release", tasks, lease_ms=self._lease_ms)
 
-    async def say(self, task_id: str, token: str, *, first: int, texts: Sequence[str]) -> bool:
-        """Shows what an attempt has transcribed, in order, after the `first` texts shown before.
+    async def publish_partial(
+        self, task_id: str, token: str, *, first: int, texts: Sequence[str]
+    ) -> bool:
+        """Append partial texts of an attempt, in order, after the `first` ones published before.
 
-        Returns False when nobody will read any more of it. Safe to repeat.
+        Returns False if no client reads them any more. Idempotent.
         """
         reply = await self._redis.call(
             "say",
@@ -171,7 +173,7 @@ class Consumer:
 
     @asynccontextmanager
     async def wake(self) -> AsyncIterator[asyncio.Event]:
-        """An event that is set on new work. A hint only: poll each second beside it."""
+        """An event that is set on new work. Only a hint: also poll every second."""
         event = asyncio.Event()
         listener = asyncio.create_task(self._listen(event))
         try:
@@ -187,14 +189,14 @@ class Consumer:
                 async with self._redis.pubsub_client.pubsub() as pubsub:
                     await pubsub.subscribe(self._redis.keys.wake(self.pool))
                     async for message in messages(pubsub):
-                        # Once subscribed, too: work may have come while nobody listened.
+                        # Also on subscribe: work may have arrived before.
                         if message["type"] in ("subscribe", "message"):
                             event.set()
             except (redis.exceptions.RedisError, OSError):
                 await asyncio.sleep(1)
 
     async def _take(
-        self, script: str, room_seconds: float, room_tasks: int, in_hand: int, **more: Any
+        self, script: str, room_seconds: float, room_tasks: int, in_flight: int, **more: Any
     ) -> list[Claim]:
         self._claims += 1
         reply = await self._redis.call(
@@ -205,7 +207,7 @@ class Consumer:
             token=f"{self.name}:{self._claims}",
             room_ms=round(room_seconds * 1000),
             room_tasks=room_tasks,
-            in_hand=in_hand,
+            in_hand=in_flight,
             lease_ms=self._lease_ms,
             window=self._settings.tenant_window,
             **more,
@@ -221,15 +223,15 @@ class Consumer:
 
 
 def _finished(item: Finish) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "task_id": item.task_id,
         "token": item.token,
         "result": item.result,
         "processing_ms": round(item.processing_seconds * 1000),
     }
     if item.audio_seconds is not None:
-        told["duration_ms"] = round(item.audio_seconds * 1000)
-    return told
+        arguments["duration_ms"] = round(item.audio_seconds * 1000)
+    return arguments
 
 
 def _claim(item: list[Any]) -> Claim:

@@ -1,6 +1,6 @@
-"""Whether Redis may throw away what was accepted: its `maxmemory-policy`, read again and again.
+"""Whether Redis may evict accepted tasks: its `maxmemory-policy`, polled.
 
-INFO says it where CONFIG is refused, as by managed services.
+Read with INFO, as managed services refuse CONFIG.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import structlog
 from asr_core.errors import RedisEvicts
 from asr_core.queue.connection import RedisConnection
 
-LOOK_SECONDS = 60.0
+OBSERVE_SECONDS = 60.0
 _SAFE = "noeviction"
 _REMEDY = "set maxmemory-policy to noeviction"
 _log = structlog.get_logger(__name__)
@@ -22,7 +22,9 @@ Evicts = Literal["nothing", "expiring", "all"]
 
 @dataclass(frozen=True)
 class Eviction:
-    """As Redis tells it. An empty `policy` was not told; `evicted_keys` since Redis started."""
+    """As reported by INFO. `policy` is empty if not reported; `evicted_keys` since
+    Redis started.
+    """
 
     policy: str
     maxmemory_bytes: int
@@ -30,14 +32,14 @@ class Eviction:
 
     @property
     def evicts(self) -> Evicts:
-        """Which keys may vanish. Without `maxmemory` none does, whatever the policy."""
+        """Which keys may be evicted; none without `maxmemory`, whatever the policy."""
         if not self.maxmemory_bytes or self.policy in ("", _SAFE):
             return "nothing"
         return "expiring" if self.policy.startswith("volatile-") else "all"
 
     @property
     def problem(self) -> str:
-        """What may happen, in words; empty where nothing may."""
+        """The risk in words; empty if there is none."""
         if self.evicts == "all":
             return (
                 f"Redis evicts any key when it is full (maxmemory-policy {self.policy}), and with "
@@ -53,7 +55,7 @@ class Eviction:
 
     @property
     def note(self) -> str:
-        """What is worth knowing besides."""
+        """Other remarks."""
         if self.policy not in ("", _SAFE) and not self.maxmemory_bytes:
             return f"maxmemory-policy {self.policy} would evict keys once maxmemory is set"
         if self.evicted_keys:
@@ -63,45 +65,46 @@ class Eviction:
 
 async def read_eviction(connection: RedisConnection) -> Eviction:
     """Raises `QueueUnavailable`."""
-    told = await connection.info("memory", "stats")
+    reported = await connection.info("memory", "stats")
     return Eviction(
-        policy=str(told.get("maxmemory_policy", "")),
-        maxmemory_bytes=int(told.get("maxmemory", 0)),
-        evicted_keys=int(told.get("evicted_keys", 0)),
+        policy=str(reported.get("maxmemory_policy", "")),
+        maxmemory_bytes=int(reported.get("maxmemory", 0)),
+        evicted_keys=int(reported.get("evicted_keys", 0)),
     )
 
 
 class EvictionWatch:
-    """The last look, and a word in the log whenever it has changed."""
+    """Keeps the last observation and logs changes."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
-        self._seen: Eviction | None = None
+        self._last: Eviction | None = None
 
-    async def look(self) -> Eviction:
-        """Asks now. Raises `QueueUnavailable`."""
+    async def observe(self) -> Eviction:
+        """Read the state now. Raises `QueueUnavailable`."""
         now = await read_eviction(self._redis)
-        before, self._seen = self._seen, now
-        _tell_change(before, now)
+        before, self._last = self._last, now
+        _log_change(before, now)
         return now
 
-    async def require_safe(self, *, anew: bool = False) -> None:
-        """Raises `RedisEvicts` where accepted tasks may vanish, and `QueueUnavailable`. Without
-        `anew` the last look counts, but for a refusal, which thus ends at once.
+    async def require_safe(self, *, refresh: bool = False) -> None:
+        """Raises `RedisEvicts` if accepted tasks may be evicted, and `QueueUnavailable`. Without
+        `refresh` the last observation is used unless it was a refusal, so that a refusal ends at
+        once.
         """
-        seen = self._seen
-        if anew or seen is None or seen.evicts == "all":
-            seen = await self.look()
-        if seen.evicts == "all":
-            raise RedisEvicts(seen.problem)
+        state = self._last
+        if refresh or state is None or state.evicts == "all":
+            state = await self.observe()
+        if state.evicts == "all":
+            raise RedisEvicts(state.problem)
 
 
-def _tell_change(before: Eviction | None, now: Eviction) -> None:
+def _log_change(before: Eviction | None, now: Eviction) -> None:
     fields = {"policy": now.policy, "maxmemory_bytes": now.maxmemory_bytes}
     if before is None or (before.policy, before.evicts) != (now.policy, now.evicts):
         if now.problem:
-            tell = _log.error if now.evicts == "all" else _log.warning
-            tell("redis_evicts", reason=now.problem, **fields)
+            log = _log.error if now.evicts == "all" else _log.warning
+            log("redis_evicts", reason=now.problem, **fields)
         elif before is not None and before.problem:
             _log.info("redis_evicts_no_more", **fields)
         elif now.policy not in ("", _SAFE):

@@ -1,4 +1,6 @@
-"""Recordings still to be fetched: tasks in state `fetching`, in lines per tenant and host."""
+"""Recordings to be fetched: tasks in state `fetching`, in one destination queue per tenant and
+host.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ _JITTER = (0.8, 1.2)
 
 
 class FetchTrouble(StrEnum):
-    """Why a fetch brought nothing: for ever, for now, or for a reason of our own that costs no
-    try.
+    """Why a fetch failed: permanently, transiently, or for a reason of ours that does not count as
+    an attempt.
     """
 
     PERMANENT = "permanent"
@@ -30,11 +32,11 @@ class FetchTrouble(StrEnum):
 
 @dataclass(frozen=True)
 class Fetch:
-    """A task taken by this courier."""
+    """A task taken by this courier; `destination` is tenant and host."""
 
     task: Task
     token: str
-    line: str
+    destination: str
 
 
 class Fetching:
@@ -46,21 +48,27 @@ class Fetching:
         self._settings = settings
 
     async def take(
-        self, *, token: str, limit: int, per_line: int, busy: Mapping[str, int], reserved: int = 0
+        self,
+        *,
+        token: str,
+        limit: int,
+        per_destination: int,
+        busy: Mapping[str, int],
+        reserved: int = 0,
     ) -> list[Fetch]:
-        """Up to `limit` that are due, at most `per_line` of one line with those in `busy`. The last
-        `reserved` are only for tenants that have nothing in `busy`.
+        """Up to `limit` that are due, at most `per_destination` each, those in `busy` included.
+        The last `reserved` are for tenants with nothing in `busy`.
         """
         replies = await self._redis.call(
             "fetch_take",
             token=token,
             limit=limit,
-            per_line=per_line,
+            per_line=per_destination,
             busy=dict(busy),
             reserved=reserved,
             lease_ms=self._lease_ms,
         )
-        return [Fetch(from_hash(pairs(flat)), token, line) for token, line, flat in replies]
+        return [Fetch(from_hash(pairs(flat)), token, place) for token, place, flat in replies]
 
     async def renew(self, fetch: Fetch) -> Outcome:
         """Keeps the task for another lease; anything but `OK` means to drop it."""
@@ -99,7 +107,7 @@ class Fetching:
         backoff_seconds: float | None = None,
         not_before_seconds: float = 0,
     ) -> State | None:
-        """Says what went wrong. Returns how the task stands now; None where it is no longer ours.
+        """Report a failure. Returns the task's state now; None if its lease was lost.
 
         `backoff_seconds` is the first pause; it doubles with each try that counted.
         """

@@ -1,8 +1,8 @@
-"""Connections that follow the master: they leave a server that says it is no longer the one.
+"""Connections that follow the master after a failover.
 
-After a failover that keeps connections open (ElastiCache, Memorystore) the old master answers
-READONLY for ever. Such a reply closes all connections of the pool; a new one asks DNS, the
-Sentinels or the Cluster again. Nothing was executed, so redis-py may repeat the call where it has
+After a failover that keeps connections open (ElastiCache, Memorystore) the old master keeps
+answering READONLY. Such a reply closes all connections of the pool; new ones resolve DNS, the
+Sentinels or the Cluster again. Nothing was executed, so redis-py may repeat the call if it has
 retries.
 """
 
@@ -33,7 +33,7 @@ _KNOWN_BUSY = (ResponseError, BusyLoadingError)
 
 
 class NotTheMaster(redis.exceptions.ConnectionError):
-    """The server answers, and another one should be asked. Nothing was executed."""
+    """The server is not the master. Nothing was executed."""
 
 
 def error_code(error: redis.exceptions.RedisError) -> str:
@@ -42,8 +42,8 @@ def error_code(error: redis.exceptions.RedisError) -> str:
 
 
 def elsewhere(error: redis.exceptions.RedisError) -> bool:
-    """Whether to look for another server. Of scripts only those are meant that look at once
-    whether their slot stands still: see `keys`.
+    """Whether to look for another server. For scripts this holds only because each checks first
+    that its slot is not moving: see `keys`.
     """
     return error_code(error) in _ELSEWHERE or _slot_moves(error)
 
@@ -66,9 +66,9 @@ def _not_the_master(
     return NotTheMaster(text)
 
 
-def _moved_to(error: redis.exceptions.RedisError, asked: str) -> Node | None:
+def _moved_to(error: redis.exceptions.RedisError, queried: str) -> Node | None:
     """The owner that a MOVED names; a node that does not know its address leaves it empty."""
-    return (error.host or asked, error.port) if isinstance(error, MovedError) else None
+    return (error.host or queried, error.port) if isinstance(error, MovedError) else None
 
 
 class _Following:
@@ -99,8 +99,8 @@ class _Following:
             if not elsewhere(error):
                 raise
             await self.disconnect(nowait=True)  # type: ignore[attr-defined]
-            asked = getattr(self, "host", "")
-            await self.pool.leave(self.era, _moved_to(error, asked))
+            queried = getattr(self, "host", "")
+            await self.pool.leave(self.era, _moved_to(error, queried))
             raise _not_the_master(error, self.master) from error
 
 
@@ -145,7 +145,7 @@ def connection_class(*, unix: bool, tls: bool, sync: bool) -> type:
 
 
 class FollowingPool(redis.asyncio.BlockingConnectionPool):
-    """Whoever finds all connections in use waits. What nobody has used for 30 s is closed.
+    """Waits for a free connection when all are in use; closes those idle for 30 s.
 
     `on_leave` is called when the master has moved.
     """
@@ -168,9 +168,9 @@ class FollowingPool(redis.asyncio.BlockingConnectionPool):
         return connection
 
     async def leave(self, era: int, to: Node | None = None) -> None:
-        """Closes what was connected in that era or before: at once, or after the command under way.
+        """Close connections of that era or before, at once or after their current command.
 
-        A later one is left alone: it has asked for the master since.
+        Later ones stay: they have looked up the master since.
         """
         if era != self.era:
             return
@@ -181,7 +181,7 @@ class FollowingPool(redis.asyncio.BlockingConnectionPool):
         await self._close(len(self._available_connections))
 
     async def release(self, connection: Any) -> None:
-        """As redis-py's. One that could not connect is not kept: others stand that can be used."""
+        """As redis-py's. A connection that failed is not kept, as others may work."""
         if connection.era != self.era:
             await connection.disconnect(nowait=True)
         connection.idle_since = time.monotonic()
@@ -189,12 +189,12 @@ class FollowingPool(redis.asyncio.BlockingConnectionPool):
         free: list[Any] = self._available_connections
         if not connection.is_connected and connection in free:
             free.remove(connection)
-        # The last one released is the first one used: the idle ones stand in front.
+        # LIFO: idle connections are at the front.
         since = connection.idle_since - IDLE_SECONDS
         await self._close(sum(each.idle_since < since for each in free))
 
     def cut(self) -> None:
-        """Breaks what is in use: whoever reads from it sees a closed connection."""
+        """Abort connections in use: their readers see a closed connection."""
         for connection in self._in_use_connections:
             if writer := getattr(connection, "_writer", None):
                 writer.transport.abort()

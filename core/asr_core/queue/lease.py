@@ -1,4 +1,4 @@
-"""Keeps a worker's leases alive from an OS thread, whatever its event loop does."""
+"""Renews a worker's leases from an OS thread, independent of its event loop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass
-class _Held:
+class _Lease:
     token: str
     progress: float = 0.0
     moved_at: float = 0.0
@@ -33,8 +33,8 @@ class LeaseKeeper(threading.Thread):
     """Renews every third of a lease, on a connection of its own, without retries; five times as
     often while Redis does not answer.
 
-    A task whose progress stands still for `progress_deadline_seconds` is no longer renewed, so a
-    hung device cannot hold it for ever. `on_lost(task_id, token, outcome)` runs in this thread.
+    A task without progress for `progress_deadline_seconds` is no longer renewed, so that a hung
+    device loses it. `on_lost(task_id, token, outcome)` runs in this thread.
     """
 
     def __init__(
@@ -55,41 +55,41 @@ class LeaseKeeper(threading.Thread):
         self._lease_seconds = queue_settings.lease_seconds
         self._deadline_seconds = progress_deadline_seconds
         self._on_lost = on_lost
-        self._held: dict[str, _Held] = {}
+        self._leases: dict[str, _Lease] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._alive_at = time.monotonic()
 
     def hold(self, task_id: str, token: str) -> None:
-        """Renews this attempt from now on."""
+        """Start renewing this attempt."""
         with self._lock:
-            self._held[task_id] = _Held(token, moved_at=time.monotonic())
+            self._leases[task_id] = _Lease(token, moved_at=time.monotonic())
 
     def drop(self, task_id: str, token: str) -> None:
         """Stops renewing; unknown attempts are fine."""
         with self._lock:
-            if (held := self._held.get(task_id)) and held.token == token:
-                del self._held[task_id]
+            if (lease := self._leases.get(task_id)) and lease.token == token:
+                del self._leases[task_id]
 
     def progress(self, task_id: str, token: str, fraction: float) -> None:
-        """Records that the task moves on; sent with the next renewal."""
+        """Record progress; sent with the next renewal."""
         with self._lock:
-            if (held := self._held.get(task_id)) and held.token == token:
-                held.progress = max(held.progress, min(1.0, fraction))
-                held.moved_at = time.monotonic()
+            if (lease := self._leases.get(task_id)) and lease.token == token:
+                lease.progress = max(lease.progress, min(1.0, fraction))
+                lease.moved_at = time.monotonic()
 
     def touch(self) -> None:
-        """The worker as a whole moves on: whatever waits behind the running batch is not stuck."""
+        """Worker-wide progress: tasks queued behind the running batch are not stuck."""
         with self._lock:
-            for held in self._held.values():
-                held.moved_at = time.monotonic()
+            for lease in self._leases.values():
+                lease.moved_at = time.monotonic()
 
     def alive_at(self) -> float:
-        """Monotonic time at which the last renewal that worked was sent."""
+        """Monotonic send time of the last successful renewal."""
         return self._alive_at
 
     def stop(self) -> None:
-        """Ends the thread; leases then run out by themselves."""
+        """End the thread; leases then expire."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -100,18 +100,18 @@ class LeaseKeeper(threading.Thread):
         self._client.close()
 
     def renew_once(self) -> bool:
-        """One renewal of everything held. Returns False while Redis is away."""
+        """One renewal of everything held. Returns False while Redis is unavailable."""
         with self._lock:
             now = time.monotonic()
-            held = {
-                task_id: (held.token, held.progress)
-                for task_id, held in self._held.items()
-                if now - held.moved_at < self._deadline_seconds
+            renewable = {
+                task_id: (lease.token, lease.progress)
+                for task_id, lease in self._leases.items()
+                if now - lease.moved_at < self._deadline_seconds
             }
         sent_at = time.monotonic()
         tasks = [
             {"task_id": task_id, "token": token, "progress": f"{progress:.3g}"}
-            for task_id, (token, progress) in held.items()
+            for task_id, (token, progress) in renewable.items()
         ]
         try:
             outcomes = self._send(tasks) if tasks else self._ping()

@@ -1,9 +1,9 @@
 """Who takes writes now: the master that Sentinels name, or the owner of the keys' slot in a
 Cluster.
 
-With one slot a Cluster is one master at a time, so a client that follows the slot serves it; this
-needs no more of redis-py than a client that asks. (`RedisCluster` of 8.1 sends ASKING and the
-command on two connections of its pool, and fails on a node that it has not met.)
+All keys are in one slot, so a Cluster is one master at a time, and a client that follows the slot
+owner suffices; of redis-py this needs only a plain client. (`RedisCluster` of 8.1 sends ASKING and
+the command on two connections of its pool, and fails on an unknown node.)
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _FAILURES = (redis.exceptions.RedisError, OSError)
 
 
 class Master(Protocol):
-    """Where to connect. `moved` says that the last answer is out of date, and the new one if known.
+    """Where to connect. `moved` invalidates the last answer and passes the new one if known.
 
-    `find` raises redis-py's ConnectionError while nobody can say.
+    `find` raises redis-py's ConnectionError if it cannot be determined.
     """
 
     async def find(self) -> Node: ...
@@ -49,7 +49,7 @@ class SyncMaster(Protocol):
 
 
 class SentinelMaster:
-    """Asks the Sentinels at each connect, as their documentation wants it.
+    """Queries the Sentinels at each connect, as their documentation requires.
 
     https://redis.io/docs/latest/develop/reference/sentinel-clients/
     """
@@ -69,7 +69,9 @@ class SentinelMaster:
         return str(host), int(port)
 
     async def _problem(self) -> str:
-        """What redis-py does not pass on: why the first Sentinel could not be asked, if so."""
+        """Why the first Sentinel is unreachable, which redis-py does not pass on; empty if it
+        answers.
+        """
         try:
             await self._sentinel.sentinels[0].ping()
         except _FAILURES as error:
@@ -115,7 +117,7 @@ class SyncSentinelMaster:
 
 
 class _Slot:
-    """What is known of a Cluster: its nodes, the seeds among them, and the owner of one slot."""
+    """Known state of a Cluster: its nodes, seeds included, and the owner of one slot."""
 
     def __init__(self, address: RedisAddress, key: str, options: dict[str, Any]) -> None:
         self._address = address
@@ -129,27 +131,27 @@ class _Slot:
         self._owner, self._learned_at = to, time.monotonic()
 
     def _known(self) -> Node | None:
-        """For a moment, as connections are made in bursts: an owner that hangs says nothing."""
+        """Cached briefly, as connections are made in bursts and a hung owner does not redirect."""
         return self._owner if time.monotonic() - self._learned_at < _KNOWN_SECONDS else None
 
     def _to_ask(self) -> Iterator[Node]:
-        """The seeds come last: their names hold when all addresses have changed."""
+        """Seeds last: their names stay valid when all addresses have changed."""
         yield from dict.fromkeys((*self._nodes, *self._address.nodes))
 
-    def _learn(self, asked: Node, ranges: Sequence[Any]) -> Node | None:
-        """From a reply to CLUSTER SLOTS. A node that was asked is the last to be asked again."""
+    def _learn(self, queried: Node, ranges: Sequence[Any]) -> Node | None:
+        """From a reply to CLUSTER SLOTS. The queried node moves to the end of the list."""
         owner, nodes = None, []
         for first, last, *servers in ranges:
             # A node that does not know its own address leaves it empty.
-            found = [(server[0] or asked[0], int(server[1])) for server in servers]
+            found = [(server[0] or queried[0], int(server[1])) for server in servers]
             nodes += found
             if int(first) <= self._slot <= int(last) and found:
                 owner = found[0]
-        self._nodes = [node for node in dict.fromkeys(nodes) if node != asked] + [asked]
+        self._nodes = [node for node in dict.fromkeys(nodes) if node != queried] + [queried]
         self.moved(owner)
         return owner
 
-    def _nobody(self, problems: list[str]) -> redis.exceptions.ConnectionError:
+    def _no_owner(self, problems: list[str]) -> redis.exceptions.ConnectionError:
         return redis.exceptions.ConnectionError(
             f"no node of the Redis Cluster names the owner of slot {self._slot}, where the keys "
             f"lie: {'; '.join(problems)}"
@@ -157,15 +159,15 @@ class _Slot:
 
 
 class SlotOwner(_Slot):
-    """Asks one node after another with CLUSTER SLOTS."""
+    """Queries one node after another with CLUSTER SLOTS."""
 
-    _one_asks = functools.cached_property(lambda _: asyncio.Lock())
+    _lookup_lock = functools.cached_property(lambda _: asyncio.Lock())
 
     async def find(self) -> Node:
-        async with self._one_asks:
-            return self._known() or await self._ask()
+        async with self._lookup_lock:
+            return self._known() or await self._look_up()
 
-    async def _ask(self) -> Node:
+    async def _look_up(self) -> Node:
         problems = []
         for host, port in self._to_ask():
             client: Any = redis.asyncio.Redis(host=host, port=port, retry=_once(), **self._options)
@@ -178,7 +180,7 @@ class SlotOwner(_Slot):
                 problems.append(f"{host}:{port}: {error}")
             finally:
                 await client.aclose()
-        raise self._nobody(problems)
+        raise self._no_owner(problems)
 
     async def close(self) -> None:
         """No connection is kept."""
@@ -202,7 +204,7 @@ class SyncSlotOwner(_Slot):
                 problems.append(f"{host}:{port}: {error}")
             finally:
                 client.close()
-        raise self._nobody(problems)
+        raise self._no_owner(problems)
 
     def close(self) -> None:
         """No connection is kept."""

@@ -1,6 +1,6 @@
-"""Which models the workers of a pool serve, and what these can do.
+"""Models served by a pool's workers, and their features.
 
-Each heartbeat tells it, and the last word stays: a pool that is scaled to zero still has its model.
+Heartbeats update them and they do not expire: a pool scaled to zero still has its model.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _LATEST_MS = 30_000
 
 @dataclass(frozen=True)
 class ServedModel:
-    """`features` are the options that it heeds and the fields it fills; `languages` the codes that
-    may be asked for, empty where they are not known.
+    """`features`: supported options and result fields; `languages`: supported codes, empty if
+    unknown.
     """
 
     model_id: str
@@ -24,22 +24,22 @@ class ServedModel:
     languages: frozenset[str]
 
     def text(self) -> str:
-        """As it stands in Redis: equal for equal models."""
-        told = {
+        """Canonical JSON, as stored in Redis: equal for equal models."""
+        fields = {
             "model": self.model_id,
             "features": sorted(self.features),
             "languages": sorted(self.languages),
         }
-        return json.dumps(told, sort_keys=True)
+        return json.dumps(fields, sort_keys=True)
 
 
 async def list_models(connection: RedisConnection, pool: str) -> list[ServedModel]:
-    """What was served when workers of the pool were last heard of; several during a change."""
+    """Models at the pool's last heartbeats; several during a rollout."""
     with redis_errors():
-        told = await connection.client.zrange(
+        rows = await connection.client.zrange(
             connection.keys.models(pool), 0, -1, desc=True, withscores=True
         )
-    return [_read(text) for text, told_at in told if told_at >= told[0][1] - _LATEST_MS]
+    return [_read(text) for text, reported_at in rows if reported_at >= rows[0][1] - _LATEST_MS]
 
 
 def _read(text: str) -> ServedModel:

@@ -1,5 +1,5 @@
-"""What a sweep of the store asks Redis: the epoch marker, which blobs tasks point to, and what the
-last count of strays was.
+"""Redis side of the orphan sweep: the epoch marker, the blobs that tasks reference, and the last
+count of orphaned blobs.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ _LOCK_SECONDS = 3300
 
 
 class Loss(StrEnum):
-    """Why Redis is taken to have lost data."""
+    """Why Redis is considered to have lost data."""
 
-    APART = "apart"  # Redis and store do not carry the same marker
-    STRAYS = "strays"  # they do, but too many blobs have no task: an older Redis was restored
+    APART = "apart"  # Redis and store carry different markers
+    TOO_MANY_ORPHANS = (
+        "strays"  # they do, but too many blobs have no task: an older Redis was restored
+    )
 
 
 @dataclass(frozen=True)
 class OrphanedBlobs:
     """Blobs whose task Redis does not know, as last counted; None before the first count.
 
-    `loss` stands from the moment at which it was noticed until somebody adopts the store. Blobs
-    older than `adopted_at` were adopted without their tasks. Times are Unix seconds.
+    `loss` is set when a loss is detected, until the store is adopted. Blobs older than `adopted_at`
+    were adopted without their tasks. Times are Unix seconds.
     """
 
     recordings: int | None
@@ -36,25 +38,25 @@ class OrphanedBlobs:
 
 
 class OrphanIndex:
-    """Reads, the marker and the count; `turn` lets one pod an hour sweep."""
+    """Epoch marker, references and counts; `try_lock` lets one pod sweep per hour."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
         self._keys = connection.keys
 
     async def epoch(self) -> str:
-        """The marker, or an empty string in a Redis that never had one."""
+        """The marker; empty in a Redis that never had one."""
         with redis_errors():
             return await self._redis.client.get(self._keys.epoch) or ""
 
     async def set_epoch(self, epoch: str, *, only_if_none: bool = False) -> str:
-        """Writes the marker, and returns the one that stands then."""
+        """Write the marker; returns the one in effect."""
         with redis_errors():
             await self._redis.client.set(self._keys.epoch, epoch, nx=only_if_none)
         return await self.epoch()
 
-    async def turn(self) -> bool:
-        """Whether nobody has swept for about an hour; true once."""
+    async def try_lock(self) -> bool:
+        """Take the sweep lock, held for about an hour."""
         taken = await self._redis.call(
             "take_turn", lock=self._keys.sweep_lock, lock_ms=_LOCK_SECONDS * 1000
         )
@@ -75,8 +77,8 @@ class OrphanIndex:
             if state
         }
 
-    async def strays(self) -> OrphanedBlobs:
-        """The last count, and whether a loss stands."""
+    async def orphaned_blobs(self) -> OrphanedBlobs:
+        """The last count, and a recorded loss."""
         with redis_errors():
             text: dict[str, str] = await self._redis.client.hgetall(self._keys.strays)
         return OrphanedBlobs(
@@ -87,14 +89,14 @@ class OrphanIndex:
             adopted_at=float(text.get("adopted_at", 0)),
         )
 
-    async def record_strays(self, recordings: int, results: int) -> None:
-        """Keeps a count."""
+    async def record_orphaned_blobs(self, recordings: int, results: int) -> None:
+        """Store a count."""
         counts = {"recordings": recordings, "results": results}
         with redis_errors():
             await self._redis.client.hset(self._keys.strays, mapping=counts)
 
     async def record_loss(self, loss: Loss, at: float) -> bool:
-        """Whether nobody had noticed it before; true once."""
+        """Record a loss. Returns False if one is recorded already."""
         with redis_errors():
             if not await self._redis.client.hsetnx(self._keys.strays, "loss", loss.value):
                 return False
@@ -102,13 +104,13 @@ class OrphanIndex:
         return True
 
     async def end_loss(self, loss: Loss) -> None:
-        """It was this and is over by itself: the right store, or Redis, is back."""
-        if (await self.strays()).loss is loss:
+        """Clear this kind of loss: the right store, or Redis, is back."""
+        if (await self.orphaned_blobs()).loss is loss:
             with redis_errors():
                 await self._redis.client.hdel(self._keys.strays, "loss", "lost_at")
 
     async def adopt(self, at: float) -> None:
-        """From now on older blobs without a task are nobody's, and no loss stands."""
+        """Adopt older blobs without a task, and clear any loss."""
         with redis_errors():
             async with self._redis.client.pipeline(transaction=True) as pipe:
                 pipe.hset(self._keys.strays, "adopted_at", at)

@@ -1,5 +1,6 @@
-"""Webhooks on their way: from the outbox into lines, one per tenant and receiver, and out or to
-the dead."""
+"""Webhook delivery: from the outbox into one destination queue per tenant and receiver, then
+delivered or dead-lettered.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ from asr_core.task import State, TaskError
 from asr_core.text_limits import ERROR_MESSAGE
 
 LEASE_SECONDS = 30.0
-# Beyond this many on their way, new ones wait in the outbox, which has a bound of its own.
+# Beyond this many in destination queues, new ones wait in the outbox, which has its own bound.
 CAPACITY = 100_000
-TENANT_CAPACITY = CAPACITY // 2  # beyond, those of one tenant end among the dead at once
+TENANT_CAPACITY = CAPACITY // 2  # beyond this, a tenant's webhooks are dead-lettered at once
 
 
 class TryOutcome(StrEnum):
-    """What became of one try."""
+    """Outcome of one attempt."""
 
     DONE = "done"
     RETRY = "retry"
@@ -28,8 +29,8 @@ class TryOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class Webhook:
-    """One message to one receiver. `webhook_id` stays the same over all tries; `at` is when the
-    task ended, in Unix seconds on Redis's clock. `line` is tenant and receiver.
+    """One message to one receiver. `webhook_id` stays the same over all attempts; `at` is when the
+    task ended, in Unix seconds on Redis's clock. `destination` is tenant and receiver.
     """
 
     webhook_id: str
@@ -37,7 +38,7 @@ class Webhook:
     task_id: str
     state: State
     url: str
-    line: str
+    destination: str
     at: float
     attempts: int
     error: TaskError | None
@@ -46,12 +47,12 @@ class Webhook:
     @property
     def receiver(self) -> str:
         """Host and port, as the `Host` header has them."""
-        return self.line.rpartition("|")[2]
+        return self.destination.rpartition("|")[2]
 
 
 @dataclass(frozen=True)
 class DeadWebhook:
-    """A message that was given up; `place` names it to `put_back`."""
+    """A dead letter; `place` identifies it for `redrive`."""
 
     place: str
     died_at: float
@@ -68,7 +69,9 @@ class DeadWebhookPage:
 
 @dataclass(frozen=True)
 class OutboxDepth:
-    """`waiting` in the outbox and in lines, tries that back off among them; `dead` given up."""
+    """`waiting`: in the outbox and in destination queues, retries included; `dead`:
+    dead letters.
+    """
 
     waiting: int
     oldest_seconds: float
@@ -76,8 +79,8 @@ class OutboxDepth:
 
 
 class Outbox:
-    """Any number of couriers share it: what one has taken is due for all again when its lease ends,
-    and costs no try. Every method raises `QueueUnavailable` while Redis is away.
+    """Shared by any number of couriers: when a lease expires the webhook is due again, without
+    counting an attempt. Every method raises `QueueUnavailable` while Redis is unavailable.
     """
 
     def __init__(
@@ -88,16 +91,22 @@ class Outbox:
         self._lease_ms = round(lease_seconds * 1000)
 
     async def take(
-        self, *, token: str, limit: int, per_line: int, busy: Mapping[str, int], reserved: int = 0
+        self,
+        *,
+        token: str,
+        limit: int,
+        per_destination: int,
+        busy: Mapping[str, int],
+        reserved: int = 0,
     ) -> list[Webhook]:
-        """Up to `limit` that are due, at most `per_line` of one line with those in `busy`. The last
-        `reserved` are only for tenants that have nothing in `busy`.
+        """Up to `limit` that are due, at most `per_destination` each, those in `busy` included.
+        The last `reserved` are for tenants with nothing in `busy`.
         """
         replies = await self._redis.call(
             "webhook_take",
             token=token,
             limit=limit,
-            per_line=per_line,
+            per_line=per_destination,
             busy=dict(busy),
             reserved=reserved,
             lease_ms=self._lease_ms,
@@ -109,7 +118,7 @@ class Outbox:
     async def report(
         self, webhook: Webhook, outcome: TryOutcome, *, reason: str = "", delay_seconds: float = 0
     ) -> None:
-        """Says what became of a try. Repeating it, or coming too late, changes nothing."""
+        """Report the outcome of an attempt. Repeated or late reports change nothing."""
         await self._redis.call(
             "webhook_report",
             id=webhook.webhook_id,
@@ -120,7 +129,7 @@ class Outbox:
         )
 
     async def dead(self, *, cursor: str = "", limit: int = 50) -> DeadWebhookPage:
-        """What was given up, with the reason; the newest 10,000 are kept."""
+        """Dead letters with their reason; the newest 10,000 are kept."""
         with redis_errors():
             entries = await self._redis.client.xrange(
                 self._keys.webhooks_dead, min=f"({cursor}" if cursor else "-", count=limit + 1
@@ -131,8 +140,10 @@ class Outbox:
         ]
         return DeadWebhookPage(found, entries[limit - 1][0] if len(entries) > limit else "")
 
-    async def put_back(self, places: Sequence[str]) -> list[str]:
-        """Gives dead ones all their tries again; returns the webhook ids that were found."""
+    async def redrive(self, places: Sequence[str]) -> list[str]:
+        """Requeue dead letters with a fresh retry budget; returns the webhook ids that
+        were found.
+        """
         ids: list[str] = await self._redis.call("webhook_put_back", places=list(places))
         return ids
 
@@ -146,10 +157,10 @@ class Outbox:
                 pipe.zcard(self._keys.webhooks)
                 pipe.zrange(self._keys.webhooks, 0, 0, withscores=True)
                 pipe.xlen(self._keys.webhooks_dead)
-                (seconds, _), new, first, lined_up, oldest, dead = await pipe.execute()
+                (seconds, _), new, first, queued, oldest, dead = await pipe.execute()
         since = [int(entry.split("-")[0]) / 1000 for entry, _ in first]
         since += [score / 1000 for _, score in oldest]
-        return OutboxDepth(new + lined_up, max(0.0, seconds - min(since, default=seconds)), dead)
+        return OutboxDepth(new + queued, max(0.0, seconds - min(since, default=seconds)), dead)
 
 
 def _webhook(fields: Mapping[str, str]) -> Webhook:
@@ -160,7 +171,7 @@ def _webhook(fields: Mapping[str, str]) -> Webhook:
         task_id=fields["task_id"],
         state=State(fields["state"]),
         url=fields["url"],
-        line=fields["line"],
+        destination=fields["line"],
         at=int(fields["at"]) / 1000,
         attempts=int(fields["attempts"]),
         error=TaskError(code=code, message=fields.get("message", "")) if code else None,

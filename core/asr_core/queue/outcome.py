@@ -1,10 +1,10 @@
-"""What a script says about one task of a worker."""
+"""A script's reply about one task of a worker."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """Anything but `OK` means: this attempt no longer counts; delete what it wrote."""
+    """Anything but `OK`: the attempt is void; delete what it wrote."""
 
     OK = "ok"
     FENCED = "fenced"

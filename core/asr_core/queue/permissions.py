@@ -1,8 +1,8 @@
-"""What a user of Redis must be allowed, and which of it one lacks.
+"""The Redis permissions that we need, and the detection of missing ones.
 
-`COMMANDS` lists every command of the scripts and of the Python beside them, each with arguments of
-the right number: some servers end when they look for the keys of too short a command. A test holds
-the list against the code.
+`COMMANDS` lists every command of the scripts and of the Python beside them, each with the right
+number of arguments, as some servers crash on commands that are too short. A test compares the list
+with the code.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ _PLACES = (("~", ":*"), ("~", "_tasks*"), ("&", ":*"))
 
 
 def is_denied(error: BaseException | None) -> bool:
-    """Whether Redis refused for want of a permission, also inside a script."""
+    """Whether Redis refused for a missing permission, also inside a script."""
     if isinstance(error, redis.exceptions.NoPermissionError):
         return True
     is_reply = isinstance(error, redis.exceptions.ResponseError)
@@ -114,14 +114,14 @@ def user_name(settings: RedisSettings) -> str:
 
 def question(settings: RedisSettings, keys: Keys) -> str:
     """The argument of the script `permissions`."""
-    asked, address = dict(COMMANDS), redis_address(settings)
+    commands, address = dict(COMMANDS), redis_address(settings)
     if not address.db:
-        del asked[_OTHER_DATABASES]
+        del commands[_OTHER_DATABASES]
     if address.topology is not Topology.CLUSTER:
-        del asked[_OF_A_CLUSTER]
+        del commands[_OF_A_CLUSTER]
     return json.dumps(
         {
-            "commands": [[*name.split("|"), *arguments] for name, arguments in asked.items()],
+            "commands": [[*name.split("|"), *arguments] for name, arguments in commands.items()],
             "keys": [key for name, key in vars(keys).items() if name != "root"],
             "key": KEY,
             "channel": CHANNEL,
@@ -158,7 +158,7 @@ def lacking(settings: RedisSettings, keys: Keys, reply: list[list[str]]) -> str:
 
 
 def refused(settings: RedisSettings, error: BaseException) -> str:
-    """Where not even the question may be asked."""
+    """The message if not even the check may run."""
     user = user_name(settings)
     return f"the Redis user {user!r} may not do what is needed: {error} ({_RUNBOOK})"
 

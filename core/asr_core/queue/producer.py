@@ -1,4 +1,4 @@
-"""The side that brings work and looks after it, to its last record."""
+"""Producer side: submit, read, cancel, retry, delete, history, dead letters."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from asr_core.text_limits import shortened
 
 @dataclass(frozen=True)
 class Submission:
-    """`created` is False where the same idempotency key, or the same id, came before.
-    `position` is that among its tenant's own, `options_ignored` what the request asked for in vain.
+    """`created` is False for a replay of an idempotency key or id. `position` is within the
+    tenant's own tasks; `options_ignored` are requested options that the model does not support.
     """
 
     task_id: str
@@ -46,7 +46,7 @@ class HistoryPage:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A task that was given up after crashes or transient failures."""
+    """A task that failed permanently after crashes or transient failures."""
 
     task: Task
     reason: str
@@ -62,7 +62,9 @@ class DeadLetterPage:
 
 
 class Producer:
-    """Brings tasks to the queue. Every method raises `QueueUnavailable` while Redis is away."""
+    """Submits and manages tasks. Every method raises `QueueUnavailable` while Redis is
+    unavailable.
+    """
 
     def __init__(
         self,
@@ -80,8 +82,8 @@ class Producer:
         await self._redis.prepare(self._settings.pools, publish=True)
 
     async def submit(self, task: NewTask, waiter: Waiter | None = None) -> Submission:
-        """Queues a task whose audio is already in the store, or that names where to fetch it.
-        `waiter` waits for it, or for an equal run under way: then this one is not queued.
+        """Queues a task whose audio is already in the store, or that names where to fetch it. A
+        `waiter` is registered for it, or for an equal run in progress; then this one is not queued.
 
         Raises:
             QueueFull: the pool is at its cap.
@@ -89,7 +91,7 @@ class Producer:
             StateConflict: the task was deleted meanwhile.
             TooManyOpenTasks, QuotaExceeded: the tenant is at its limit.
         """
-        verdict, task_id, position = await self._redis.call(
+        reply, task_id, position = await self._redis.call(
             "submit",
             task=to_hash(task),
             cap=self._settings.queue_cap,
@@ -98,18 +100,18 @@ class Producer:
             idempotency_ms=round(self._settings.idempotency_hours * 3_600_000),
             **({"caller": waiter.terms()} if waiter else {}),
         )
-        if verdict == "full":
+        if reply == "full":
             raise self._full(task.pool)
-        self._judge_limit(verdict, task_id, position)
-        if verdict == "conflict":
+        self._require_limit(reply, task_id, position)
+        if reply == "conflict":
             raise IdempotencyConflict(
                 f"idempotency key {shortened(task.idempotency_key)} was used for task {task_id}, "
                 "with another body",
                 param="Idempotency-Key",
             )
-        if verdict == "deleted":
+        if reply == "deleted":
             raise StateConflict(f"task {task_id} was deleted while it was being submitted")
-        if verdict == "created":
+        if reply == "created":
             state = State.FETCHING if task.source_url else State.QUEUED
             return Submission(task_id, True, state, position)
         known = await self.get(task_id)
@@ -117,7 +119,7 @@ class Producer:
 
     async def require_room(self, tenant: str) -> None:
         """Before an upload. Raises TooManyOpenTasks or QuotaExceeded as `submit` would."""
-        self._judge_limit(
+        self._require_limit(
             *await self._redis.call("tenant_room", tenant=tenant, limits=self._limits)
         )
 
@@ -130,8 +132,8 @@ class Producer:
         return from_hash(fields)
 
     async def position(self, task: Task) -> int | None:
-        """One-based place among what its tenant has waiting in the pool and lane; None if it does
-        not wait. How many others wait is not a tenant's to know.
+        """One-based position among its tenant's waiting tasks in the pool and lane; None if it does
+        not wait. Other tenants' tasks are not disclosed.
         """
         if task.state is not State.QUEUED:
             return None
@@ -146,8 +148,8 @@ class Producer:
 
     async def cancel(self, task_id: str, tenant: str | None = None) -> Task:
         """Raises `StateConflict` for a completed or failed task; a cancelled one stays so."""
-        verdict, state = await self._redis.call("cancel", task_id=task_id, tenant=tenant or "")
-        self._judge(verdict, task_id, f"task is {state} and can no longer be cancelled")
+        reply, state = await self._redis.call("cancel", task_id=task_id, tenant=tenant or "")
+        self._require(reply, task_id, f"task is {state} and can no longer be cancelled")
         return await self.get(task_id)
 
     async def retry(self, task_id: str, tenant: str | None = None) -> Task:
@@ -156,8 +158,8 @@ class Producer:
         """
         return await self._requeue(task_id, tenant, dead_only=False)
 
-    async def put_back(self, task_id: str) -> Task:
-        """Queues a dead letter again, counters at zero. Raises `StateConflict` for others,
+    async def redrive(self, task_id: str) -> Task:
+        """Requeue a dead letter with its counters reset. Raises `StateConflict` for others,
         `AudioGone` once retention has given up its recording.
         """
         return await self._requeue(task_id, None, dead_only=True)
@@ -167,14 +169,14 @@ class Producer:
 
         Returns the task as it was after cancelling.
         """
-        verdict, flat = await self._redis.call("delete", task_id=task_id, tenant=tenant or "")
-        self._judge(verdict, task_id, "")
+        reply, flat = await self._redis.call("delete", task_id=task_id, tenant=tenant or "")
+        self._require(reply, task_id, "")
         return from_hash(pairs(flat))
 
     async def history(
         self, *, tenant: str, state: State | None = None, cursor: str = "", limit: int = 50
     ) -> HistoryPage:
-        """All of a page at once; see `history_ids` and `tasks` for reading it bit by bit."""
+        """A whole page; `history_ids` and `tasks` read it incrementally."""
         ids, next_cursor = await self.history_ids(
             tenant=tenant, state=state, cursor=cursor, limit=limit
         )
@@ -195,14 +197,14 @@ class Producer:
         return ids[:limit], ids[limit - 1] if len(ids) > limit else ""
 
     async def tasks(self, task_ids: Sequence[str]) -> dict[str, Task]:
-        """The records by id, in the order asked for; those that are gone are left out."""
+        """Records by id, in the given order; deleted ones are omitted."""
         with redis_errors():
             hashes = await self._hashes(task_ids)
         found = zip(task_ids, hashes, strict=True)
         return {task_id: from_hash(fields) for task_id, fields in found if fields}
 
     async def dead_letters(self, *, cursor: str = "", limit: int = 50) -> DeadLetterPage:
-        """What was given up, with its reason."""
+        """Dead letters with their reason."""
         with redis_errors():
             entries = await self._redis.client.xrange(
                 self._keys.dead, min=f"({cursor}" if cursor else "-", count=limit + 1
@@ -216,7 +218,7 @@ class Producer:
         return DeadLetterPage(letters, entries[limit - 1][0] if len(entries) > limit else "")
 
     async def _requeue(self, task_id: str, tenant: str | None, *, dead_only: bool) -> Task:
-        verdict, state, *stands = await self._redis.call(
+        reply, state, *stands = await self._redis.call(
             "retry",
             task_id=task_id,
             tenant=tenant or "",
@@ -225,13 +227,13 @@ class Producer:
             cap=self._settings.queue_cap,
             window=self._settings.tenant_window,
         )
-        self._judge_limit(verdict, state, *stands)
+        self._require_limit(reply, state, *stands)
         what = (
             "is not a dead letter"
             if dead_only
             else "only a failed or cancelled task can be retried"
         )
-        self._judge(verdict, task_id, f"task is {state}: {what}")
+        self._require(reply, task_id, f"task is {state}: {what}")
         return await self.get(task_id)
 
     async def _hash(self, task_id: str) -> dict[str, str]:
@@ -254,27 +256,27 @@ class Producer:
         )
 
     @staticmethod
-    def _judge_limit(verdict: str, limit: object = 0, stands: object = 0) -> None:
-        """The verdicts of `over_limit`."""
-        if verdict == "busy":
+    def _require_limit(reply: str, limit: object = 0, stands: object = 0) -> None:
+        """Raise for the replies of `over_limit`."""
+        if reply == "busy":
             raise TooManyOpenTasks(
                 f"you have {stands} open tasks and may have {limit}: wait for one to end",
                 retry_after_seconds=10,
             )
-        if verdict == "quota":
+        if reply == "quota":
             raise QuotaExceeded(
                 f"your recordings take {stands} bytes and may take {limit}: delete tasks you no "
                 "longer need, or ask for more"
             )
 
-    def _judge(self, verdict: str, task_id: str, conflict: str) -> None:
-        if verdict == "missing":
+    def _require(self, reply: str, task_id: str, conflict: str) -> None:
+        if reply == "missing":
             raise _not_found(task_id)
-        if verdict == "conflict":
+        if reply == "conflict":
             raise StateConflict(conflict)
-        if verdict == "gone":
+        if reply == "gone":
             raise AudioGone(f"the audio of task {task_id} has been deleted; it cannot run again")
-        if verdict == "full":
+        if reply == "full":
             raise QueueFull(
                 "the pool is full: it takes tasks again when others have ended",
                 retry_after_seconds=10,

@@ -1,4 +1,4 @@
-"""What keeps the queue true: moving due retries, and reconciling tasks, streams and counters."""
+"""Moves due retries, and reconciles tasks, streams and counters."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from asr_core.settings.queue import QueueSettings
 from asr_core.task import State
 
 _CHUNK = 500
-_RECOUNT_CALLS = 40  # a pass looks at 20,000 tasks of a tenant at most
+_RECOUNT_CALLS = 40  # a pass reads at most 20,000 tasks per tenant
 _LOCK_SECONDS = 55
 _CONSUMER_IDLE_MS = 3_600_000
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What one pass mended. All zero is the normal case.
+    """What one pass repaired; normally all zero.
 
-    `readded` tasks stood nowhere, `forgotten` history entries led to no open task, `corrected`
-    counters had drifted, `groups` had been destroyed and were made again, by whomever.
-    `quotas_recounted` are tenants whose stored bytes were off, `tenants_recounted` other counters
-    of a tenant's own: older releases do not keep them.
+    `readded` tasks were in no queue and were requeued, `forgotten` history entries had no open
+    task, `corrected` counters had drifted, `groups` had been destroyed and were recreated.
+    `quotas_recounted` tenants had wrong stored bytes; `tenants_recounted` are other per-tenant
+    counters, which older releases do not maintain.
     """
 
     readded: int
@@ -34,8 +34,8 @@ class Reconciled:
     tenants_recounted: int
 
     @property
-    def mended(self) -> dict[str, int]:
-        """What was not as it should have been, by name."""
+    def repaired(self) -> dict[str, int]:
+        """Non-zero repair counts by name."""
         counts = {
             "readded": self.readded,
             "forgotten": self.forgotten,
@@ -46,7 +46,7 @@ class Reconciled:
 
 
 class QueueReconciler:
-    """Run by every API pod; a lock in Redis lets one at a time reconcile."""
+    """Runs on every API pod; a lock in Redis admits one at a time."""
 
     def __init__(self, connection: RedisConnection, settings: QueueSettings) -> None:
         self._redis = connection
@@ -54,7 +54,7 @@ class QueueReconciler:
         self._settings = settings
 
     async def move_due(self) -> int:
-        """Queues delayed retries whose time has come. Returns how many."""
+        """Enqueue delayed retries that are due. Returns how many."""
         moved = 0
         for pool in self._settings.pools:
             moved += int(
@@ -69,9 +69,9 @@ class QueueReconciler:
         return moved
 
     async def reconcile(self, *, force: bool = False) -> Reconciled | None:
-        """Queues again what stands nowhere and recounts. None: another did, a moment ago.
+        """Requeue lost tasks and recount. None if another pod holds the lock.
 
-        A Redis that was emptied gets back what the platform needs to go on.
+        An emptied Redis gets its schema and groups back.
         """
         if not force and not await self._redis.call(
             "take_turn", lock=self._keys.reconcile_lock, lock_ms=_LOCK_SECONDS * 1000
@@ -80,14 +80,14 @@ class QueueReconciler:
         await self._redis.prepare(self._settings.pools, publish=not force)
         readded = forgotten = corrected = removed = tenants = 0
         async for tenant, state, ids in self._open_tasks():
-            mended = await self._redis.call(
+            repaired = await self._redis.call(
                 "reconcile",
                 ids=ids,
                 tenant=tenant,
                 state=state,
                 window=self._settings.tenant_window,
             )
-            readded, forgotten = readded + mended[0], forgotten + mended[1]
+            readded, forgotten = readded + repaired[0], forgotten + repaired[1]
         for pool in self._settings.pools:
             counts = await self._redis.call(
                 "recount",
@@ -104,7 +104,7 @@ class QueueReconciler:
         return Reconciled(readded, forgotten, corrected, groups, removed, recounted, tenants)
 
     async def _recount_stored(self, *, whole: bool) -> int:
-        """Counts the bytes of every tenant's recordings; of many tasks a part in each pass.
+        """Recount the stored bytes of every tenant, incrementally for large ones.
 
         Returns how many counters had drifted.
         """

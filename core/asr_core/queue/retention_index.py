@@ -1,4 +1,4 @@
-"""What retention asks of Redis: which tasks are finished, and letting go of them."""
+"""Redis side of retention: finished tasks, and removing their records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIELDS = ("tenant", "state", "finished_at", "bytes", "audio_deleted_at")
 
 
 class RetentionIndex:
-    """Reads in chunks of the caller's; changes tasks only as they were seen."""
+    """Reads in chunks; changes a task only if it is unchanged since it was read."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
@@ -22,8 +22,8 @@ class RetentionIndex:
         """Raises `QueueUnavailable` or `SchemaMismatch`."""
         await self._redis.ready()
 
-    async def turn(self, seconds: float) -> bool:
-        """Whether nobody else has taken the turn for so long; true once."""
+    async def try_lock(self, seconds: float) -> bool:
+        """Take the retention lock for `seconds`."""
         taken = await self._redis.call(
             "take_turn", lock=self._keys.retention_lock, lock_ms=max(1, round(seconds * 1000))
         )
@@ -57,8 +57,8 @@ class RetentionIndex:
                     yield tenant, state, ids
                     after = f"({ids[-1]}"
 
-    async def look(self, task_ids: Sequence[str]) -> tuple[int, dict[str, TaskSnapshot]]:
-        """Redis's time in milliseconds, and those of the tasks that it knows."""
+    async def snapshots(self, task_ids: Sequence[str]) -> tuple[int, dict[str, TaskSnapshot]]:
+        """Redis's time in milliseconds, and the known tasks by id."""
         with redis_errors():
             async with self._redis.client.pipeline(transaction=False) as pipe:
                 pipe.time()
@@ -66,13 +66,13 @@ class RetentionIndex:
                     pipe.hmget(self._keys.task(task_id), _FIELDS)
                 time, *replies = await pipe.execute()
         found = zip(task_ids, replies, strict=True)
-        return _milliseconds(time), {i: _standing(i, values) for i, values in found if values[1]}
+        return _milliseconds(time), {i: _snapshot(i, values) for i, values in found if values[1]}
 
     async def discard(self, tasks: Sequence[TaskSnapshot]) -> list[TaskSnapshot]:
-        """Marks finished tasks whose recording is to be deleted; returns those of which it may be.
+        """Mark finished tasks whose recording is to be deleted; returns those that were marked.
 
-        One that is not as it was seen, retried for example, is left alone; a marked one can never
-        be retried. Marking twice is fine.
+        A task that changed meanwhile, e.g. by a retry, is skipped; a marked one can never be
+        retried. Idempotent.
         """
         unmarked = [task for task in tasks if not task.audio_deleted]
         if not unmarked:
@@ -83,13 +83,13 @@ class RetentionIndex:
         return [task for task in tasks if task.task_id not in refused]
 
     async def forget(self, tenant: str, state: State, task_ids: Sequence[str]) -> int:
-        """Removes the records of marked tasks and all that leads to them; returns how many."""
+        """Remove the records and index entries of marked tasks; returns how many."""
         if not task_ids:
             return 0
         return int(await self._redis.call("forget", tenant=tenant, state=state, ids=task_ids))
 
 
-def _standing(task_id: str, values: Sequence[str | None]) -> TaskSnapshot:
+def _snapshot(task_id: str, values: Sequence[str | None]) -> TaskSnapshot:
     tenant, state, finished_at, size, audio_deleted_at = values
     return TaskSnapshot(
         task_id=task_id,

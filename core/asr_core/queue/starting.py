@@ -1,4 +1,4 @@
-"""What a program asks Redis before it starts: a mistake of configuration ends it in one line."""
+"""Startup check: a missing Redis permission ends the program with one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from asr_core.settings.redis import RedisSettings
 
 
 async def require_permissions(settings: RedisSettings) -> None:
-    """Raises `PermissionMissing`. A Redis that is away is no reason: it is waited for later."""
+    """Raises `PermissionMissing`. An unavailable Redis is not an error here: programs wait for it
+    later.
+    """
     connection = RedisConnection(settings)
     try:
         await connection.require_permissions()

@@ -1,4 +1,4 @@
-"""What a pub/sub connection hears, and whether it still hears anything."""
+"""Messages of a pub/sub connection, with liveness checks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ PING_SECONDS = 10.0
 
 
 async def messages(pubsub: PubSub) -> AsyncIterator[dict[str, Any]]:
-    """Endless, pongs among them. Raises `ConnectionError` once a ping goes unanswered: behind a
-    broken switch a connection stays open and silent for ever.
+    """Endless, pongs included. Raises `ConnectionError` on an unanswered ping: a half-open
+    connection would stay silent forever.
     """
     unanswered = False
     while True:

@@ -1,4 +1,4 @@
-"""Tenants in Redis: their limits and weights, their requests, and what they used."""
+"""Tenants in Redis: limits and weights, request rates, usage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_LIMITS = {"open_tasks": 0, "stored_bytes": 0}
 
 @dataclass(frozen=True)
 class RateLimit:
-    """How one request stands against its tenant's rate; a `limit` of 0 is none."""
+    """Rate-limit state of a tenant after one request; `limit` 0: unlimited."""
 
     taken: bool
     limit: int
@@ -29,7 +29,7 @@ class RateLimit:
 
 @dataclass(frozen=True)
 class TenantUsage:
-    """One tenant: limits of its own, and what it holds now."""
+    """A tenant's own limits and its current usage."""
 
     tenant: str
     limits: TenantLimits
@@ -46,7 +46,7 @@ def default_limits(settings: TenantSettings) -> dict[str, int]:
 
 
 class Tenants:
-    """Every method raises `QueueUnavailable` while Redis is away."""
+    """Every method raises `QueueUnavailable` while Redis is unavailable."""
 
     def __init__(self, connection: RedisConnection, settings: TenantSettings) -> None:
         self._redis = connection
@@ -65,21 +65,21 @@ class Tenants:
         return {tenant: TenantLimits(**values) for tenant, values in found.items()}  # type: ignore[arg-type]
 
     async def set_limits(self, tenant: str, limits: TenantLimits) -> None:
-        """Those given; None leaves what is."""
+        """Set the given limits; None leaves one unchanged."""
         given = {f"{tenant}:{k}": v for k, v in asdict(limits).items() if v is not None}
         if given:
             with redis_errors():
                 await self._redis.client.hset(self._keys.tenant_limits, mapping=given)
 
     async def clear_limits(self, tenant: str) -> None:
-        """Back to the platform's."""
+        """Remove a tenant's own limits, so that the defaults apply."""
         with redis_errors():
             await self._redis.client.hdel(
                 self._keys.tenant_limits, *(f"{tenant}:{name}" for name in _NUMBERS)
             )
 
     async def take_request(self, tenant: str) -> RateLimit:
-        """One request, counted over all pods."""
+        """Take one token of the tenant's bucket, shared by all pods."""
         taken, limit, left, full_ms, next_ms = await self._redis.call(
             "take_token", tenant=tenant, default=self._settings.tenant_rate_per_minute
         )
@@ -90,7 +90,7 @@ class Tenants:
         with redis_errors():
             return sorted(await self._redis.client.smembers(self._keys.tenants))
 
-    async def standings(self) -> list[TenantUsage]:
+    async def tenant_usage(self) -> list[TenantUsage]:
         """Every tenant that has tasks or limits of its own, by name."""
         limits = await self.limits()
         with redis_errors():

@@ -1,4 +1,4 @@
-"""Changes of tasks as they happen: one pub/sub connection per process, any number of listeners."""
+"""Task changes over one pub/sub connection per process, for any number of listeners."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class TaskChange:
 
 
 class TaskWatcher:
-    """Subscribe first, then read the task: nothing can fall between.
+    """Subscribe first, then read the task, so that no change is missed.
 
-    A listener that is slow loses the oldest changes, never the newest; the queue does not notice.
+    A slow listener loses the oldest changes, never the newest, and does not slow others.
     """
 
     def __init__(self, connection: RedisConnection) -> None:
@@ -105,12 +105,12 @@ class TaskWatcher:
             if message["type"] == "subscribe":
                 if confirmed := self._confirmations.get(message["channel"]):
                     confirmed.set()
-                self._tell(message["channel"], TaskChange("", 0.0))
+                self._notify(message["channel"], TaskChange("", 0.0))
             elif message["type"] == "message":
                 state, _, progress = message["data"].partition(" ")
-                self._tell(message["channel"], TaskChange(state, float(progress or 0)))
+                self._notify(message["channel"], TaskChange(state, float(progress or 0)))
 
-    def _tell(self, channel: str, change: TaskChange) -> None:
+    def _notify(self, channel: str, change: TaskChange) -> None:
         for changes in self._listeners.get(channel, ()):
             if changes.full():
                 changes.get_nowait()

@@ -1,4 +1,4 @@
-"""Workers' records: who is alive, how busy, how fast."""
+"""Worker records: liveness, load and throughput."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def _read(text: Mapping[str, str]) -> WorkerRecord:
         if field.name != "cordoned":
             type_name, _, optional = str(field.type).partition(" | ")
             convert = {"int": int, "float": float}.get(type_name, str)
-            told = text.get(field.name)
-            values[field.name] = None if optional and not told else convert(told or 0)
+            value = text.get(field.name)
+            values[field.name] = None if optional and not value else convert(value or 0)
     return WorkerRecord(**values)
 
 
@@ -85,7 +85,9 @@ async def leave(connection: RedisConnection, pool: str, consumer: str) -> None:
 
 
 async def cordon(connection: RedisConnection, consumers: list[str], *, cordoned: bool) -> int:
-    """A cordoned worker finishes what it has and claims nothing. Returns how many were alive."""
+    """Cordon or uncordon: a cordoned worker finishes its tasks and claims none. Returns how many
+    were alive.
+    """
     return int(await connection.call("cordon", consumers=consumers, cordoned=cordoned))
 
 

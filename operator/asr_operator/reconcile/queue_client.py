@@ -70,7 +70,7 @@ class PoolQueue:
             backlog = await reader.read(spec.pool)
             buckets = await reader.stats(spec.pool, minutes=ARRIVALS_MINUTES)
             workers = await reader.workers(spec.pool)
-            in_flight = await reader.in_hand(spec.pool)
+            in_flight = await reader.in_flight(spec.pool)
         except Exception as error:  # any failure holds the replicas; none may stop the loop
             self._asked_at = float("-inf")  # read the Secret again: the password may have changed
             if not isinstance(error, AsrError):
@@ -100,7 +100,7 @@ class PoolQueue:
 
     async def in_flight(self, spec: PoolSpec) -> dict[str, int]:
         """Tasks in flight by consumer. Raises `QueueUnavailable`."""
-        return await (await self._reader(spec.redis)).in_hand(spec.pool)
+        return await (await self._reader(spec.redis)).in_flight(spec.pool)
 
     async def workers_of_other_pools(self, spec: PoolSpec) -> list[WorkerRecord]:
         """Workers of every other pool that is configured on the same Redis."""

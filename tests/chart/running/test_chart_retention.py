@@ -139,7 +139,7 @@ async def _add(filled: Filled, producer: Producer, task_id: str, task: Ended) ->
 async def _claim(consumer: Consumer, count: int) -> list[Any]:
     claims: list[Any] = []
     while len(claims) < count:
-        got = await consumer.claim(room_seconds=1e9, room_tasks=2000, in_hand=0)
+        got = await consumer.claim(room_seconds=1e9, room_tasks=2000, in_flight=0)
         assert got, f"{len(claims)} of {count}"
         claims += got
     return claims

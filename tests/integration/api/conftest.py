@@ -229,7 +229,7 @@ def submit(client: httpx.AsyncClient, wav: bytes) -> Submit:
 
 async def claim_one(consumer: Consumer) -> Claim:
     """The next task, begun."""
-    (claim,) = await consumer.claim(room_seconds=3600, room_tasks=1, in_hand=0)
+    (claim,) = await consumer.claim(room_seconds=3600, room_tasks=1, in_flight=0)
     return claim
 
 

@@ -86,11 +86,11 @@ async def test_a_waiting_task_that_is_deleted_is_never_begun(
     consumer = await platform.consumer()
     if cancelled_first:
         await Producer(platform.connect(), platform.settings).cancel(task_id)
-        assert await consumer.claim(room_seconds=3600, room_tasks=9, in_hand=0) == []
+        assert await consumer.claim(room_seconds=3600, room_tasks=9, in_flight=0) == []
         assert platform.stored() == [f"audio/{task_id}"]
     assert (await client.delete(task_url(task_id))).status_code == 200
     assert platform.stored() == []
-    assert await consumer.claim(room_seconds=3600, room_tasks=9, in_hand=0) == []
+    assert await consumer.claim(room_seconds=3600, room_tasks=9, in_flight=0) == []
     status = (await client.get("/api/v1/asr/queue/status")).json()
     assert (status["waiting"], status["in_flight"], status["audio_seconds"]) == (0, 0, 0)
 

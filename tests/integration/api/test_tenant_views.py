@@ -67,7 +67,7 @@ async def work(platform: Any, consumer: Consumer, transcript: Any) -> None:
     """Claims four tasks of whomever: one completes, one fails, one is tried again, one runs on."""
     held: list[Claim] = []
     while len(held) < 4:
-        held += await consumer.claim(room_seconds=3600, room_tasks=1, in_hand=0)
+        held += await consumer.claim(room_seconds=3600, room_tasks=1, in_flight=0)
     done, broken, unlucky, _ = held
     await platform.complete(consumer, done, transcript)
     for claim, permanent in ((broken, True), (unlucky, False)):

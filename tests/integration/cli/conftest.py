@@ -125,7 +125,7 @@ class StandInWorker(threading.Thread):
         await consumer.prepare()
         async with consumer.wake() as woken:
             while not self._ended.is_set():
-                claims = await consumer.claim(room_seconds=1e6, room_tasks=10, in_hand=0)
+                claims = await consumer.claim(room_seconds=1e6, room_tasks=10, in_flight=0)
                 for claim in claims:
                     await self._answer(consumer, claim)
                 if not claims:

@@ -40,7 +40,7 @@ async def dead_letter(connection: RedisConnection, count: int) -> list[str]:
     ids = await submit(connection, count)
     consumer = Consumer(connection, QueueSettings(retry_limit=0), pool="default", name="w-1")
     await consumer.prepare()
-    while claims := await consumer.claim(room_seconds=1e6, room_tasks=100, in_hand=0):
+    while claims := await consumer.claim(room_seconds=1e6, room_tasks=100, in_flight=0):
         await consumer.fail(
             [Failure(c.task.task_id, c.token, "engine_failed", "broke", False) for c in claims]
         )

@@ -23,7 +23,7 @@ async def give_up(connection: RedisConnection, count: int) -> None:
         )
         await producer.submit(task)
         await producer.cancel(task.task_id)
-    for webhook in await outbox.take(token="t", limit=100, per_line=100, busy={}):
+    for webhook in await outbox.take(token="t", limit=100, per_destination=100, busy={}):
         await outbox.report(webhook, TryOutcome.DEAD, reason="the receiver answered 410")
 
 

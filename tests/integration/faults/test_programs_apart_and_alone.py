@@ -62,7 +62,7 @@ async def fail_once(port: int) -> None:
     settings = QueueSettings(_env_file=None, retry_backoff_seconds=2)  # type: ignore[call-arg]
     consumer = Consumer(connection, settings, pool="default", name="dies")
     await consumer.prepare()
-    [claim] = await consumer.claim(room_seconds=100, room_tasks=1, in_hand=0)
+    [claim] = await consumer.claim(room_seconds=100, room_tasks=1, in_flight=0)
     failure = Failure(claim.task.task_id, claim.token, "engine_failed", "it broke", False)
     assert await consumer.fail([failure]) == ["ok"]
     await connection.close()

@@ -81,12 +81,14 @@ class Queue:
         return await self.producer.submit(new_task(**fields))
 
     async def claim(
-        self, consumer: Consumer, tasks: int = 1000, *, seconds: float = 1e6, in_hand: int = 0
+        self, consumer: Consumer, tasks: int = 1000, *, seconds: float = 1e6, in_flight: int = 0
     ) -> list[Claim]:
-        return await consumer.claim(room_seconds=seconds, room_tasks=tasks, in_hand=in_hand)
+        return await consumer.claim(room_seconds=seconds, room_tasks=tasks, in_flight=in_flight)
 
-    async def reap(self, consumer: Consumer, tasks: int = 1000, *, in_hand: int = 0) -> list[Claim]:
-        return await consumer.reap(room_seconds=1e6, room_tasks=tasks, in_hand=in_hand)
+    async def reap(
+        self, consumer: Consumer, tasks: int = 1000, *, in_flight: int = 0
+    ) -> list[Claim]:
+        return await consumer.reap(room_seconds=1e6, room_tasks=tasks, in_flight=in_flight)
 
     async def finish(self, consumer: Consumer, *claims: Claim) -> list[Outcome]:
         return await consumer.finish(
@@ -98,12 +100,12 @@ class Queue:
             ]
         )
 
-    async def crash(self, consumer: Consumer, *, in_hand: int = 0) -> list[Claim]:
+    async def crash(self, consumer: Consumer, *, in_flight: int = 0) -> list[Claim]:
         """The holder of every lease is gone: another worker reaps once the leases have run out."""
         while True:
             await self.trusted()
             await asyncio.sleep(self.settings.lease_seconds + 0.02)
-            claims = await self.reap(consumer, in_hand=in_hand)
+            claims = await self.reap(consumer, in_flight=in_flight)
             # A machine that stood still for seconds is a silence, after which nothing is judged.
             if claims or (await self.backlog()).trusted:
                 return claims

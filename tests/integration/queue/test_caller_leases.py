@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 import uuid_utils
 
-from asr_core.queue import Callers, Submission, Waiter
+from asr_core.queue import Submission, Waiter, WaiterRegistry
 from asr_core.task import NewTask, State
 
 GRACE_SECONDS = 0.9
@@ -23,7 +23,7 @@ class Counter:
 
     def __init__(self, queue: Any) -> None:
         self.queue = queue
-        self.callers = Callers(queue.connection, deserted_seconds=GRACE_SECONDS)
+        self.callers = WaiterRegistry(queue.connection, grace_seconds=GRACE_SECONDS)
 
     async def submit(self, caller: str, *, fingerprint: str = "same") -> Submission:
         task = NewTask(
@@ -35,7 +35,7 @@ class Counter:
     async def cancelled(self, *, seconds: float = 10) -> list[str]:
         """What is cancelled next."""
         async with asyncio.timeout(seconds):
-            while not (ids := await self.callers.cancel_deserted()):
+            while not (ids := await self.callers.cancel_abandoned()):
                 await asyncio.sleep(0.05)
             return ids
 
@@ -43,7 +43,7 @@ class Counter:
 @pytest_asyncio.fixture
 async def counter(queue: Any) -> Counter:
     counter = Counter(queue)
-    await counter.callers.cancel_deserted()  # this Redis is first seen now
+    await counter.callers.cancel_abandoned()  # this Redis is first seen now
     return counter
 
 
@@ -62,8 +62,8 @@ async def test_a_caller_that_is_renewed_keeps_its_task_and_one_that_is_not_loses
     until = time.monotonic() + 3 * GRACE_SECONDS
     cancelled: list[str] = []
     while time.monotonic() < until:
-        await counter.callers.attend([(kept, "stays")])
-        cancelled += await counter.callers.cancel_deserted()
+        await counter.callers.renew([(kept, "stays")])
+        cancelled += await counter.callers.cancel_abandoned()
         await asyncio.sleep(0.1)
     assert cancelled == [lost]
     assert (await counter.queue.producer.get(kept)).state is State.QUEUED
@@ -76,7 +76,7 @@ async def test_nobody_counts_as_gone_until_a_redis_that_came_back_is_trusted(
     await asyncio.sleep(2 * GRACE_SECONDS)
     counter.queue.raw.delete("asr:redis_seen")  # as another run id, or a long silence
     seen_at = time.monotonic()
-    assert await counter.callers.cancel_deserted() == []
+    assert await counter.callers.cancel_abandoned() == []
     assert await counter.cancelled() == [task_id]
     assert time.monotonic() - seen_at >= 0.9 * GRACE_SECONDS
 

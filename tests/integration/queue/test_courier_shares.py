@@ -28,7 +28,7 @@ async def take(
     fetching: Fetching, limit: int, *, busy: Mapping[str, int] | None = None, reserved: int = 2
 ) -> list[Fetch]:
     return await fetching.take(
-        token="t", limit=limit, per_line=2, busy=busy or {}, reserved=reserved
+        token="t", limit=limit, per_destination=2, busy=busy or {}, reserved=reserved
     )
 
 
@@ -42,7 +42,7 @@ async def test_a_tenant_alone_takes_most_slots_and_a_new_one_has_one_at_once(
     await submit_urls(queue, "many", 20)
     taken = await take(fetching, 8)
     assert len(taken) == 6
-    busy = Counter(fetch.line for fetch in taken)
+    busy = Counter(fetch.destination for fetch in taken)
     assert await take(fetching, 2, busy=busy) == []
     await submit_urls(queue, "new", 3)
     assert tenants_of(await take(fetching, 2, busy=busy)) == {"new": 1}
@@ -59,14 +59,14 @@ async def test_a_freed_slot_goes_to_whoever_has_the_fewest(queue: Any, fetching:
     await submit_urls(queue, "many", 20)
     taken = await take(fetching, 8)
     await submit_urls(queue, "few", 20)
-    busy = Counter(fetch.line for fetch in taken)
+    busy = Counter(fetch.destination for fetch in taken)
     [one] = await take(fetching, 1, busy=busy)
-    busy[one.line] += 1
+    busy[one.destination] += 1
     assert (await take(fetching, 2, busy=busy)) == []
     gone = taken[:2]
     await fetching.failed(gone[0], FetchTrouble.PERMANENT, code="x", message="")
     await fetching.failed(gone[1], FetchTrouble.PERMANENT, code="x", message="")
-    busy.subtract(fetch.line for fetch in gone)
+    busy.subtract(fetch.destination for fetch in gone)
     assert tenants_of(await take(fetching, 3, busy=+busy)) == {"few": 1}
 
 
@@ -87,7 +87,7 @@ async def test_thousands_of_hosts_of_one_tenant_hide_no_other(
     """A script looks at a thousand lines at most."""
     await submit_urls(queue, "many", 1100)
     await submit_urls(queue, "one", 1)
-    busy = Counter(fetch.line for fetch in await take(fetching, 8, reserved=0))
+    busy = Counter(fetch.destination for fetch in await take(fetching, 8, reserved=0))
     assert [line.split("|")[0] for line in busy].count("one") == 1
 
 
@@ -100,7 +100,7 @@ async def test_a_slow_host_holds_up_neither_another_host_nor_another_tenants_sam
         tenant="many", bytes=0, duration_seconds=0, source_url="https://quick.example/"
     )
     taken = await take(fetching, 9)
-    assert Counter(fetch.line for fetch in taken) == {
+    assert Counter(fetch.destination for fetch in taken) == {
         "many|host-0.example": 2,
         "many|quick.example": 1,
         "other|host-0.example": 1,
@@ -134,12 +134,12 @@ async def test_webhooks_of_one_tenant_leave_room_and_slots_to_others(
     outbox = Outbox(queue.connection)
     await end_with_webhook(queue, "many", 9)
     await end_with_webhook(queue, "one", 1)
-    taken = await outbox.take(token="t", limit=4, per_line=4, busy={}, reserved=1)
-    assert Counter(hook.line.split("|")[0] for hook in taken) == {"many": 2, "one": 1}
+    taken = await outbox.take(token="t", limit=4, per_destination=4, busy={}, reserved=1)
+    assert Counter(hook.destination.split("|")[0] for hook in taken) == {"many": 2, "one": 1}
     dead = (await outbox.dead()).webhooks
     assert [d.webhook.reason for d in dead] == ["too many webhooks of this tenant wait already"] * 4
     assert taken[0].receiver == "many-0.example"
     for hook in taken:
         await outbox.report(hook, TryOutcome.DONE)
-    await outbox.put_back([dead[0].place])
+    await outbox.redrive([dead[0].place])
     assert queue.raw.hgetall("asr:webhooks:tenants") == {"many": "4"}

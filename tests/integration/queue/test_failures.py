@@ -81,7 +81,7 @@ async def test_after_five_transient_failures_the_task_is_a_dead_letter_and_can_b
         6,
     )
     assert (await queue.backlog()).dead == 1
-    await queue.producer.put_back(task_id)
+    await queue.producer.redrive(task_id)
     assert (await queue.producer.dead_letters()).letters == []
     [claim] = await queue.claim(consumer)
     assert claim.task.transient_failures == 0
@@ -91,7 +91,7 @@ async def test_after_five_transient_failures_the_task_is_a_dead_letter_and_can_b
 async def test_only_dead_letters_can_be_put_back(queue: Any) -> None:
     [task_id] = await queue.submit()
     with pytest.raises(StateConflict):
-        await queue.producer.put_back(task_id)
+        await queue.producer.redrive(task_id)
 
 
 async def test_crashed_tasks_run_alone_and_only_three_lonely_crashes_condemn(queue: Any) -> None:
@@ -128,9 +128,9 @@ async def test_a_busy_worker_empties_itself_for_a_task_that_must_run_alone(queue
     await queue.crash(busy)
     await queue.submit(5)
     other = await queue.consumer("other")
-    assert await queue.claim(busy, in_hand=3) == []
-    assert len(await queue.claim(other, 2, in_hand=1)) == 2
-    [alone] = await queue.claim(busy, in_hand=0)
+    assert await queue.claim(busy, in_flight=3) == []
+    assert len(await queue.claim(other, 2, in_flight=1)) == 2
+    [alone] = await queue.claim(busy, in_flight=0)
     assert alone.solo
 
 
@@ -168,7 +168,7 @@ async def test_deleting_at_any_moment_leaves_no_key_of_the_task(queue: Any) -> N
     assert sorted(left) == sorted(f"asr:deleted:{task_id}" for task_id in ids)
     assert all(0 < queue.raw.ttl(key) <= 3600 for key in left)
     assert (await queue.producer.history(tenant="default")).tasks == []
-    assert not (await queue.upkeep.reconcile(force=True)).mended
+    assert not (await queue.upkeep.reconcile(force=True)).repaired
 
 
 async def test_a_submit_that_arrives_after_the_task_was_deleted_does_not_bring_it_back(

@@ -108,7 +108,7 @@ async def test_a_file_that_was_being_rewritten_and_is_cut_off_holds_every_accept
     server.start()
     queue = await queue_on(server.settings())
     assert (await queue.backlog()).waiting == 40
-    assert not (await queue.upkeep.reconcile()).mended
+    assert not (await queue.upkeep.reconcile()).repaired
     assert {(await queue.producer.get(task_id)).state for task_id in ids} == {State.QUEUED}
 
 
@@ -175,7 +175,7 @@ async def test_a_replica_takes_no_work_and_gives_none(queue: Any, replica: Any) 
     for refused in (
         producer.submit(NewTask(task_id="x", bytes=1, duration_seconds=1)),
         consumer.prepare(),
-        consumer.claim(room_seconds=10, room_tasks=10, in_hand=0),
+        consumer.claim(room_seconds=10, room_tasks=10, in_flight=0),
         consumer.finish([Finish("x", "t", "r", 1.0)]),
     ):
         with pytest.raises(QueueUnavailable):
@@ -208,7 +208,7 @@ async def test_a_promoted_replica_holds_what_was_replicated_and_condemns_nobody(
     await asyncio.sleep(queue.settings.lease_seconds)
     with pytest.raises(QueueUnavailable):
         await queue.claim(consumer)
-    reap = await consumer.reap(room_seconds=1e6, room_tasks=100, in_hand=2)
+    reap = await consumer.reap(room_seconds=1e6, room_tasks=100, in_flight=2)
     assert reap == []
     assert {c.token for c in await consumer.recover()} == {c.token for c in held}
     assert set(await queue.finish(consumer, *held)) == {Outcome.OK}

@@ -18,16 +18,16 @@ async def test_each_change_of_the_policy_is_told_once(private_redis: Callable[..
     server = private_redis("--maxmemory", "100mb")
     connection = RedisConnection(server.settings())
     watch = EvictionWatch(connection)
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
     with server.client() as admin:
         for policy in ("noeviction", "volatile-ttl", "allkeys-lru", "allkeys-lru", "noeviction"):
             admin.config_set("maxmemory-policy", policy)
             for _ in range(2):
                 with structlog.testing.capture_logs() as logs:
-                    await watch.look()
-                told += [(log["event"], log["log_level"], log["policy"]) for log in logs]
+                    await watch.observe()
+                reported += [(log["event"], log["log_level"], log["policy"]) for log in logs]
     await connection.close()
-    assert told == [
+    assert reported == [
         ("redis_evicts", "warning", "volatile-ttl"),
         ("redis_evicts", "error", "allkeys-lru"),
         ("redis_evicts_no_more", "info", "noeviction"),

@@ -15,7 +15,7 @@ async def test_after_flushall_reconcile_brings_back_what_the_platform_stands_on(
     queue: Any,
 ) -> None:
     queue.raw.flushall()
-    assert not (await queue.upkeep.reconcile()).mended
+    assert not (await queue.upkeep.reconcile()).repaired
     assert queue.raw.get("asr:schema") == "1"
     assert queue.raw.smembers("asr:pools") == {"default"}
     assert (await queue.backlog()).signal == "ok"
@@ -56,7 +56,7 @@ async def test_work_goes_on_after_a_flushall_without_any_restart(queue: Any) -> 
     claims = await queue.claim(consumer)
     assert {claim.task.task_id for claim in claims} == set(ids)
     assert await queue.finish(consumer, *claims) == [Outcome.OK, Outcome.OK]
-    assert not (await queue.upkeep.reconcile(force=True)).mended
+    assert not (await queue.upkeep.reconcile(force=True)).repaired
 
 
 async def test_a_destroyed_group_is_told_whoever_made_it_again(queue: Any) -> None:
@@ -67,14 +67,14 @@ async def test_a_destroyed_group_is_told_whoever_made_it_again(queue: Any) -> No
         await make_it_again()
     queue.raw.xgroup_destroy("asr_tasks", "asr_workers")
     reconciled = await queue.upkeep.reconcile()
-    assert reconciled.mended == {"groups": 4}
-    assert not (await queue.upkeep.reconcile(force=True)).mended
+    assert reconciled.repaired == {"groups": 4}
+    assert not (await queue.upkeep.reconcile(force=True)).repaired
 
 
 async def test_groups_of_a_new_redis_are_no_loss(queue: Any) -> None:
     await queue.consumer()
     await queue.submit()
-    assert not (await queue.upkeep.reconcile()).mended
+    assert not (await queue.upkeep.reconcile()).repaired
 
 
 async def test_a_task_that_waits_to_run_alone_survives_its_group(queue: Any) -> None:

@@ -173,7 +173,7 @@ async def test_history_that_leads_to_no_record_is_forgotten(keep: Any) -> None:
 
 async def test_one_turn_at_a_time(keep: Any) -> None:
     keeping = RetentionIndex(keep.queue.connection)
-    assert [await keeping.turn(60) for _ in range(3)] == [True, False, False]
+    assert [await keeping.try_lock(60) for _ in range(3)] == [True, False, False]
     assert 0 < keep.queue.raw.pttl("asr:lock:retention") <= 60_000
 
 
@@ -185,7 +185,7 @@ async def test_a_full_redis_is_relieved(private_redis: Any, queue_on: Any, keep:
     keep.queue.raw.config_set("maxmemory", "1mb")
     with pytest.raises(Exception, match="maxmemory"):
         keep.queue.raw.set("more", "x")
-    assert await RetentionIndex(keep.queue.connection).turn(60)
+    assert await RetentionIndex(keep.queue.connection).try_lock(60)
     told = await keep.run(max_recordings=3, results_max_age_ms=0)
     assert told.records_deleted == len(tasks)
     assert keep.records() == set()

@@ -127,12 +127,14 @@ class QueueMachine(RuleBasedStateMachine):
         target=claims,
         name=st.sampled_from(WORKERS),
         room=st.integers(1, 5),
-        in_hand=st.integers(0, 1),
+        in_flight=st.integers(0, 1),
     )
-    def claim(self, name: str, room: int, in_hand: int) -> Any:
+    def claim(self, name: str, room: int, in_flight: int) -> Any:
         return self.took(
             name,
-            self.run(self.workers[name].claim(room_seconds=1e6, room_tasks=room, in_hand=in_hand)),
+            self.run(
+                self.workers[name].claim(room_seconds=1e6, room_tasks=room, in_flight=in_flight)
+            ),
         )
 
     @rule(name=st.sampled_from(WORKERS))
@@ -198,7 +200,7 @@ class QueueMachine(RuleBasedStateMachine):
     def reap(self, name: str, room: int) -> Any:
         """One worker takes over what it may; what crashed too often alone is buried."""
         orphans = [i for i, task in self.model.items() if task.expired and task.open]
-        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=room, in_hand=0))
+        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=room, in_flight=0))
         for task_id in orphans:
             task = self.model[task_id]
             self.becomes(task, self.state_of(task_id))
@@ -212,7 +214,7 @@ class QueueMachine(RuleBasedStateMachine):
     def reap_after_a_silence_in_which_nobody_could_renew(self, name: str) -> Any:
         self.raw.hset("asr:redis_seen", "last", 1)
         orphans = {i for i, task in self.model.items() if task.expired and task.open}
-        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=100, in_hand=0))
+        claims = self.run(self.workers[name].reap(room_seconds=1e6, room_tasks=100, in_flight=0))
         assert not orphans & {claim.task.task_id for claim in claims if claim.task.crashes == 0}
         assert {self.state_of(i) for i in orphans} <= {State.PROCESSING, State.QUEUED}
         self.trust_redis()
@@ -283,7 +285,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(task_id=tasks)
     def retention_discards(self, task_id: str) -> None:
         """It looked a moment ago, and marks only what is finished still."""
-        _, seen = self.run(self.keeping.look([task_id]))
+        _, seen = self.run(self.keeping.snapshots([task_id]))
         marked = self.run(self.keeping.discard(list(seen.values())))
         task = self.model.get(task_id)
         assert bool(marked) == bool(task and not task.open)
@@ -344,10 +346,10 @@ class QueueMachine(RuleBasedStateMachine):
         )
         assert backlog.in_flight == running
         self.tenants_add_up_to_the_whole(backlog)
-        mended = self.run(self.upkeep.reconcile(force=True))
-        assert mended is not None
-        assert not mended.mended, mended
-        assert mended.tenants_recounted == 0, mended
+        reconciled = self.run(self.upkeep.reconcile(force=True))
+        assert reconciled is not None
+        assert not reconciled.repaired, reconciled
+        assert reconciled.tenants_recounted == 0, reconciled
 
     def tenants_add_up_to_the_whole(self, backlog: Backlog) -> None:
         """What each tenant is told of itself, together, is what an operator is told of all."""

@@ -129,7 +129,7 @@ async def test_a_restored_older_redis_does_not_lose_its_blobs_in_slices(
         queue.raw.delete(f"asr:task:{task_id}")
     with pytest.raises(SweepRefused, match="30 of 40") as refused:
         await sweep.run()
-    assert refused.value.loss is Loss.STRAYS
+    assert refused.value.loss is Loss.TOO_MANY_ORPHANS
     assert len(await paths(store)) == 40
 
 
@@ -141,12 +141,12 @@ async def test_adopting_makes_it_quiet_and_gives_a_day_to_think_again(
         age(tmp_path, task_id, 48)
     queue.raw.flushall()
     await sweep.mark(adopt=True)
-    assert (await sweep.run(by_itself=True)).deleted == 0
+    assert (await sweep.run(automatic=True)).deleted == 0
     assert (await sweep.run(dry_run=True)).orphans == 20
     sweeping = OrphanIndex(queue.connection)
-    assert (await sweeping.strays()).recordings == 20
+    assert (await sweeping.orphaned_blobs()).recordings == 20
     await sweeping.adopt(time.time() - 25 * 3600)
-    assert (await sweep.run(by_itself=True)).deleted == 20
+    assert (await sweep.run(automatic=True)).deleted == 20
     assert await paths(store) == set()
 
 
@@ -158,10 +158,10 @@ async def test_a_loss_is_noticed_by_one_pod_and_seen_by_all(queue: Any, tmp_path
     told = await asyncio.gather(*(pod.record_loss(Loss.APART) for pod in pods))
     [strays] = [one for one in told if one is not None]
     assert (strays.recordings, strays.results, strays.loss) == (3, 1, Loss.APART)
-    assert await OrphanIndex(queue.connection).strays() == strays
+    assert await OrphanIndex(queue.connection).orphaned_blobs() == strays
     assert await sweep.record_loss(Loss.APART) is None
     await sweep.mark(adopt=True)
-    assert (await OrphanIndex(queue.connection).strays()).loss is None
+    assert (await OrphanIndex(queue.connection).orphaned_blobs()).loss is None
 
 
 async def test_a_loss_is_over_once_the_right_store_is_back(queue: Any, tmp_path: Path) -> None:
@@ -173,4 +173,4 @@ async def test_a_loss_is_over_once_the_right_store_is_back(queue: Any, tmp_path:
         await mistaken.mark()
     assert await mistaken.record_loss(Loss.APART)
     await sweep.mark()
-    assert (await OrphanIndex(queue.connection).strays()).loss is None
+    assert (await OrphanIndex(queue.connection).orphaned_blobs()).loss is None

@@ -179,6 +179,6 @@ async def test_tenants_are_listed_with_what_they_hold(queue: Any) -> None:
     tenants = tenants_of(queue)
     await tenants.set_limits("acme", TenantLimits(weight=2.5, rate_per_minute=60))
     await queue.submit(2, tenant="busy", bytes=10)
-    acme, busy = await tenants.standings()
+    acme, busy = await tenants.tenant_usage()
     assert (acme.tenant, acme.limits) == ("acme", TenantLimits(weight=2.5, rate_per_minute=60))
     assert (busy.tenant, busy.open_tasks, busy.stored_bytes) == ("busy", 2, 20)

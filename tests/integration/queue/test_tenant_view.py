@@ -121,7 +121,7 @@ async def test_orphans_and_dead_letters_are_those_of_their_tenant(queue: Any) ->
     assert (await queue.reader.read(tenant="other")).dead == 0
     await add_up(queue)
     (letter,) = (await queue.producer.dead_letters()).letters
-    await queue.producer.put_back(letter.task.task_id)
+    await queue.producer.redrive(letter.task.task_id)
     await add_up(queue)
 
 

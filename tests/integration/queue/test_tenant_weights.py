@@ -69,7 +69,7 @@ async def test_a_changed_weight_is_felt_by_what_already_waits(queue: Any, tenant
     await tenants.set_limits("acme", TenantLimits(weight=0.5))
     await served(queue, consumer, 60)
     assert queue.raw.hget("asr:undelivered:default:normal", "acme") == "8"
-    assert (await queue.upkeep.reconcile(force=True)).mended == {}
+    assert (await queue.upkeep.reconcile(force=True)).repaired == {}
     assert await served(queue, consumer, 139) == {"acme": 139}
 
 

@@ -170,7 +170,7 @@ async def test_release_1_leaves_a_task_that_is_being_fetched_alone_and_can_delet
     assert await old.reconcile() == (0, 0)
     assert await old.claim() == []
     await old.delete("task-1")
-    taken = await fetching.take(token="t", limit=9, per_line=9, busy={})
+    taken = await fetching.take(token="t", limit=9, per_destination=9, busy={})
     assert [fetch.task.task_id for fetch in taken] == ["task-2"]
     done = {"size_bytes": 3, "duration_seconds": 2.0, "content_type": "audio/wav"}
     assert await fetching.fetched(taken[0], **done) is Outcome.OK

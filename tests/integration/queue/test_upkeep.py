@@ -279,13 +279,13 @@ async def test_what_arrived_less_what_ended_is_what_is_open_also_for_recordings_
     await queue.submit(2)
     ids = await queue.submit(4, bytes=0, duration_seconds=0, source_url="https://example.com/a")
     assert await before_all() == 0
-    gone, *others = await fetching.take(token="t", limit=4, per_line=4, busy={})
+    gone, *others = await fetching.take(token="t", limit=4, per_destination=4, busy={})
     await failed(gone)
     await fetching.fetched(others[0], size_bytes=3, duration_seconds=2.0, content_type="audio/wav")
     await queue.producer.cancel(others[1].task.task_id)
     await queue.producer.retry(gone.task.task_id)
     assert await before_all() == 0
-    [again] = await fetching.take(token="u", limit=4, per_line=4, busy={})
+    [again] = await fetching.take(token="u", limit=4, per_destination=4, busy={})
     await failed(again)
     assert {each.task.task_id for each in (gone, *others)} == set(ids)
     consumer = await queue.consumer()

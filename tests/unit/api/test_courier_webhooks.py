@@ -24,7 +24,7 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 def webhook(state: State = State.COMPLETED, error: TaskError | None = None) -> Webhook:
     return Webhook(
         webhook_id="msg_1", token="t", task_id="0199", state=state, url="https://example.com/h?k=v",
-        line="example.com", at=1_700_000_000.25, attempts=0, error=error,
+        destination="example.com", at=1_700_000_000.25, attempts=0, error=error,
     )  # fmt: skip
 
 
@@ -57,20 +57,20 @@ def test_a_webhook_tells_the_end_of_a_task_and_where_to_read_on() -> None:
     ],
 )  # fmt: skip
 def test_the_status_decides_what_becomes_of_a_webhook(status: int, outcome: TryOutcome) -> None:
-    verdict = on_reply(status, attempts=0, pauses=PAUSES, chance=0.5, asked_seconds=0)
+    verdict = on_reply(status, attempts=0, pauses=PAUSES, chance=0.5, requested_seconds=0)
     assert verdict.outcome is outcome
 
 
 def test_pauses_grow_vary_and_end() -> None:
-    def delay(attempts: int, chance: float, asked_seconds: float = 0) -> float:
+    def delay(attempts: int, chance: float, requested_seconds: float = 0) -> float:
         return on_reply(
-            500, attempts=attempts, pauses=PAUSES, chance=chance, asked_seconds=asked_seconds
+            500, attempts=attempts, pauses=PAUSES, chance=chance, requested_seconds=requested_seconds
         ).delay_seconds
 
     assert (delay(0, 0.0), delay(0, 1.0)) == pytest.approx((4.0, 6.0))
     assert delay(1, 0.5) == pytest.approx(60.0)
-    assert delay(0, 0.5, asked_seconds=90) == 90
-    last = on_reply(500, attempts=2, pauses=PAUSES, chance=0.5, asked_seconds=90)
+    assert delay(0, 0.5, requested_seconds=90) == 90
+    last = on_reply(500, attempts=2, pauses=PAUSES, chance=0.5, requested_seconds=90)
     assert last.outcome is TryOutcome.DEAD
     assert "3 tries" in last.reason
 

@@ -101,7 +101,7 @@ class Claiming:
         claims = await self._consumer.claim(
             room_seconds=capacity.seconds,
             room_tasks=capacity.tasks,
-            in_hand=len(self._in_flight),
+            in_flight=len(self._in_flight),
             kept_for=capacity.kept_for,
         )
         self._start(claims)
@@ -113,7 +113,7 @@ class Claiming:
             return False
         self._reaped_at = time.monotonic()
         claims = await self._consumer.reap(
-            room_seconds=capacity.seconds, room_tasks=capacity.tasks, in_hand=len(self._in_flight)
+            room_seconds=capacity.seconds, room_tasks=capacity.tasks, in_flight=len(self._in_flight)
         )
         self._start(claims)
         return bool(claims)

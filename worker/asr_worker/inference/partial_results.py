@@ -81,7 +81,7 @@ class PartialResults:
     async def _publish(self, task: InFlightTask, transcript: PartialTranscript) -> None:
         texts = transcript.pending
         try:
-            has_reader = await self._consumer.say(
+            has_reader = await self._consumer.publish_partial(
                 *task.key, first=transcript.published, texts=texts
             )
         except DependencyError as error:

@@ -131,8 +131,8 @@ async def test_all_spellings_of_a_server_are_one_line(
     ):
         await submit("tenant", json={"url": f"http://{authority}/"})
     fetching = Fetching(own_platform.connect(), own_platform.settings)
-    taken = await fetching.take(token="t", limit=20, per_line=2, busy={})
+    taken = await fetching.take(token="t", limit=20, per_destination=2, busy={})
     lines = [f"tenant|127.0.0.1:{port}", "tenant|example.com"]
-    assert sorted(fetch.line for fetch in taken) == sorted(lines * 2)
-    local = {fetch.task.source_url for fetch in taken if "127" in fetch.line}
+    assert sorted(fetch.destination for fetch in taken) == sorted(lines * 2)
+    local = {fetch.task.source_url for fetch in taken if "127" in fetch.destination}
     assert local == {f"http://127.0.0.1:{port}/a.wav?B=%41"}

@@ -88,7 +88,7 @@ async def test_a_task_that_is_being_fetched_is_known_everywhere_and_waits_for_no
     assert (backlog.waiting, backlog.delayed, backlog.audio_seconds) == (0, 0, 0)
     reconciled = await QueueReconciler(connection, own_platform.settings).reconcile(force=True)
     assert reconciled is not None
-    assert reconciled.mended == {}
+    assert reconciled.repaired == {}
     audio = await http.get(f"/api/v1/asr/audio/{task_id}")
     assert (audio.status_code, audio.json()["error"]["code"]) == (409, "state_conflict")
     text = await http.get(f"/api/v1/asr/result/{task_id}", params={"format": "text"})
@@ -120,7 +120,7 @@ async def test_one_that_fell_out_of_its_line_is_put_back_by_reconcile(
         raw.delete(*raw.scan_iter("*asr:line*"))
     reconciled = await QueueReconciler(connection, own_platform.settings).reconcile(force=True)
     assert reconciled is not None
-    assert reconciled.mended == {"readded": 1}
+    assert reconciled.repaired == {"readded": 1}
     await start_courier()
     await in_state(task_id, "queued")
 

@@ -107,7 +107,7 @@ async def test_a_receiver_that_refuses_is_not_asked_again_until_somebody_puts_it
     assert (dead.webhook.task_id, dead.webhook.attempts) == (task_id, 1)
     assert dead.webhook.reason == f"the receiver answered {status}"
     assert len(receiver.requests) == 1
-    assert await outbox.put_back([dead.place]) == [dead.webhook.webhook_id]
+    assert await outbox.redrive([dead.place]) == [dead.webhook.webhook_id]
     first, again = await receiver.wait_for(2)
     assert first.headers["webhook-id"] == again.headers["webhook-id"]
     await until(lambda: is_empty_and_dead(outbox, 0))

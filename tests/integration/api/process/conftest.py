@@ -258,7 +258,7 @@ class Behind:
         consumer = Consumer(self.connection, self.settings, pool="default", name="worker-1")
         await consumer.prepare()
         done: list[str] = []
-        while claims := await consumer.claim(room_seconds=1e9, room_tasks=1000, in_hand=0):
+        while claims := await consumer.claim(room_seconds=1e9, room_tasks=1000, in_flight=0):
             for claim in claims:
                 path = result_path(claim.task.task_id, claim.task.attempt)
                 await self.store.put(path, transcript.model_dump_json().encode())

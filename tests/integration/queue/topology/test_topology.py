@@ -103,7 +103,7 @@ class Load:
                     held, unsure = {claim.task.task_id: claim for claim in begun}, False
                 unsure = True
                 for claim in await self.consumer.claim(
-                    room_seconds=10, room_tasks=10, in_hand=len(held)
+                    room_seconds=10, room_tasks=10, in_flight=len(held)
                 ):
                     held[claim.task.task_id] = claim
                 unsure = False
@@ -170,7 +170,7 @@ class Load:
         assert {(task.state, task.attempt) for task in tasks} == {(State.COMPLETED, 1)}
         found = await QueueReconciler(self.api, self.queue).reconcile(force=True)
         assert found is not None
-        assert found.mended == {}
+        assert found.repaired == {}
 
 
 async def switched(what: Any) -> None:
@@ -228,7 +228,7 @@ async def test_no_script_runs_by_half_while_the_slot_is_moved(cluster: Any) -> N
     await producer.prepare()
     consumer = Consumer(connection, settings, pool="default", name="w")
     ids = [(await producer.submit(new_task())).task_id for _ in range(4)]
-    claims = await consumer.claim(room_seconds=10, room_tasks=2, in_hand=0)
+    claims = await consumer.claim(room_seconds=10, room_tasks=2, in_flight=0)
     other = next(node for node in cluster.masters if node is not cluster.owner)
     cluster.begin_moving(other)
     keys = connection.keys
@@ -241,7 +241,7 @@ async def test_no_script_runs_by_half_while_the_slot_is_moved(cluster: Any) -> N
             producer.cancel(ids[3]),
             consumer.finish([Finish(c.task.task_id, c.token, "r", 0.1) for c in claims]),
             consumer.release([(c.task.task_id, c.token) for c in claims]),
-            consumer.claim(room_seconds=10, room_tasks=2, in_hand=0),
+            consumer.claim(room_seconds=10, room_tasks=2, in_flight=0),
         ):
             with pytest.raises(QueueUnavailable, match="the Cluster is moving the slot"):
                 await call

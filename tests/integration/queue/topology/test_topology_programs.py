@@ -69,7 +69,7 @@ async def test_every_program_works_with_both(place: str, request: Any, tmp_path:
         await store.put(f"audio/{task_id}", b"abc")
         await producer.submit(NewTask(task_id=task_id, bytes=3, duration_seconds=1))
     consumer = Consumer(connection, queue, pool="default", name="w")
-    [claim] = await consumer.claim(room_seconds=1, room_tasks=1, in_hand=0)
+    [claim] = await consumer.claim(room_seconds=1, room_tasks=1, in_flight=0)
     result = result_path(claim.task.task_id, 1)
     await store.put(result, b"{}")
     await consumer.finish([Finish(claim.task.task_id, claim.token, result, 0.1)])
@@ -81,7 +81,7 @@ async def test_every_program_works_with_both(place: str, request: Any, tmp_path:
     # What asks with several commands at once.
     assert (await Outbox(connection).depth()).waiting == 0
     assert await Fetching(connection, queue).depth() == 0
-    [standing] = await Tenants(connection, TenantSettings(_env_file=None)).standings()
+    [standing] = await Tenants(connection, TenantSettings(_env_file=None)).tenant_usage()
     assert standing.open_tasks == 2
     await ApiKeyStore(connection).create("k", tenant="t", scopes=())
     assert [key.name for key in await ApiKeyStore(connection).list()] == ["k"]

@@ -60,7 +60,7 @@ async def test_a_poison_file_dies_alone_three_times_and_its_batch_mates_complete
     if fault == "die":
         parent.terminate()
         assert await parent.ended() == 0
-        await platform.producer.put_back(poison)
+        await platform.producer.redrive(poison)
         platform.toy()
         await platform.done(poison)
         with platform.raw() as raw:

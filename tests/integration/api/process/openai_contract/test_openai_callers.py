@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai.types.audio import TranscriptionDiarized
 
-from asr_core.queue import Callers, Claim, Consumer, Failure, Waiter
+from asr_core.queue import Claim, Consumer, Failure, Waiter, WaiterRegistry
 from asr_core.result import Transcript
 from asr_core.task import State
 
@@ -198,6 +198,6 @@ async def test_other_tenants_are_not_joined(desk: Desk) -> None:
     desk.call()
     task = await desk.until_waiting()
     waiter = Waiter("another", desk.grace_seconds)
-    callers = Callers(desk.platform.connect(), deserted_seconds=desk.grace_seconds)
+    callers = WaiterRegistry(desk.platform.connect(), grace_seconds=desk.grace_seconds)
     assert await callers.join("other", task.fingerprint, waiter) is None
     assert await callers.join("default", task.fingerprint, waiter) == task.task_id

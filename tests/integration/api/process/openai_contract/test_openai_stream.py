@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from asr_core.queue import Callers, Claim, Consumer, Failure, Partials
+from asr_core.queue import Claim, Consumer, Failure, PartialTranscript, WaiterRegistry
 from asr_core.result import Transcript, TranscriptSegment
 
 Desk = Any  # of conftest.py
@@ -42,7 +42,7 @@ async def taken_over(desk: Desk, first: Claim) -> tuple[Consumer, Claim]:
     """The same task in the hands of another worker, as after a crash."""
     await (await desk.platform.consumer()).release([(first.task.task_id, first.token)])
     consumer = await desk.platform.consumer("worker-2")
-    (second,) = await consumer.reap(room_seconds=3600, room_tasks=1, in_hand=0)
+    (second,) = await consumer.reap(room_seconds=3600, room_tasks=1, in_flight=0)
     assert second.token != first.token
     return consumer, second
 
@@ -54,17 +54,19 @@ async def test_a_second_attempt_is_sent_only_from_where_the_first_one_ended(
     worker = await desk.platform.consumer()
     first = await claim(worker)
     assert first.task.partials
-    assert await worker.say(first.task.task_id, first.token, first=0, texts=["one", " two"])
+    assert await worker.publish_partial(
+        first.task.task_id, first.token, first=0, texts=["one", " two"]
+    )
     events = aiter(stream)
     assert (await anext(events)).delta == "one two"
 
     other, second = await taken_over(desk, first)
     task_id = second.task.task_id
-    callers = Callers(desk.platform.connect(), deserted_seconds=desk.grace_seconds)
-    assert await callers.partials(task_id, token="", first=0) == Partials("", ())
-    assert not await worker.say(task_id, first.token, first=2, texts=[" stale"])
-    assert await other.say(task_id, second.token, first=0, texts=["one"])
-    assert await other.say(task_id, second.token, first=1, texts=[" two", " three"])
+    callers = WaiterRegistry(desk.platform.connect(), grace_seconds=desk.grace_seconds)
+    assert await callers.read_partials(task_id, token="", first=0) == PartialTranscript("", ())
+    assert not await worker.publish_partial(task_id, first.token, first=2, texts=[" stale"])
+    assert await other.publish_partial(task_id, second.token, first=0, texts=["one"])
+    assert await other.publish_partial(task_id, second.token, first=1, texts=[" two", " three"])
     assert (await anext(events)).delta == " three"
     await desk.platform.complete(other, second, heard("one", "two", "three", "four"))
     assert (await anext(events)).delta == " four"
@@ -80,7 +82,9 @@ async def test_texts_that_are_told_twice_are_sent_once(
     worker = await desk.platform.consumer()
     held = await claim(worker)
     for _ in range(2):
-        assert await worker.say(held.task.task_id, held.token, first=0, texts=["one", " two"])
+        assert await worker.publish_partial(
+            held.task.task_id, held.token, first=0, texts=["one", " two"]
+        )
     await desk.platform.complete(worker, held, heard("one", "two"))
     events = [event async for event in stream]
     assert "".join(event.delta for event in events[:-1]) == "one two"
@@ -92,7 +96,7 @@ async def test_an_attempt_that_hears_something_else_ends_the_stream_with_an_erro
     stream = await open_stream(desk)
     worker = await desk.platform.consumer()
     first = await claim(worker)
-    await worker.say(first.task.task_id, first.token, first=0, texts=["one", " two"])
+    await worker.publish_partial(first.task.task_id, first.token, first=0, texts=["one", " two"])
     events = aiter(stream)
     assert (await anext(events)).delta == "one two"
     other, second = await taken_over(desk, first)
@@ -120,7 +124,7 @@ async def test_partial_texts_are_gone_with_the_end_of_their_task(
     await open_stream(desk)
     worker = await desk.platform.consumer()
     held = await claim(worker)
-    await worker.say(held.task.task_id, held.token, first=0, texts=["one"])
+    await worker.publish_partial(held.task.task_id, held.token, first=0, texts=["one"])
     redis = desk.platform.admin()
     key = f"{{{desk.platform.settings.key_prefix}}}:asr:partials:{held.task.task_id}"
     assert 0 < await redis.pttl(key) <= 600_000

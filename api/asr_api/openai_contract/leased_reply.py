@@ -1,4 +1,4 @@
-"""A reply that knows whether its caller got the whole of it."""
+"""A reply that releases its client's waiter lease, and knows whether it was received whole."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ PIECE_BYTES = 32 * 1024
 
 
 async def pieces_of(body: bytes) -> AsyncGenerator[bytes]:
-    """A body in pieces: the server takes the next one once most of those before have left."""
+    """A body in pieces: the server applies back-pressure between them."""
     for start in range(0, len(body), PIECE_BYTES):
         yield body[start : start + PIECE_BYTES]
 
 
-class AttendedReply(StreamingResponse):
-    """Sends `pieces` until they end or the caller has gone; then its seat is left.
+class LeasedReply(StreamingResponse):
+    """Sends `pieces` until they end or the client disconnects, then releases the lease.
 
-    Answered means that the caller was there when the last piece had been handed over.
+    `answered` means that the client was still connected when the last piece was sent.
     """
 
     def __init__(
         self,
         pieces: AsyncGenerator[bytes],
-        seat: WaiterLease,
+        lease: WaiterLease,
         *,
         media_type: str,
         headers: Mapping[str, str],
     ) -> None:
         super().__init__(pieces, media_type=media_type, headers=dict(headers))
         self._pieces = pieces
-        self._seat = seat
+        self._lease = lease
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.create_task(_gone(receive))
@@ -51,7 +51,7 @@ class AttendedReply(StreamingResponse):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             gone.cancel()
-            self._seat.leave(answered=answered)
+            self._lease.release(answered=answered)
 
 
 async def _gone(receive: Receive) -> None:

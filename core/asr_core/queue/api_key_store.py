@@ -1,4 +1,4 @@
-"""API keys in Redis: records under the SHA-256 of each key, and an index by id."""
+"""API keys in Redis: records by SHA-256 of the key, and an index by id."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from asr_core.text_limits import LABEL, shortened
 
 
 class ApiKeyStore:
-    """Every method raises `QueueUnavailable` while Redis is away."""
+    """Every method raises `QueueUnavailable` while Redis is unavailable."""
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
@@ -27,13 +27,13 @@ class ApiKeyStore:
         return _from_hash(fields) if fields else None
 
     async def touch(self, digest: str) -> None:
-        """Note that a key was just used."""
+        """Record that a key was just used."""
         await self._redis.call("touch_key", digest=digest)
 
     async def create(
         self, name: str, *, tenant: str, scopes: Iterable[Scope], lasts_seconds: float = 0
     ) -> tuple[str, ApiKey]:
-        """A new key, which is not kept, and its record; 0 seconds: it does not expire.
+        """A new secret, which is not stored, and its record; 0 seconds: it does not expire.
 
         Raises InvalidOption for a name that is too long.
         """
@@ -48,7 +48,7 @@ class ApiKeyStore:
     async def rotate(
         self, key_id: str, *, grace_seconds: float, lasts_seconds: float = 0
     ) -> tuple[str, ApiKey]:
-        """A new key in the place of another, which goes on for `grace_seconds`.
+        """A new key that replaces another; the old one stays valid for `grace_seconds`.
 
         Raises KeyNotFound.
         """
@@ -65,7 +65,7 @@ class ApiKeyStore:
             raise _not_found(key_id)
 
     async def list(self) -> list[ApiKey]:
-        """All keys, oldest first; those that ended within the last thirty days as well."""
+        """All keys, oldest first, including those that ended within the last thirty days."""
         with redis_errors():
             index: dict[str, str] = await self._redis.client.hgetall(self._keys.api_keys)
             async with self._redis.client.pipeline(transaction=False) as pipe:
@@ -109,7 +109,7 @@ def _from_hash(fields: Mapping[str, str]) -> ApiKey:
         id=fields["id"],
         name=fields["name"],
         tenant=fields["tenant"],
-        # A scope of a newer release is none that this one could grant.
+        # Ignore scopes of newer releases: this one cannot grant them.
         scopes=frozenset(Scope(s) for s in fields["scopes"].split(",") if s in known),
         created_at=int(fields["created_at"]) / 1000,
         expires_at=_seconds(fields, "expires_at"),
