@@ -155,7 +155,7 @@ class Current:
         return str((await self._queue.producer.submit(task)).task_id)
 
     async def claim(self, *, in_hand: int = 0) -> Held:
-        return _known(await self._queue.claim(self._consumer, in_hand=in_hand))
+        return _known(await self._queue.claim(self._consumer, in_flight=in_hand))
 
     async def reap(self) -> Held:
         return _known(await self._queue.reap(self._consumer))

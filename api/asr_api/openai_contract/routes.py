@@ -74,7 +74,7 @@ _ERRORS = (
     response_class=Response,
     responses={
         200: {
-            "description": "The transcript, in the form that was parsed for",
+            "description": "The transcript, in the form that was asked for",
             "content": EXAMPLES,
             "headers": {
                 IGNORED_HEADER: {

@@ -140,7 +140,7 @@ async def test_an_empty_redis_deletes_nothing(keep: Any) -> None:
 
 async def test_redis_and_store_that_do_not_belong_together_are_left_alone(keep: Any) -> None:
     retention = keep.retention(max_recordings=0, results_max_age_ms=0)
-    await Sweep(retention._sweeping, keep.store).mark()
+    await Sweep(retention._orphans, keep.store).mark()
     await keep.add(State.COMPLETED)
     await keep.store.put("epoch", b"another")
     before = keep.dump()
@@ -148,7 +148,7 @@ async def test_redis_and_store_that_do_not_belong_together_are_left_alone(keep: 
         with pytest.raises(RetentionRefused, match="adopt-store"):
             await retention.run(dry_run=dry_run)
     assert keep.dump() == before
-    await Sweep(retention._sweeping, keep.store).mark(adopt=True)
+    await Sweep(retention._orphans, keep.store).mark(adopt=True)
     assert (await retention.run()).records_deleted == 1
 
 
