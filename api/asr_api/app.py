@@ -9,13 +9,13 @@ from fastapi import Depends, FastAPI
 
 from asr_api.access.ended_keys import EndsWithKey
 from asr_api.access.keyless import KeylessGuard, KnownHosts
+from asr_api.dependencies import authenticate
 from asr_api.http.behind_proxy import BehindProxy
 from asr_api.http.cors import CorsPolicy
 from asr_api.http.early_reply import EarlyReply
 from asr_api.http.error_reply import register_error_replies
 from asr_api.http.head import HeadAsGet
 from asr_api.http.request_context import RequestContext
-from asr_api.monitoring.registry import build_metrics
 from asr_api.openai_contract import routes as openai_routes
 from asr_api.openapi import document_with
 from asr_api.routes import (
@@ -34,7 +34,7 @@ from asr_api.routes import (
     task,
     usage,
 )
-from asr_api.services import authorize, build_services
+from asr_api.services import build_services
 from asr_api.settings.api import ApiSettings
 from asr_core import __version__
 from asr_core.process.logs import configure_logging
@@ -82,8 +82,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     if settings is None:
         settings = ApiSettings()
         configure_logging(settings, "api")
-    metrics, queue_gauges = build_metrics()
-    services = build_services(settings, metrics, queue_gauges)
+    services = build_services(settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -96,14 +95,14 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app = FastAPI(
         docs_url=None, redoc_url=None, lifespan=lifespan,
         title="ASR platform", version=__version__, description=_DESCRIPTION, openapi_tags=_TAGS,
-        license_info={"name": "MIT"}, dependencies=[Depends(authorize)],
+        license_info={"name": "MIT"}, dependencies=[Depends(authenticate)],
     )  # fmt: skip
     app.state.services = services
     for router in ROUTERS:
         app.include_router(router)
     docs.mount_files(app)
     register_error_replies(app)
-    app.openapi = document_with(app)  # type: ignore[method-assign]
+    app.openapi = document_with(app, settings)  # type: ignore[method-assign]
     cors = CorsPolicy(settings.cors_origins)
     if settings.auth == "keys":
         app.add_middleware(EndsWithKey)
@@ -112,6 +111,6 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         app.add_middleware(KeylessGuard, hosts=hosts, cors=cors)
     app.add_middleware(EarlyReply)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(RequestContext, metrics=metrics, cors=cors)
+    app.add_middleware(RequestContext, metrics=services.metrics, cors=cors)
     app.add_middleware(BehindProxy, root_path=settings.root_path, trusted=settings.trusted_proxies)
     return app

@@ -13,13 +13,12 @@ from asr_api.settings.api import ApiSettings
 _FRAMEWORKS_ERROR = "#/components/schemas/HTTPValidationError"
 
 
-def document_with(app: FastAPI) -> Callable[[], dict[str, Any]]:
+def document_with(app: FastAPI, settings: ApiSettings) -> Callable[[], dict[str, Any]]:
     """A replacement for `app.openapi` that caches the document."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            settings: ApiSettings = app.state.services.settings
             document = _with_pools(_with_error_bodies(generate()), settings.pools)
             document_access(document, is_required=settings.auth == "keys")
             app.openapi_schema = document

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from asr_core.errors import AsrError
+from asr_core.queue import Backlog, Eviction, OrphanedBlobs, WorkerRecord
 
 T = TypeVar("T")
 
@@ -58,3 +59,24 @@ class Check(Generic[T]):
         if self._running is not None:
             self._running.cancel()
             await asyncio.wait({self._running})
+
+
+@dataclass(frozen=True)
+class HealthChecks:
+    """The checks of an API process; `backlog` by pool. Each call is given `timeout_seconds`."""
+
+    timeout_seconds: float
+    redis: Check[None]
+    store: Check[None]
+    workers: Check[list[WorkerRecord]]
+    orphans: Check[OrphanedBlobs]
+    eviction: Check[Eviction]
+    backlog: dict[str, Check[Backlog]]
+
+    async def stop(self) -> None:
+        """Cancel the calls that are running."""
+        checks: list[Check[Any]] = [
+            self.redis, self.store, self.workers, self.orphans, self.eviction,
+            *self.backlog.values(),
+        ]  # fmt: skip
+        await asyncio.gather(*(check.stop() for check in checks), return_exceptions=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from asr_api.errors import ModelNotFound
-from asr_api.services import Services
-from asr_core.queue import ServedModel, list_models
+from asr_api.settings.api import ApiSettings
+from asr_core.queue import RedisConnection, ServedModel, list_models
 from asr_core.task import DEFAULT_POOL
 from asr_core.text_limits import shortened
 
@@ -56,16 +56,18 @@ class Chosen:
         return bool(self.served) and all("itn" in model.features for model in self.served)
 
 
-async def served_by_pool(services: Services) -> dict[str, list[ServedModel]]:
+async def served_by_pool(
+    connection: RedisConnection, pools: Iterable[str]
+) -> dict[str, list[ServedModel]]:
     """Every configured pool, the default one first."""
-    pools = sorted(services.settings.pools, key=lambda pool: pool != DEFAULT_POOL)
-    return {pool: await list_models(services.connection, pool) for pool in pools}
+    ordered = sorted(pools, key=lambda pool: pool != DEFAULT_POOL)
+    return {pool: await list_models(connection, pool) for pool in ordered}
 
 
-async def choose(services: Services, model: str) -> Chosen:
+async def choose(connection: RedisConnection, settings: ApiSettings, model: str) -> Chosen:
     """Raises ModelNotFound."""
-    by_pool = await served_by_pool(services)
-    aliases = services.settings.model_aliases
+    by_pool = await served_by_pool(connection, settings.pools)
+    aliases = settings.model_aliases
     chosen = named(aliases.get(model, model), by_pool)
     if chosen is None:
         known = ", ".join(ids(by_pool, aliases))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from asr_api.errors import TranscriptionFailed
 from asr_api.openai_contract.parameters import Granularity, TranscriptionRequest, words_missing
-from asr_api.services import Services
-from asr_api.tasks.results import transcript_of
+from asr_api.tasks.results import TaskReader
 from asr_core.errors import (
     AudioTooLong,
     EmptyAudio,
@@ -23,14 +22,14 @@ _PERMANENT: dict[str, type[PermanentTaskError]] = {
 
 
 async def transcript_after(
-    services: Services, task: Task, request: TranscriptionRequest
+    reader: TaskReader, task: Task, request: TranscriptionRequest
 ) -> Transcript:
     """The transcript of a task that has ended. Raises the error it failed with; StateConflict if
     it was cancelled; UnsupportedParameter where words were requested and have no times.
     """
     if task.state is not State.COMPLETED:
         raise _failure(task)
-    transcript = await transcript_of(services, task)
+    transcript = await reader.transcript(task)
     timed = any(segment.words for segment in transcript.segments)
     if Granularity.WORD in request.granularities and transcript.text and not timed:
         raise words_missing()

@@ -9,6 +9,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from asr_api.background.waiter_leases import WaiterLease
+from asr_api.dependencies import (
+    ConnectionOf,
+    IntakeOf,
+    ReaderOf,
+    SettingsOf,
+    TenantOf,
+    WaiterLeasesOf,
+)
 from asr_api.errors import (
     ModelNotFound,
     TranscriptionFailed,
@@ -38,10 +46,10 @@ from asr_api.openai_contract.parameters import (
 from asr_api.openai_contract.replies import reply_body
 from asr_api.openai_contract.schema import EXAMPLES, REQUEST_BODY
 from asr_api.openai_contract.stream import EVENT_STREAM, HEADERS, events
-from asr_api.services import Services, ServicesOf, TenantOf
 from asr_api.submission.accept_audio import Caller, Form, accept
+from asr_api.submission.intake import Intake
 from asr_api.submission.options import SubmitOptions
-from asr_api.tasks.results import task_after
+from asr_api.tasks.results import TaskReader
 from asr_core.errors import (
     IdempotencyConflict,
     InvalidOption,
@@ -87,13 +95,19 @@ _ERRORS = (
     },
     openapi_extra={"requestBody": REQUEST_BODY},
 )
-async def transcribe(request: Request, services: ServicesOf, tenant: TenantOf) -> Response:
+async def transcribe(
+    request: Request,
+    intake: IntakeOf,
+    reader: ReaderOf,
+    leases: WaiterLeasesOf,
+    tenant: TenantOf,
+) -> Response:
     """OpenAI's contract. Equal requests at the same time share one run; a run that nobody waits for
     any more is cancelled.
     """
-    lease = services.waiter_leases.new()
+    lease = leases.new()
     try:
-        return await _transcribe(request, services, tenant, lease)
+        return await _transcribe(request, intake, reader, tenant, lease)
     except ClientDisconnect:
         lease.release(answered=False)
         return Response(status_code=499)
@@ -107,15 +121,16 @@ async def transcribe(request: Request, services: ServicesOf, tenant: TenantOf) -
 
 
 async def _transcribe(
-    request: Request, services: Services, tenant: str, lease: WaiterLease
+    request: Request, intake: Intake, reader: TaskReader, tenant: str, lease: WaiterLease
 ) -> LeasedReply:
     parsed: TranscriptionRequest | None = None
-    strict = services.settings.openai_strict
+    settings = intake.settings
+    strict = settings.openai_strict
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
         nonlocal parsed
         parsed = read_parameters(fields, strict=strict)
-        chosen = await choose(services, parsed.model)
+        chosen = await choose(intake.connection, settings, parsed.model)
         parsed = heed(parsed, chosen.served, strict=strict)
         return SubmitOptions(
             chosen.pool,
@@ -125,17 +140,19 @@ async def _transcribe(
             ignored=parsed.ignored,
         )
 
-    waiter = lease.waiter(services.settings.deserted_seconds)
+    waiter = lease.waiter(settings.deserted_seconds)
     form = Form(FILE_FIELDS, TEXT_FIELDS, read, any_field=not strict)
-    submission = await accept(request, services, Caller(tenant, waiter=waiter), form)
+    submission = await accept(request, intake, Caller(tenant, waiter=waiter), form)
     assert parsed is not None  # an accepted form has been read
     lease.attach(submission.task_id)
     if parsed.stream:
-        pieces = events(services, submission.task_id, tenant, parsed)
+        pieces = events(reader, intake.waiters, settings, submission.task_id, tenant, parsed)
         headers = {**HEADERS, **_ignored_header(parsed)}
         return LeasedReply(pieces, lease, media_type=EVENT_STREAM, headers=headers)
-    task = await _ended(request, services, submission.task_id, tenant)
-    transcript = await transcript_after(services, task, parsed)
+    task = await _ended(
+        request, reader, submission.task_id, tenant, settings.transcription_wait_seconds
+    )
+    transcript = await transcript_after(reader, task, parsed)
     parsed = heeded(parsed, transcript.options_ignored, strict=strict)
     # Hours of words take seconds: keep them off the event loop.
     body, media_type = await asyncio.to_thread(reply_body, transcript, parsed)
@@ -149,10 +166,11 @@ def _ignored_header(parsed: TranscriptionRequest) -> dict[str, str]:
     return {IGNORED_HEADER: ", ".join(parsed.ignored)} if parsed.ignored else {}
 
 
-async def _ended(request: Request, services: Services, task_id: str, tenant: str) -> Task:
+async def _ended(
+    request: Request, reader: TaskReader, task_id: str, tenant: str, seconds: float
+) -> Task:
     """Raises TranscriptionTimeout, ClientDisconnect."""
-    seconds = services.settings.transcription_wait_seconds
-    task = await task_after(services, request, task_id, tenant, seconds)
+    task = await reader.ended(request, task_id, tenant, seconds)
     if task.state.terminal:
         return task
     if await request.is_disconnected():  # not by the clock: timers may fire early
@@ -167,9 +185,11 @@ async def _ended(request: Request, services: Services, task_id: str, tenant: str
     summary="The names that `model` may have: pools, and the models that serve them",
     responses=documented_errors(QueueUnavailable),
 )
-async def models(services: ServicesOf, _tenant: TenantOf) -> ModelListBody:
+async def models(
+    connection: ConnectionOf, settings: SettingsOf, _tenant: TenantOf
+) -> ModelListBody:
     """OpenAI's own names (`whisper-1` …) mean the default pool, and are not listed."""
-    names = ids(await served_by_pool(services), services.settings.model_aliases)
+    names = ids(await served_by_pool(connection, settings.pools), settings.model_aliases)
     return ModelListBody(data=[ModelBody(id=name) for name in names])
 
 
@@ -180,7 +200,9 @@ async def models(services: ServicesOf, _tenant: TenantOf) -> ModelListBody:
     summary="One model",
     responses=documented_errors(ModelNotFound, QueueUnavailable),
 )
-async def model(model: str, services: ServicesOf, _tenant: TenantOf) -> ModelBody:
+async def model(
+    model: str, connection: ConnectionOf, settings: SettingsOf, _tenant: TenantOf
+) -> ModelBody:
     """Any name that `model` may have."""
-    await choose(services, model)
+    await choose(connection, settings, model)
     return ModelBody(id=model)

@@ -18,9 +18,11 @@ from asr_api.http.error_reply import error_body
 from asr_api.openai_contract.outcome import transcript_after
 from asr_api.openai_contract.parameters import TranscriptionRequest, heeded
 from asr_api.openai_contract.replies import usage
-from asr_api.services import Services
+from asr_api.settings.api import ApiSettings
 from asr_api.tasks.changes import until_change
+from asr_api.tasks.results import TaskReader
 from asr_core.errors import AsrError, DependencyError
+from asr_core.queue import WaiterRegistry
 from asr_core.task import Task
 
 EVENT_STREAM = "text/event-stream"
@@ -51,14 +53,14 @@ class ReadText:
 class PartialText:
     """Partial transcript of the running attempt."""
 
-    def __init__(self, services: Services, task_id: str) -> None:
-        self._services = services
+    def __init__(self, waiters: WaiterRegistry, task_id: str) -> None:
+        self._waiters = waiters
         self._task_id = task_id
         self._token = ""
         self._texts: list[str] = []
 
     async def read(self) -> str:
-        partial = await self._services.callers.read_partials(
+        partial = await self._waiters.read_partials(
             self._task_id, token=self._token, first=len(self._texts)
         )
         if partial.token != self._token:
@@ -68,11 +70,16 @@ class PartialText:
 
 
 async def events(
-    services: Services, task_id: str, tenant: str, request: TranscriptionRequest
+    reader: TaskReader,
+    waiters: WaiterRegistry,
+    settings: ApiSettings,
+    task_id: str,
+    tenant: str,
+    request: TranscriptionRequest,
 ) -> AsyncGenerator[bytes]:
     """All events of one stream. Errors are events, as the HTTP status has already been sent."""
     try:
-        async for event in _events(services, task_id, tenant, request):
+        async for event in _events(reader, waiters, settings, task_id, tenant, request):
             yield event
     except AsrError as error:
         body = error_body(error.status, error.message, code=error.code, param=error.param)
@@ -80,14 +87,19 @@ async def events(
 
 
 async def _events(
-    services: Services, task_id: str, tenant: str, request: TranscriptionRequest
+    reader: TaskReader,
+    waiters: WaiterRegistry,
+    settings: ApiSettings,
+    task_id: str,
+    tenant: str,
+    request: TranscriptionRequest,
 ) -> AsyncGenerator[bytes]:
     text = ReadText()
-    partial = PartialText(services, task_id)
-    seconds = services.settings.transcription_wait_seconds
+    partial = PartialText(waiters, task_id)
+    seconds = settings.transcription_wait_seconds
     end_at = time.monotonic() + seconds
-    async with services.watcher.watch(task_id) as changes:
-        while (task := await _ended(services, task_id, tenant)) is None:
+    async with reader.watcher.watch(task_id) as changes:
+        while (task := await _ended(reader, task_id, tenant)) is None:
             if time.monotonic() >= end_at:
                 raise TranscriptionTimeout.after(seconds)
             try:
@@ -95,12 +107,10 @@ async def _events(
                     yield _delta(delta)
             except DependencyError:
                 yield format_sse_event(comment="the queue is away")
-            async for comment in until_change(
-                changes, services.settings.events_heartbeat_seconds, end_at
-            ):
+            async for comment in until_change(changes, settings.events_heartbeat_seconds, end_at):
                 yield comment
-    transcript = await transcript_after(services, task, request)
-    heeded(request, transcript.options_ignored, strict=services.settings.openai_strict)
+    transcript = await transcript_after(reader, task, request)
+    heeded(request, transcript.options_ignored, strict=settings.openai_strict)
     if delta := text.rest(transcript.text):
         yield _delta(delta)
     yield _event(
@@ -108,9 +118,9 @@ async def _events(
     )
 
 
-async def _ended(services: Services, task_id: str, tenant: str) -> Task | None:
+async def _ended(reader: TaskReader, task_id: str, tenant: str) -> Task | None:
     try:
-        task = await services.producer.get(task_id, tenant)
+        task = await reader.producer.get(task_id, tenant)
     except DependencyError:
         return None
     return task if task.state.terminal else None

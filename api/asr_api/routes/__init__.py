@@ -1,3 +1,3 @@
-"""One file per noun; each holds a `router`. A route reads its parameters, asks the services, shapes
-the reply.
+"""One file per noun; each holds a `router`. A route declares its parameters and
+dependencies, calls one of them and shapes the reply.
 """

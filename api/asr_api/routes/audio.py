@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.responses import StreamingResponse
 
+from asr_api.dependencies import ProducerOf, StoreOf, TenantOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.http.error_reply import reply_to
 from asr_api.http.filenames import attachment_disposition
 from asr_api.http.head import is_head
 from asr_api.http.ranges import ByteRange, parse_range
 from asr_api.routes.task_ids import TaskId
-from asr_api.services import ServicesOf, TenantOf
 from asr_core.errors import (
     AudioGone,
     QueueUnavailable,
@@ -54,7 +54,8 @@ _BINARY: dict[str, Any] = {"audio/*": {"schema": {"type": "string", "format": "b
 async def audio(
     task_id: TaskId,
     request: Request,
-    services: ServicesOf,
+    producer: ProducerOf,
+    store: StoreOf,
     tenant: TenantOf,
     range: Annotated[
         str | None, Header(description="one range of bytes", examples=["bytes=0-65535"])
@@ -63,9 +64,9 @@ async def audio(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The file never changes, so its ETag is the task's id."""
-    task = await services.producer.get(task_id, tenant)
+    task = await producer.get(task_id, tenant)
     path = audio_path(task.task_id)
-    size = await recording_size(services.store, task)
+    size = await recording_size(store, task)
     etag = f'"{task.task_id}"'
     headers = _headers(task, etag)
     if if_none_match is not None and (if_none_match.strip() == "*" or etag in if_none_match):
@@ -83,7 +84,7 @@ async def audio(
     status = 200 if wanted is None else 206
     if is_head(request):
         return Response(status_code=status, headers=headers, media_type=task.content_type)
-    body = _content(services.store, path, part)
+    body = _content(store, path, part)
     return StreamingResponse(
         body, status_code=status, headers=headers, media_type=task.content_type
     )

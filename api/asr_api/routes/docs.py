@@ -13,8 +13,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import HTMLResponse
 
+from asr_api.dependencies import RootOf
 from asr_api.pages.files import HEADERS, content_security_policy
-from asr_api.services import RootOf
 
 router = APIRouter()
 STATIC = "/docs/static"

@@ -11,11 +11,14 @@ from fastapi import APIRouter, Header, Response
 from fastapi.sse import format_sse_event
 from starlette.responses import StreamingResponse
 
+from asr_api.dependencies import ReaderOf, SettingsOf, TenantOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.task_ids import TaskId
-from asr_api.services import Services, ServicesOf, TenantOf
+from asr_api.settings.api import ApiSettings
 from asr_api.tasks.changes import until_change
+from asr_api.tasks.results import TaskReader
 from asr_core.errors import DependencyError, QueueUnavailable, TaskNotFound
+from asr_core.queue import Producer
 from asr_core.task import State, Task
 
 router = APIRouter(tags=["tasks"])
@@ -55,7 +58,8 @@ _EXAMPLE = (
 )
 async def events(
     task_id: TaskId,
-    services: ServicesOf,
+    reader: ReaderOf,
+    settings: SettingsOf,
     tenant: TenantOf,
     last_event_id: Annotated[
         str | None, Header(description="browsers send it when they reconnect", examples=["1-1-420"])
@@ -66,10 +70,10 @@ async def events(
     A stream ends with its task, and after `ASR_EVENTS_MAX_SECONDS`: then connect again. It ends
     within seconds of its key, too: then connecting again is refused.
     """
-    task = await services.producer.get(task_id, tenant)
+    task = await reader.producer.get(task_id, tenant)
     if task.state.terminal and last_event_id == event_id(task):
         return Response(status_code=204)
-    stream = _events(services, task_id, tenant)
+    stream = _events(reader, settings, task_id, tenant)
     return StreamingResponse(stream, media_type="text/event-stream", headers=_HEADERS)
 
 
@@ -79,33 +83,33 @@ def event_id(task: Task) -> str:
     return f"{task.attempt}-{_ORDER.index(task.state)}-{progress:03d}"
 
 
-async def _events(services: Services, task_id: str, tenant: str) -> AsyncIterator[bytes]:
+async def _events(
+    reader: TaskReader, settings: ApiSettings, task_id: str, tenant: str
+) -> AsyncIterator[bytes]:
     yield format_sse_event(comment="stream open", retry=_RETRY_MS)
-    end_at = time.monotonic() + services.settings.events_max_seconds
-    async with services.watcher.watch(task_id) as changes:
-        told: Task | None = None
+    end_at = time.monotonic() + settings.events_max_seconds
+    async with reader.watcher.watch(task_id) as changes:
+        sent: Task | None = None
         while time.monotonic() < end_at:
             try:
-                task = await services.producer.get(task_id, tenant)
+                task = await reader.producer.get(task_id, tenant)
             except TaskNotFound:
                 yield format_sse_event(event="deleted", data_str=json.dumps({"status": "deleted"}))
                 return
             except DependencyError:
                 yield format_sse_event(comment="the queue is away")
             else:
-                if told is None or event_id(task) != event_id(told):
-                    yield await _event(services, task, told)
-                told = task
+                if sent is None or event_id(task) != event_id(sent):
+                    yield await _event(reader.producer, task, sent)
+                sent = task
                 if task.state.terminal:
                     return
-            async for comment in until_change(
-                changes, services.settings.events_heartbeat_seconds, end_at
-            ):
+            async for comment in until_change(changes, settings.events_heartbeat_seconds, end_at):
                 yield comment
 
 
-async def _event(services: Services, task: Task, told: Task | None) -> bytes:
-    same_state = told is not None and (told.state, told.attempt) == (task.state, task.attempt)
+async def _event(producer: Producer, task: Task, sent: Task | None) -> bytes:
+    same_state = sent is not None and (sent.state, sent.attempt) == (task.state, task.attempt)
     data: dict[str, Any] = {
         "task_id": task.task_id,
         "status": task.state.value,
@@ -114,13 +118,13 @@ async def _event(services: Services, task: Task, told: Task | None) -> bytes:
         "error": task.error.model_dump() if task.error else None,
     }
     if task.state is State.QUEUED:
-        data["position"] = await _position(services, task)
+        data["position"] = await _position(producer, task)
     event = "progress" if same_state else "state"
     return format_sse_event(event=event, id=event_id(task), data_str=json.dumps(data))
 
 
-async def _position(services: Services, task: Task) -> int | None:
+async def _position(producer: Producer, task: Task) -> int | None:
     try:
-        return await services.producer.position(task)
+        return await producer.position(task)
     except DependencyError:
         return None

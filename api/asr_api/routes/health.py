@@ -10,10 +10,10 @@ from typing import Literal
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from asr_api.dependencies import HealthChecksOf, PrincipalOf
 from asr_api.http.error_examples import documented_errors
-from asr_api.monitoring.health_checks import CheckResult
+from asr_api.monitoring.health_checks import CheckResult, HealthChecks
 from asr_api.schemas.tasks import utc
-from asr_api.services import PrincipalOf, Services, ServicesOf
 from asr_core.queue import Eviction, OrphanedBlobs, WorkerRecord
 
 router = APIRouter(tags=["operations"])
@@ -137,15 +137,15 @@ class HealthBody(BaseModel):
         **documented_errors(),
     },
 )
-async def health(services: ServicesOf, principal: PrincipalOf, response: Response) -> HealthBody:
+async def health(checks: HealthChecksOf, principal: PrincipalOf, response: Response) -> HealthBody:
     """Quick also when a dependency hangs: each is given two seconds."""
-    timeout_seconds = services.settings.health_timeout_seconds
+    timeout_seconds = checks.timeout_seconds
     redis, store = await asyncio.gather(
-        services.redis_check.result(timeout_seconds), services.store_check.result(timeout_seconds)
+        checks.redis.result(timeout_seconds), checks.store.result(timeout_seconds)
     )
-    workers = await _workers(services, redis, timeout_seconds)
-    data = await _data(services, redis, timeout_seconds)
-    eviction = await _eviction(services, redis, timeout_seconds)
+    workers = await _workers(checks, redis, timeout_seconds)
+    data = await _data(checks, redis, timeout_seconds)
+    eviction = await _eviction(checks, redis, timeout_seconds)
     healthy = workers.status == "ok" and data.status == "ok" and eviction.status == "ok"
     status: Literal["ok", "degraded", "unavailable"] = "ok" if healthy else "degraded"
     if not (redis.ok and store.ok):
@@ -165,26 +165,28 @@ async def health(services: ServicesOf, principal: PrincipalOf, response: Respons
 
 
 async def _workers(
-    services: Services, redis: CheckResult[None], timeout_seconds: float
+    checks: HealthChecks, redis: CheckResult[None], timeout_seconds: float
 ) -> WorkersHealth:
     if not redis.ok:
         return WorkersHealth(status="unknown")
-    counted = await services.workers_check.result(timeout_seconds)
+    counted = await checks.workers.result(timeout_seconds)
     if not counted.ok or counted.value is None:
         return WorkersHealth(status="unknown")
     return WorkersHealth.of(counted.value)
 
 
-async def _data(services: Services, redis: CheckResult[None], timeout_seconds: float) -> DataHealth:
+async def _data(
+    checks: HealthChecks, redis: CheckResult[None], timeout_seconds: float
+) -> DataHealth:
     if not redis.ok:
         return DataHealth.of(None)
-    return DataHealth.of((await services.orphans_check.result(timeout_seconds)).value)
+    return DataHealth.of((await checks.orphans.result(timeout_seconds)).value)
 
 
 async def _eviction(
-    services: Services, redis: CheckResult[None], timeout_seconds: float
+    checks: HealthChecks, redis: CheckResult[None], timeout_seconds: float
 ) -> EvictionHealth:
     """Told as healthy where Redis takes no work, which may be the reason; not where it hangs."""
     if not redis.ok and redis.seconds >= timeout_seconds:
         return EvictionHealth.of(None)
-    return EvictionHealth.of((await services.eviction_check.result(timeout_seconds)).value)
+    return EvictionHealth.of((await checks.eviction.result(timeout_seconds)).value)

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from asr_api.dependencies import ProducerOf, RootOf, SettingsOf, TenantOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.http.head import is_head
 from asr_api.schemas.tasks import HistoryBody, RetentionBody, TaskBody
-from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_api.tasks.history_page import FIRST_GROUP, PAGE_MAX_BYTES, plan_page, written
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import State
@@ -32,7 +32,8 @@ _JSON = "application/json"
 )
 async def history(
     request: Request,
-    services: ServicesOf,
+    producer: ProducerOf,
+    settings: SettingsOf,
     tenant: TenantOf,
     root: RootOf,
     state: Annotated[State | None, Query(description="only tasks in this state")] = None,
@@ -47,12 +48,11 @@ async def history(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """Sent while it is read from Redis."""
-    producer = services.producer
     ids, next_cursor = await producer.history_ids(
         tenant=tenant, state=state, cursor=cursor, limit=limit
     )
     page = await plan_page(producer, ids, next_cursor)
-    retention = RetentionBody.of(services.settings).model_dump_json()
+    retention = RetentionBody.of(settings).model_dump_json()
     pieces = written(
         producer,
         page,

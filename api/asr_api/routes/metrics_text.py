@@ -8,31 +8,33 @@ from prometheus_client import (
     generate_latest,
 )
 
-from asr_api.monitoring.health_checks import CheckResult
+from asr_api.monitoring.health_checks import CheckResult, HealthChecks
 from asr_api.monitoring.metrics import ApiMetrics
-from asr_api.services import Services
+from asr_api.monitoring.queue_collector import QueueCollector
 from asr_core.queue import Eviction, OrphanedBlobs
 
 
-async def exposition(services: Services) -> bytes:
+async def exposition(
+    metrics: ApiMetrics, queue_gauges: QueueCollector, checks: HealthChecks
+) -> bytes:
     """The text format. A pool whose backlog cannot be read in time shows `asr_queue_up 0` and no
     gauges.
     """
-    timeout_seconds = services.settings.health_timeout_seconds
-    pools = services.backlog_checks
+    timeout_seconds = checks.timeout_seconds
+    pools = checks.backlog
     orphans, eviction, results = await asyncio.gather(
-        services.orphans_check.result(timeout_seconds),
-        services.eviction_check.result(timeout_seconds),
+        checks.orphans.result(timeout_seconds),
+        checks.eviction.result(timeout_seconds),
         asyncio.gather(*(check.result(timeout_seconds) for check in pools.values())),
     )
-    _show_orphaned_blobs(services.metrics, orphans)
-    _show_eviction(services.metrics, eviction.value)
+    _show_orphaned_blobs(metrics, orphans)
+    _show_eviction(metrics, eviction.value)
     for pool, result in zip(pools, results, strict=True):
         if result.value is None:
-            services.queue_gauges.signal_lost(pool)
+            queue_gauges.signal_lost(pool)
         else:
-            services.queue_gauges.show(result.value)
-    return generate_latest(services.metrics.registry)
+            queue_gauges.show(result.value)
+    return generate_latest(metrics.registry)
 
 
 def _show_orphaned_blobs(metrics: ApiMetrics, checked: CheckResult[OrphanedBlobs]) -> None:

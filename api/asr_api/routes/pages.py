@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse
 
+from asr_api.dependencies import RootOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.pages.files import HEADERS, PageFile, assets, page
-from asr_api.services import RootOf
 
 router = APIRouter(tags=["pages"])
 

@@ -6,8 +6,10 @@ from fastapi import APIRouter, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import JSONResponse, PlainTextResponse
 
+from asr_api.background.housekeeping import Housekeeping
+from asr_api.dependencies import HealthChecksOf, HousekeepingOf, MetricsOf, QueueGaugesOf, SpoolOf
 from asr_api.routes.metrics_text import exposition
-from asr_api.services import Services, ServicesOf
+from asr_api.uploads.spool import Spool
 
 router = APIRouter(include_in_schema=True, tags=["operations"])
 
@@ -40,20 +42,20 @@ async def healthz() -> PlainTextResponse:
         },
     },
 )
-async def readyz(services: ServicesOf) -> JSONResponse:
+async def readyz(spool: SpoolOf, housekeeping: HousekeepingOf) -> JSONResponse:
     """Redis and the store do not count: without them every pod would leave the Service."""
-    reasons = _reasons(services)
+    reasons = _reasons(spool, housekeeping)
     return JSONResponse(
         {"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200
     )
 
 
-def _reasons(services: Services) -> list[str]:
+def _reasons(spool: Spool, housekeeping: Housekeeping) -> list[str]:
     reasons = []
-    if not services.spool.writable:
+    if not spool.writable:
         reasons.append("the upload folder cannot be written")
-    if services.housekeeping.schema_mismatch:
-        reasons.append(services.housekeeping.schema_mismatch)
+    if housekeeping.schema_mismatch:
+        reasons.append(housekeeping.schema_mismatch)
     return reasons
 
 
@@ -64,6 +66,11 @@ def _reasons(services: Services) -> list[str]:
     response_class=PlainTextResponse,
     responses={200: {"content": {"text/plain": {"example": "asr_http_requests_total{…} 1.0\n"}}}},
 )
-async def metrics(services: ServicesOf) -> Response:
+async def metrics(
+    metrics: MetricsOf, queue_gauges: QueueGaugesOf, checks: HealthChecksOf
+) -> Response:
     """The queue's gauges are read now; they are left out, not zero, while Redis is away."""
-    return Response(await exposition(services), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(
+        await exposition(metrics, queue_gauges, checks),
+        headers={"Content-Type": CONTENT_TYPE_LATEST},
+    )

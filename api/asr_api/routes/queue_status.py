@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from asr_api.dependencies import BacklogOf, PrincipalOf, SettingsOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.tenant_view import ViewOf
 from asr_api.schemas.queue import QueueStatusBody
-from asr_api.services import PrincipalOf, ServicesOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.task import DEFAULT_POOL
 from asr_core.text_limits import shortened
@@ -25,7 +25,8 @@ router = APIRouter(tags=["queue"])
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def queue_status(
-    services: ServicesOf,
+    reader: BacklogOf,
+    settings: SettingsOf,
     principal: PrincipalOf,
     tenant: ViewOf,
     pool: Annotated[str, Query(description="one of the configured pools")] = DEFAULT_POOL,
@@ -34,11 +35,11 @@ async def queue_status(
     key is told what its own tenant has there; the scope `admin` what all have, or one of them, and
     who works on it.
     """
-    pools = services.settings.pools
+    pools = settings.pools
     if pool not in pools:
         raise InvalidOption(
             f"Unknown pool {shortened(pool)}; there are: {', '.join(pools)}.", param="pool"
         )
-    backlog = await services.backlog.read(pool, tenant)
-    workers = await services.backlog.workers(pool)
+    backlog = await reader.read(pool, tenant)
+    workers = await reader.workers(pool)
     return QueueStatusBody.of(backlog, workers, is_operator=principal.admin)

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
+from asr_api.dependencies import ReaderOf, RootOf, SettingsOf, TenantOf
 from asr_api.errors import ResultGone
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.task_ids import TaskId
 from asr_api.schemas.tasks import ResultBody
-from asr_api.services import RootOf, ServicesOf, TenantOf
-from asr_api.tasks.results import task_after, transcript_of
 from asr_core.errors import (
     InvalidOption,
     QueueUnavailable,
@@ -53,7 +52,8 @@ _OTHER_FORMATS: dict[str, Any] = {
 async def result(
     task_id: TaskId,
     request: Request,
-    services: ServicesOf,
+    reader: ReaderOf,
+    settings: SettingsOf,
     tenant: TenantOf,
     root: RootOf,
     wait: Annotated[
@@ -67,17 +67,17 @@ async def result(
     ] = ResultFormat.JSON,
 ) -> ResultBody | Response:
     """As json every state is a 200; the other formats answer 409 until the task is completed."""
-    wait_seconds = min(wait, services.settings.longpoll_max_seconds)
-    task = await task_after(services, request, task_id, tenant, wait_seconds)
+    wait_seconds = min(wait, settings.longpoll_max_seconds)
+    task = await reader.ended(request, task_id, tenant, wait_seconds)
     if format is not ResultFormat.JSON:
         _require_completed(task)
         # Hours of words take seconds: meanwhile the loop serves others.
-        text = await asyncio.to_thread(render, await transcript_of(services, task), format)
+        text = await asyncio.to_thread(render, await reader.transcript(task), format)
         return Response(text, media_type=format.media_type)
     if task.state is State.COMPLETED:
-        transcript = await transcript_of(services, task)
+        transcript = await reader.transcript(task)
         return ResultBody.with_transcript(task, root, position=None, transcript=transcript)
-    position = await services.producer.position(task)
+    position = await reader.producer.position(task)
     return ResultBody.with_transcript(task, root, position=position, transcript=None)
 
 

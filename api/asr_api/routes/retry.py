@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from asr_api.dependencies import ProducerOf, RootOf, StoreOf, TenantOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.audio import recording_size
 from asr_api.routes.task_ids import TaskId
 from asr_api.schemas.tasks import Accepted, Links
-from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_core.errors import (
     AudioGone,
     QueueFull,
@@ -35,15 +35,17 @@ router = APIRouter(tags=["tasks"])
         TaskNotFound, StateConflict, AudioGone, QueueFull, QueueUnavailable, StoreUnavailable
     ),
 )
-async def retry(task_id: TaskId, services: ServicesOf, tenant: TenantOf, root: RootOf) -> Accepted:
+async def retry(
+    task_id: TaskId, producer: ProducerOf, store: StoreOf, tenant: TenantOf, root: RootOf
+) -> Accepted:
     """409 for a task in any other state; 410 when its audio is no longer there."""
-    known = await services.producer.get(task_id, tenant)
+    known = await producer.get(task_id, tenant)
     if known.state in RETRIED_STATES and not known.source_url:
-        await recording_size(services.store, known)
+        await recording_size(store, known)
     # Retention may delete it just now: what it marks first, the script refuses with AudioGone.
-    task = await services.producer.retry(task_id, tenant)
+    task = await producer.retry(task_id, tenant)
     business_event("task_retried", task_id=task_id, tenant=tenant)
-    position = await services.producer.position(task)
+    position = await producer.position(task)
     return Accepted(
         task_id=task.task_id,
         status=task.state,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from asr_api.dependencies import BacklogOf, SettingsOf, TenantsOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.monitoring.stats import pool_stats, step_seconds
 from asr_api.routes.tenant_view import ViewOf
 from asr_api.schemas.queue import StatsBody, TotalsBody
-from asr_api.services import ServicesOf
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.queue import bucket_seconds
 from asr_core.text_limits import shortened
@@ -26,7 +26,9 @@ router = APIRouter(tags=["queue"])
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def stats(
-    services: ServicesOf,
+    backlog: BacklogOf,
+    tenants: TenantsOf,
+    settings: SettingsOf,
     tenant: ViewOf,
     minutes: Annotated[int, Query(ge=1, le=1440, description="the window")] = 60,
     pool: Annotated[str | None, Query(description="only this pool; else every one")] = None,
@@ -35,7 +37,7 @@ async def stats(
     key is told those of its own tenant, minute by minute at the finest; the scope `admin` those of
     all, or of one.
     """
-    known = services.settings.pools
+    known = settings.pools
     if pool is not None and pool not in known:
         raise InvalidOption(
             f"Unknown pool {shortened(pool)}; there are: {', '.join(known)}.", param="pool"
@@ -43,15 +45,13 @@ async def stats(
     step = step_seconds(minutes, at_least=bucket_seconds(tenant))
     pools = {}
     for name in (pool,) if pool else known:
-        buckets, open_tasks = await services.backlog.stats_and_open(
-            name, minutes=minutes, tenant=tenant
-        )
+        buckets, open_tasks = await backlog.stats_and_open(name, minutes=minutes, tenant=tenant)
         pools[name] = pool_stats(buckets, step_seconds=step, open_tasks=open_tasks)
     return StatsBody(
         tenant=tenant,
-        tenants=await services.tenants.names() if tenant is None else None,
+        tenants=await tenants.names() if tenant is None else None,
         minutes=minutes,
         step_seconds=step,
-        totals=TotalsBody.of(await services.backlog.totals(tenant)),
+        totals=TotalsBody.of(await backlog.totals(tenant)),
         pools=pools,
     )

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from starlette.requests import ClientDisconnect
 
+from asr_api.dependencies import IntakeOf, RootOf, TenantOf
 from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
 from asr_api.schemas.tasks import Accepted
-from asr_api.services import RootOf, ServicesOf, TenantOf
 from asr_api.submission.accept_audio import Caller, accept, submit_form
 from asr_api.submission.accept_url import UrlSubmit, accept_url, is_json
 from asr_api.submission.options import check_idempotency_key
@@ -56,7 +56,7 @@ _REQUEST_BODY: dict[str, Any] = {
 async def submit(
     request: Request,
     response: Response,
-    services: ServicesOf,
+    intake: IntakeOf,
     tenant: TenantOf,
     root: RootOf,
     idempotency_key: Annotated[
@@ -77,9 +77,9 @@ async def submit(
     caller = Caller(tenant, check_idempotency_key(idempotency_key))
     try:
         if is_json(request):
-            submission = await accept_url(request, services, caller)
+            submission = await accept_url(request, intake, caller)
         else:
-            submission = await accept(request, services, caller, submit_form(services))
+            submission = await accept(request, intake, caller, submit_form(intake))
     except ClientDisconnect:
         return Response(status_code=499)
     if not submission.created:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from asr_api.dependencies import ProducerOf, StoreOf, TenantOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.task_ids import TaskId
 from asr_api.schemas.tasks import DeletedBody
-from asr_api.services import ServicesOf, TenantOf
 from asr_core.errors import DependencyError, QueueUnavailable, StoreUnavailable, TaskNotFound
 from asr_core.process.logs import business_event, get_logger
 from asr_core.task import audio_path, results_prefix
@@ -22,18 +22,20 @@ router = APIRouter(tags=["tasks"])
     summary="Cancel a task if it runs, and delete its record, audio and results",
     responses=documented_errors(TaskNotFound, QueueUnavailable, StoreUnavailable),
 )
-async def delete(task_id: TaskId, services: ServicesOf, tenant: TenantOf) -> DeletedBody:
+async def delete(
+    task_id: TaskId, producer: ProducerOf, store: StoreOf, tenant: TenantOf
+) -> DeletedBody:
     """The record goes first: from then on no worker begins the task, none can finish it, nobody can
     read it.
 
     A 503 from the store means that the task is gone and some of its files are not yet: the sweep
     removes them.
     """
-    task = await services.producer.delete(task_id, tenant)
+    task = await producer.delete(task_id, tenant)
     business_event("task_deleted", task_id=task.task_id, tenant=tenant)
     try:
-        await services.store.delete(audio_path(task.task_id))
-        await services.store.delete_prefix(results_prefix(task.task_id))
+        await store.delete(audio_path(task.task_id))
+        await store.delete_prefix(results_prefix(task.task_id))
     except DependencyError as error:
         get_logger("asr_api.task").warning(
             "files_left_to_sweep", task_id=task.task_id, reason=error.message

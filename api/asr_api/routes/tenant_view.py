@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Query
 
-from asr_api.services import PrincipalOf
+from asr_api.dependencies import PrincipalOf
 from asr_core.errors import Forbidden
 from asr_core.task import TENANT_PATTERN
 

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, BeforeValidator, Field
 
+from asr_api.dependencies import TenantsOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.tenant_view import ViewOf
-from asr_api.services import ServicesOf
 from asr_core.access import Usage
 from asr_core.errors import InvalidOption, QueueUnavailable
 from asr_core.queue.tenants import today
@@ -81,7 +81,7 @@ class UsageBody(BaseModel):
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def usage(
-    services: ServicesOf,
+    tenants: TenantsOf,
     tenant: ViewOf,
     first: Annotated[
         Day | None, Query(alias="from", description="30 days before `to`, if it is left out")
@@ -95,5 +95,5 @@ async def usage(
     first = first or date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS))
     oldest = today() - timedelta(days=KEPT_DAYS)  # what is older has gone, and needs no look
     newest = min(last, today())
-    used = await services.tenants.usage(max(first, oldest), newest, tenant)
+    used = await tenants.usage(max(first, oldest), newest, tenant)
     return UsageBody.of(first, last, used)

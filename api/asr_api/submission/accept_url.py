@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from starlette.requests import Request
 
 from asr_api.egress.target import OutboundUrl
-from asr_api.services import Services
 from asr_api.submission.accept_audio import Caller, find_known, require_room, tell_submitted
+from asr_api.submission.intake import Intake
 from asr_api.submission.options import SUBMIT_FIELDS, SubmitOptions
 from asr_api.submission.schema import json_field
 from asr_api.submission.validate import check_url, submit_options, with_unheeded
@@ -61,24 +61,24 @@ def is_json(request: Request) -> bool:
     return content_type.strip().lower() == "application/json"
 
 
-async def accept_url(request: Request, services: Services, caller: Caller) -> Submission:
+async def accept_url(request: Request, intake: Intake, caller: Caller) -> Submission:
     """Accept a URL. Raises the errors of options and queue, and UrlRefused for what is certain
     before DNS; the courier checks again.
     """
-    body = await _read(request, services.settings.upload_idle_seconds)
-    options = await with_unheeded(services, submit_options(body.fields(), services.settings))
-    url = check_url(body.url, services.settings, param="url")
-    await services.housekeeping.ensure_prepared()
-    await require_room(services, caller)
+    body = await _read(request, intake.settings.upload_idle_seconds)
+    options = await with_unheeded(intake.connection, submit_options(body.fields(), intake.settings))
+    url = check_url(body.url, intake.settings, param="url")
+    await intake.ensure_prepared()
+    await require_room(intake, caller)
     fingerprint = options.fingerprint(hashlib.sha256(f"url:{url}".encode()).hexdigest())
-    submission = await find_known(services, caller, fingerprint)
+    submission = await find_known(intake, caller, fingerprint)
     if submission is None:
-        submission = await _accept_new(services, caller, url, options, fingerprint)
+        submission = await _accept_new(intake, caller, url, options, fingerprint)
     return replace(submission, options_ignored=options.ignored)
 
 
 async def _accept_new(
-    services: Services,
+    intake: Intake,
     caller: Caller,
     url: str,
     options: SubmitOptions,
@@ -99,9 +99,9 @@ async def _accept_new(
         idempotency_key=caller.idempotency_key,
         options_ignored=options.ignored,
     )
-    submission = await services.producer.submit(task)
+    submission = await intake.producer.submit(task)
     if submission.task_id == task.task_id:
-        services.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
+        intake.metrics.tasks_submitted.labels(lane=task.lane.value).inc()
         tell_submitted(task)
     return submission
 

@@ -8,12 +8,11 @@ from dataclasses import replace
 from asr_api.egress.ssrf_policy import SsrfPolicy
 from asr_api.egress.target import OutboundUrl, respelled
 from asr_api.errors import UrlRefused
-from asr_api.services import Services
 from asr_api.settings.api import ApiSettings
 from asr_api.settings.outbound import OutboundSettings
 from asr_api.submission.options import SubmitOptions, parse_options
 from asr_core.errors import InvalidOption
-from asr_core.queue import list_models
+from asr_core.queue import RedisConnection, list_models
 from asr_core.text_limits import URL
 
 
@@ -25,13 +24,13 @@ def submit_options(fields: Iterable[tuple[str, str]], settings: ApiSettings) -> 
     return options
 
 
-async def with_unheeded(services: Services, options: SubmitOptions) -> SubmitOptions:
+async def with_unheeded(connection: RedisConnection, options: SubmitOptions) -> SubmitOptions:
     """Told what the pool's workers cannot do of it, by what they, or the last ones, say of
     themselves; of a pool that never had any nothing is told.
     """
     if not options.task.needing_engine:
         return options
-    served = await list_models(services.connection, options.pool)
+    served = await list_models(connection, options.pool)
     ignored = (name for m in served for name in options.task.unheeded(m.features, m.languages))
     return replace(options, ignored=tuple(dict.fromkeys(ignored)))
 
