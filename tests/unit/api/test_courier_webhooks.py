@@ -64,7 +64,11 @@ def test_the_status_decides_what_becomes_of_a_webhook(status: int, outcome: TryO
 def test_pauses_grow_vary_and_end() -> None:
     def delay(attempts: int, chance: float, requested_seconds: float = 0) -> float:
         return on_reply(
-            500, attempts=attempts, pauses=PAUSES, chance=chance, requested_seconds=requested_seconds
+            500,
+            attempts=attempts,
+            pauses=PAUSES,
+            chance=chance,
+            requested_seconds=requested_seconds,
         ).delay_seconds
 
     assert (delay(0, 0.0), delay(0, 1.0)) == pytest.approx((4.0, 6.0))
