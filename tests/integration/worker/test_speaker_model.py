@@ -42,7 +42,9 @@ def test_voices_are_those_that_funasr_hears(engine: Engine, two_voices: Any) -> 
     from funasr.models.campplus.utils import sv_chunk
 
     auto = AutoModel(model=str(two_voices.folder), device="cpu", disable_update=True)
-    [text_of_segment] = engine.submit([SegmentAudio(two_voices.second, TaskOptions(speakers=True))])()
+    [text_of_segment] = engine.submit(
+        [SegmentAudio(two_voices.second, TaskOptions(speakers=True))]
+    )()
     windows = sv_chunk([[0.0, 0.0, two_voices.second]])
     assert [
         (embedding.start_seconds, embedding.end_seconds)
@@ -58,7 +60,10 @@ def test_voices_are_those_that_funasr_hears(engine: Engine, two_voices: Any) -> 
 def test_only_callers_who_ask_have_their_voices_heard_and_texts_stay_the_same(
     engine: Engine, two_voices: Any
 ) -> None:
-    audio = [SegmentAudio(two_voices.first, TaskOptions(speakers=asked)) for asked in (False, True, False)]
+    audio = [
+        SegmentAudio(two_voices.first, TaskOptions(speakers=asked))
+        for asked in (False, True, False)
+    ]
     texts = engine.submit(audio)()
     assert [bool(text_of_segment.speaker_embeddings) for text_of_segment in texts] == [
         False,
