@@ -304,5 +304,7 @@ OF_OUR_OWN = {
     "asr_api.pages.files:_LINKS": "the pages that come with the package",
     "asr_api.routes.docs:_INLINE_SCRIPT": "the page that comes with the package",
     "asr_core.access.hosts:_LISTED": "ASR_ALLOWED_HOSTS",
+    "asr_core.keys:__init__": "the table of names in that file",
+    "asr_core.keys:lua": "the table of names in that file",
     "asr_api.settings.web:_ORIGIN": "ASR_CORS_ORIGINS",
 }

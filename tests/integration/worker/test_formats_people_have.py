@@ -206,6 +206,8 @@ def test_a_track_that_appears_later_changes_nothing(
     news = encode(tone[None], 16_000, "mpegts", "mp2")
     whole = decode(news).shape[1]
     monkeypatch.setattr(
-        decoder, "packets", lambda container, stream: packets(Unlucky(container), stream)
+        decoder,
+        "packets",
+        lambda container, stream, check: packets(Unlucky(container), stream, check),
     )
     assert decode(news).shape[1] == whole
