@@ -185,7 +185,7 @@ def test_every_test_that_holds_a_trust_boundary_exists_where_it_is_said_to() -> 
                 assert re.search(rf"def {test}\(", read(file)), f"{file}::{test}"
 
 
-@pytest.mark.parametrize("name", ["docs/architecture.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"])
 def test_every_file_that_a_document_names_is_there(name: str) -> None:
     named = re.findall(r"`((?:core|api|worker|operator|cli|client)/[\w/.]+)`", read(name))
     assert named
