@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 BUILDER := docker
 VERSION = $(shell sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
 
-.PHONY: help run test check bench big chaos soak fuzz contract test-cluster e2e images manifests lock fmt openapi clean
+.PHONY: help run test check bench big chaos soak fuzz contract mutants test-cluster e2e images manifests lock fmt openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,10 @@ fuzz: ## damaged recordings and hostile text through real programs; ARGS="--file
 contract: ## thousands of made-up requests, with a key and without: no 5xx, no undocumented reply
 	@scripts/set_up.sh dev
 	@exec $(BIN)/python scripts/contract.py $(ARGS)
+
+mutants: ## do the unit tests notice changes of the pure modules? ARGS="--sample 60 --seed 1 --room operator"
+	@scripts/set_up.sh dev
+	@PYTHONPATH=scripts exec $(BIN)/python -m mutants $(ARGS)
 
 e2e: ## the chart on a kind cluster of its own, from images to uninstall; KEEP=1 leaves it behind
 	@scripts/set_up.sh run

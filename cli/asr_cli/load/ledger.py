@@ -46,7 +46,6 @@ class Ledger:
     rejected: int = 0
     asked_again: int = 0
     completed_in_time: int = 0
-    audio_seconds: float = 0.0
     audio_seconds_in_time: float = 0.0
     states: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -100,7 +99,6 @@ class Ledger:
             self.failures[end.error_code] += 1
         if end.state != "completed":
             return
-        self.audio_seconds += end.audio_seconds
         if in_time:
             self.completed_in_time += 1
             self.audio_seconds_in_time += end.audio_seconds

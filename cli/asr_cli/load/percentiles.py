@@ -23,9 +23,9 @@ class Percentiles:
 
 
 def nearest_rank(ordered: Sequence[float], percent: int) -> float:
-    """The value at rank ⌈percent/100 · n⌉ of a sorted, non-empty sequence."""
+    """The value at rank ⌈percent/100 · n⌉ of a sorted, non-empty sequence; `percent` is from 1."""
     rank = -(-percent * len(ordered) // 100)
-    return ordered[max(rank, 1) - 1]
+    return ordered[rank - 1]
 
 
 def percentiles(seconds: Iterable[float]) -> Percentiles:

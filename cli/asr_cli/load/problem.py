@@ -37,8 +37,8 @@ class Problem:
     @property
     def refused(self) -> bool:
         """Whether the server said no, and would say it again."""
-        status = self.status or 0
-        return 400 <= status < 500 and status not in (408, 429)
+        status = self.status
+        return status is not None and 400 <= status < 500 and status not in (408, 429)
 
     @property
     def task_gone(self) -> bool:

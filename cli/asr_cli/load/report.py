@@ -91,7 +91,7 @@ class Report:
     @property
     def accounted_for(self) -> bool:
         """Whether nothing was lost and something was completed."""
-        return self.counts.lost == 0 and self.counts.completed > 0
+        return not self.counts.lost and bool(self.counts.completed)
 
     def as_json(self) -> dict[str, Any]:
         """`schema` changes when a name here changes or goes."""

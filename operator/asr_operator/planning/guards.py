@@ -108,12 +108,8 @@ def with_other_writer(observation: Observation, history: History) -> History:
     """The history, with a conflict recorded if the replicas differ from the last write."""
     if observation.written is None or observation.written == observation.replicas:
         history = replace(history, foreign_replicas=None)
-        since = (
-            observation.now - history.last_conflict_at
-            if history.last_conflict_at is not None
-            else 0.0
-        )
-        if since > _FORGET_CONFLICT_SECONDS:
+        at = history.last_conflict_at
+        if at is not None and observation.now - at > _FORGET_CONFLICT_SECONDS:
             history = replace(history, last_conflict_at=None, conflicts=0)
         return history
     if history.foreign_replicas == observation.replicas:

@@ -39,7 +39,8 @@ MALFORMED = (
     "http://%31%32%37.0.0.1/", "http://[::1", "http://[fe80::1%25eth0]/", "http://[v1.x]/",
     "http://a..b/", "http://-/", "http://1.2.3.4.5/", "http://1.2.3.256/", "http://08/",
     "http://4294967296/", "http://name.0x7f/", "http://1_0.1/", "http://" + "a" * 64 + ".com/",
-    "http://" + "ü" * 300 + ".com/", "http://example.com/\ud800",
+    "http://" + "ü" * 300 + ".com/", "http://example.com/\ud800", "http://example.com/\udc00",
+    "http://example.com/\udfff", "http://example.com/\x7f", "http://example.com/\x1f",
     "javascript:alert(1)", "http://" + "a" * 3000 + ".com/",
 )  # fmt: skip
 

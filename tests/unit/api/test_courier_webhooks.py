@@ -8,7 +8,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from asr_api.courier import message
-from asr_api.courier.retry_policy import on_reply, retry_after_seconds
+from asr_api.courier.retry_policy import again, on_reply, retry_after_seconds
 from asr_api.settings.courier import CourierSettings
 from asr_core.queue import TryOutcome, Webhook
 from asr_core.task import State, TaskError
@@ -50,6 +50,8 @@ def test_a_webhook_tells_the_end_of_a_task_and_where_to_read_on() -> None:
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [
+        (199, TryOutcome.RETRY), (299, TryOutcome.DONE), (300, TryOutcome.RETRY),
+        (399, TryOutcome.RETRY), (499, TryOutcome.DEAD), (430, TryOutcome.DEAD),
         (200, TryOutcome.DONE), (204, TryOutcome.DONE), (301, TryOutcome.RETRY),
         (302, TryOutcome.RETRY), (400, TryOutcome.DEAD), (401, TryOutcome.DEAD),
         (404, TryOutcome.DEAD), (408, TryOutcome.RETRY), (410, TryOutcome.DEAD),
@@ -73,6 +75,8 @@ def test_pauses_grow_vary_and_end() -> None:
 
     assert (delay(0, 0.0), delay(0, 1.0)) == pytest.approx((4.0, 6.0))
     assert delay(1, 0.5) == pytest.approx(60.0)
+    unanswered = again("no answer", attempts=0, pauses=(0.1,), chance=0.5)
+    assert unanswered.delay_seconds == pytest.approx(0.1)
     assert delay(0, 0.5, requested_seconds=90) == 90
     last = on_reply(500, attempts=2, pauses=PAUSES, chance=0.5, requested_seconds=90)
     assert last.outcome is TryOutcome.DEAD

@@ -61,6 +61,29 @@ def test_whoever_gives_up_or_fails_leaves_no_slot_taken() -> None:
     asyncio.run(run())
 
 
+def test_what_a_tenant_had_before_does_not_count_against_it_nor_makes_room_for_two() -> None:
+    async def run() -> None:
+        slots, order = FairSlots(1), list[str]()
+        for _ in range(3):
+            async with slots.hold("a", wait_seconds=1):
+                pass
+
+        async def use(tenant: str) -> None:
+            async with slots.hold(tenant, wait_seconds=9):
+                order.append(tenant)
+
+        async with slots.hold("c", wait_seconds=1):
+            users = []
+            for tenant in "ab":
+                users.append(asyncio.create_task(use(tenant)))
+                await asyncio.sleep(0)
+            assert order == [], "there is one slot, however often it was given back"
+        await asyncio.gather(*users)
+        assert order == ["a", "b"]
+
+    asyncio.run(run())
+
+
 def test_one_cancelled_in_the_moment_it_is_served_hands_its_slot_on() -> None:
     async def run() -> None:
         slots = FairSlots(1)

@@ -40,8 +40,16 @@ def test_what_is_no_single_range_is_ignored(header):
     assert parse_range(header, 100) is None
 
 
+def test_a_header_and_its_numbers_may_have_their_longest_and_no_more():
+    """256 characters, 18 digits."""
+    for spaces, found in ((256 - 9, ByteRange(0, 10, 100)), (256 - 8, None)):
+        assert parse_range("bytes=" + " " * spaces + "0-9", 100) == found
+    assert parse_range("bytes=0-" + "9" * 18, 100) == ByteRange(0, 100, 100)
+    assert parse_range("bytes=0-" + "9" * 19, 100) is None
+
+
 @pytest.mark.parametrize(
-    ("header", "size"), [("bytes=100-", 100), ("bytes=-0", 100), ("bytes=0-", 0)]
+    ("header", "size"), [("bytes=100-", 100), ("bytes=-0", 100), ("bytes=0-", 0), ("bytes=-5", 0)]
 )
 def test_a_range_outside_of_the_file_is_not_satisfiable(header, size):
     with pytest.raises(RangeNotSatisfiable):

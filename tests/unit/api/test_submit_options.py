@@ -1,5 +1,6 @@
 """Form fields as options."""
 
+import hashlib
 import json
 import re
 
@@ -40,7 +41,11 @@ def test_hotwords_come_with_commas_or_repeated_and_each_once():
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("true", True), ("1", True), ("No", False), ("off", False)]
+    ("text", "value"),
+    [
+        *(("true", True), ("1", True), ("yes", True), ("On", True)),
+        *(("false", False), ("0", False), ("No", False), ("off", False)),
+    ],
 )
 def test_a_switch_may_be_written_in_several_ways(text, value):
     assert parse_options([("itn", text)], pools=POOLS).task.itn is value
@@ -57,6 +62,7 @@ def test_a_switch_may_be_written_in_several_ways(text, value):
         ("channels", "both"),
         ("track", "0"),
         ("track", "first"),
+        ("track", "101"),
         ("hotwords", ",".join(f"word{i}" for i in range(101))),
     ],
 )
@@ -64,6 +70,17 @@ def test_a_value_that_cannot_be_served_names_its_field(name, value):
     with pytest.raises(InvalidOption) as caught:
         parse_options([(name, value)], pools=POOLS)
     assert caught.value.param == name
+
+
+@pytest.mark.parametrize("name", ["itn", "speakers"])
+def test_a_switch_says_how_it_is_written(name):
+    with pytest.raises(InvalidOption, match=f"^Field '{name}' is 'maybe'; it must be"):
+        parse_options([(name, "maybe")], pools=POOLS)
+
+
+@pytest.mark.parametrize("track", [1, 100])
+def test_a_track_is_a_number_from_one_to_a_hundred(track):
+    assert parse_options([("track", str(track))], pools=POOLS).task.track == track
 
 
 def test_a_field_sent_twice_must_say_the_same():
@@ -80,6 +97,22 @@ def test_a_fingerprint_is_equal_exactly_when_audio_and_options_are():
     assert one.fingerprint("a" * 64) == same.fingerprint("a" * 64)
     assert one.fingerprint("a" * 64) != one.fingerprint("b" * 64)
     assert one.fingerprint("a" * 64) != other.fingerprint("a" * 64)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [("webhook", "https://example.com/"), ("speakers", "true"), ("track", "2"), ("pool", "large")],
+)
+def test_each_option_is_in_the_fingerprint(field):
+    plain, other = parse_options([], pools=POOLS), parse_options([field], pools=POOLS)
+    assert plain.fingerprint("a" * 64) != other.fingerprint("a" * 64)
+
+
+def test_a_fingerprint_is_the_one_of_releases_that_did_not_know_speakers_and_tracks():
+    said = '{"lane":"normal","options":{"channels":"mix","hotwords":[],"itn":false,'
+    said += '"language":"auto"},"pool":"default"}'
+    expected = hashlib.sha256(("a" * 64 + said).encode()).hexdigest()
+    assert parse_options([], pools=POOLS).fingerprint("a" * 64) == expected
 
 
 def test_an_idempotency_key_is_one_printable_word():

@@ -111,3 +111,46 @@ def test_a_run_that_was_ended_at_once_has_a_report() -> None:
     told = report(Ledger(), load_seconds=0.0)
     assert told.tasks_per_second == 0.0
     assert told.latencies.total.p50 is None
+
+
+def test_throughput_is_told_to_a_thousandth() -> None:
+    ledger = accepted("a")
+    ledger.end("a", DONE, 2.0, in_time=True)
+    told = report(ledger, load_seconds=7.0)
+    assert (told.tasks_per_second, told.audio_seconds_per_second) == (0.143, 1.714)
+
+
+def test_a_run_is_good_if_something_was_completed_and_nothing_lost() -> None:
+    good, idle, lost = accepted("a"), Ledger(), accepted("a", "b")
+    good.end("a", DONE, 2.0, in_time=True)
+    lost.end("a", DONE, 2.0, in_time=True)
+    lost.lose("b", "gone")
+    all_lost = accepted("a")
+    all_lost.close(cut_short=False)
+    verdicts = [report(each).accounted_for for each in (good, idle, lost, all_lost)]
+    assert verdicts == [True, False, False, False]
+
+
+def test_json_names_its_schema_the_plan_and_the_course() -> None:
+    told = report(Ledger()).as_json()
+    assert told["schema"] == 1
+    assert told["plan"]["mode"] == "closed"
+    assert told["course"] == {
+        "started_at": "2026-01-01T00:00:00+00:00", "load_seconds": 10.0, "drain_seconds": 1.0,
+        "unsent": 0, "interrupted": False, "deleted": None,
+    }  # fmt: skip
+
+
+def test_a_task_of_which_the_server_says_little_has_no_audio_and_no_times() -> None:
+    ledger = accepted("a")
+    ledger.end("a", TaskEnd("completed"), 2.0, in_time=True)
+    told = report(ledger)
+    assert (told.tasks_per_second, told.audio_seconds_per_second) == (0.1, 0.0)
+    assert (told.latencies.wait.count, told.latencies.processing.count) == (0, 0)
+
+
+def test_tasks_ask_again_and_stay_open_until_they_end() -> None:
+    ledger = accepted("a")
+    ledger.ask_again()
+    ledger.ask_again()
+    assert (ledger.asked_again, ledger.in_flight, ledger.errors) == (2, 1, 0)

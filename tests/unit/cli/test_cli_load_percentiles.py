@@ -18,6 +18,11 @@ def test_of_few_measurements_the_high_percentiles_are_the_slowest() -> None:
     assert percentiles([0.5]) == Percentiles(1, 0.5, 0.5, 0.5, 0.5, 0.5)
 
 
+def test_they_are_told_to_the_microsecond() -> None:
+    third = 0.333333
+    assert percentiles([1 / 3]) == Percentiles(1, third, third, third, third, third)
+
+
 def test_without_measurements_there_are_no_percentiles() -> None:
     assert percentiles([]) == Percentiles(0, None, None, None, None, None)
 

@@ -24,6 +24,16 @@ def test_clients_start_one_after_another_within_a_tenth_of_the_time() -> None:
     assert LoadPlan(10, 60.0).start_seconds(9) < 0.01
 
 
+def test_a_thousand_clients_start_in_a_second_or_faster_in_a_short_run() -> None:
+    assert LoadPlan(2000, 60.0).start_seconds(1000) == 1.0
+    assert LoadPlan(2000, 5.0).start_seconds(1000) == 0.25
+
+
+def test_a_loop_is_open_where_a_rate_is_given() -> None:
+    assert LoadPlan(5, 1.0).mode == "closed loop"
+    assert LoadPlan(5, 1.0, rate=0.5).mode == "open loop"
+
+
 def test_every_client_needs_a_file_descriptor() -> None:
     assert LoadPlan(5000, 1.0).open_files > 5000
 

@@ -25,6 +25,14 @@ def test_no_two_outputs_are_the_same_file() -> None:
     assert len(set(names(files))) == len(files)
 
 
+def test_those_that_share_their_name_as_well_are_numbered_from_two() -> None:
+    assert names(["a/talk.wav", "b/talk.wav", "c/talk.wav"]) == [
+        "talk.wav.srt",
+        "talk.wav-2.srt",
+        "talk.wav-3.srt",
+    ]
+
+
 def test_a_transcript_that_stands_alone_is_printed_as_it_is() -> None:
     assert for_stdout(Path("a.wav"), "hello\n", ResultFormat.TEXT, alone=True) == "hello"
 
@@ -36,4 +44,5 @@ def test_among_others_a_transcript_says_which_file_it_is_of() -> None:
 def test_many_json_results_are_json_lines_with_the_file_in_them() -> None:
     line = for_stdout(Path("a.wav"), '{\n"text": "你好"}\n', ResultFormat.JSON, alone=False)
     assert "\n" not in line
+    assert "你好" in line, "people read it too"
     assert json.loads(line) == {"file": "a.wav", "text": "你好"}

@@ -16,6 +16,10 @@ from asr_platform.options import form_fields, json_fields
 SECRET = "asr_abc_secret"
 
 
+def test_no_option_is_required() -> None:
+    assert not SubmitOptions.__required_keys__
+
+
 @pytest.mark.parametrize(
     ("address", "told"),
     [

@@ -91,6 +91,32 @@ def test_a_socket_and_sentinels_of_a_url_keep_what_is_theirs() -> None:
     assert address(sentinels=("a",)).master == "mymaster"
 
 
+def test_a_socket_has_database_0_and_no_encryption_unless_it_says_so() -> None:
+    socket = address(url="unix:///run/a.sock")
+    assert (socket.db, socket.tls) == (0, False)
+    assert RedisAddress(Topology.SERVER, ()).db == 0
+    with pytest.raises(ValueError, match="REDIS_TLS=true, but ASR_REDIS_URL begins with unix://"):
+        address(url="unix:///run/a.sock", tls=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("true", True), ("Yes", True), ("1", True), ("false", False), ("NO", False), ("0", False)],
+)
+def test_a_switch_of_a_url_may_be_written_in_several_ways(text: str, value: bool) -> None:
+    found = address(url=f"rediss://a?ssl_check_hostname={text}")
+    assert found.options["ssl_check_hostname"] is value
+
+
+@pytest.mark.parametrize(("port", "good"), [(0, False), (1, True), (65535, True), (65536, False)])
+def test_a_port_is_from_1_to_65535(port: int, good: bool) -> None:
+    if good:
+        assert address(url=f"redis://a:{port}").nodes == (("a", port),)
+    else:
+        with pytest.raises(ValueError, match="a port is no number from 1 to 65535"):
+            address(url=f"redis://a:{port}")
+
+
 @pytest.mark.parametrize(
     ("given", "says"),
     [

@@ -127,3 +127,40 @@ def test_a_task_of_the_largest_texts_takes_some_kilobytes_of_redis() -> None:
 def test_a_value_in_an_error_is_shortened() -> None:
     assert shortened("a\n") == r"'a\n'"
     assert shortened("x" * 65) == f"'{'x' * 64}'…"
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        (TextLimit(64, 256), "at most 64 characters"),
+        (TextLimit(64, 300), "at most 64 characters"),
+        (TextLimit(64, 255), "at most 64 characters and 255 bytes"),
+        (TextLimit(64, 64), "at most 64 characters and 64 bytes"),
+    ],
+)
+def test_bytes_are_told_where_characters_alone_do_not_bound_them(
+    limit: TextLimit, words: str
+) -> None:
+    assert limit.words == words
+    assert limit.schema() == {"type": "string", "maxLength": 64, "description": words}
+    told = limit.schema(description="a name", examples=["x"])
+    assert (told["description"], told["examples"]) == (f"a name; {words}", ["x"])
+
+
+def test_a_text_fits_up_to_its_last_character_and_byte() -> None:
+    limit = TextLimit(4, 8)
+    for text, fits in (("aaaa", True), ("aaaaa", False), ("üüüü", True), ("字字", True)):
+        assert limit.fits(text) is fits
+        if fits:
+            assert limit.check("name", text) == limit.cut(text) == text
+    assert not limit.fits("字字a\U0001f600")
+    assert limit.cut("字字字") == "字字"
+    assert limit.cut("aaaaa") == "aaaa"
+
+
+def test_of_words_to_favour_those_are_kept_that_fit_in_order_and_once() -> None:
+    assert fitting_hotwords(["a", "b", "a", "x" * 129, "c"]) == ("a", "b", "c")
+    assert len(fitting_hotwords([f"w{n}" for n in range(200)])) == 100
+    wide = [f"{n:02}" + "ü" * 126 for n in range(40)]  # of 254 bytes
+    kept = fitting_hotwords([*wide, "x" * 65, "y" * 64])
+    assert kept == (*wide[:32], "y" * 64), "8192 bytes hold 32 of them and 64 bytes"

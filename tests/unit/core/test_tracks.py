@@ -1,5 +1,7 @@
 """Which track is transcribed."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from asr_core.errors import InvalidOption, UnreadableAudio
@@ -38,7 +40,26 @@ def test_a_number_chooses_whatever_is_flagged() -> None:
     assert [choose_track(tracks, number) for number in (1, 2)] == [0, 1]
 
 
+def stream(disposition: int, codec: bool = True) -> SimpleNamespace:
+    """An audio stream as PyAV has it."""
+    context = SimpleNamespace(name="dca", codec=SimpleNamespace(long_name="DTS"))
+    return SimpleNamespace(codec_context=context if codec else None, disposition=disposition)
+
+
+def test_a_track_is_described_as_its_container_does() -> None:
+    """The lowest bit of a disposition says default; a dub and others stand above it."""
+    assert AudioTrack.of(stream(0b1)) == AudioTrack("dca", "DTS", True)
+    assert AudioTrack.of(stream(0b11)).is_default
+    assert not AudioTrack.of(stream(0b10)).is_default
+    assert not AudioTrack.of(stream(0)).is_default
+    assert AudioTrack.of(stream(0, codec=False)) == AudioTrack("", "", False)
+
+
 def test_what_cannot_be_chosen_is_named() -> None:
+    with pytest.raises(InvalidOption, match=r"no track 1: the file has 0 audio tracks\."):
+        choose_track([], 1)
+    with pytest.raises(InvalidOption, match=r"no track 2: the file has 1 audio track\."):
+        choose_track([track()], 2)
     with pytest.raises(UnreadableAudio, match=r"^The audio track is the codec dca \(codec dca\)"):
         choose_track([DTS], None)
     with pytest.raises(UnreadableAudio, match=r"^Audio track 2 is the codec dca"):

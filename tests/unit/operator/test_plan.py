@@ -36,6 +36,21 @@ def test_one_task_wakes_one_worker(pool_of: PoolOf, see: See) -> None:
     assert status(decided, "Ready") is True
 
 
+def test_of_a_pool_that_is_well_every_condition_says_so(pool_of: PoolOf, see: See) -> None:
+    decided = watched(pool_of(), see(2, busy=2, waiting=1))
+    assert {each.type: each.status for each in decided.conditions} == {
+        "Ready": True,
+        "SignalAvailable": True,
+        "ScalingActive": True,
+        "ScalingLimited": False,
+        "TargetUnreachable": False,
+        "CapacityUnavailable": False,
+        "Conflict": False,
+        "PoolMismatch": False,
+        "Paused": False,
+    }
+
+
 def test_a_task_that_backs_off_wakes_nobody_until_it_is_due(pool_of: PoolOf, see: See) -> None:
     assert plan(pool_of(), see(0, delayed=1), History()).replicas == 0
     assert plan(pool_of(), see(0, delayed=1, delayed_due=1, waiting=1), History()).replicas == 1
@@ -134,6 +149,7 @@ def test_busy_workers_stay_and_only_idle_ones_are_cordoned(pool_of: PoolOf, see:
     spec = pool_of(maxStep={"down": 8})
     decided = watched(spec, see(4, busy=3))
     assert (decided.replicas, decided.cordon) == (3, ("pod-3.x",))
+    assert decided.uncordon == (), "only one that was cordoned before"
     all_busy = watched(spec, see(4, busy=4))
     assert (all_busy.replicas, all_busy.reason) == (4, Reason.HOLD_BUSY)
     assert all_busy.cordon == ()
@@ -234,6 +250,40 @@ def test_one_silent_pod_among_others_stays_while_unheard_tasks_are_in_flight(
     assert watched(spec, heard).replicas == 0
     unheard = replace(heard, queue=replace(heard.queue, in_flight=1, audio_seconds=60.0))
     assert watched(spec, unheard).replicas == 1
+
+
+def test_unheard_tasks_hold_as_many_silent_pods_as_they_may_fill(pool_of: PoolOf, see: See) -> None:
+    """One worker is heard, three are not; the work keeps one, two of the silent ones may go."""
+    seen = see(4)
+    seen = replace(seen, workers=seen.workers[:1])
+
+    def left(in_flight: int, **spec: int) -> int:
+        queue = replace(seen.queue, in_flight=in_flight, audio_seconds=60.0)
+        pool = pool_of(spec=spec, maxStep={"down": 9})
+        return watched(pool, replace(seen, queue=queue)).replicas
+
+    assert [left(count) for count in (1, 2, 3)] == [2, 3, 3]
+    assert [left(count, slotsPerWorker=2) for count in (1, 2, 3)] == [2, 2, 3]
+
+
+def test_pods_that_are_not_there_yet_go_first(pool_of: PoolOf, see: See) -> None:
+    """Of six replicas two have no pod: they go, and one of four that are idle but two."""
+    spec = pool_of(maxStep={"down": 9})
+    decided = watched(spec, replace(see(4, busy=2), replicas=6))
+    assert (decided.replicas, decided.cordon) == (2, ("pod-2.x", "pod-3.x"))
+    all_busy = watched(spec, replace(see(4, busy=4), replicas=6))
+    assert (all_busy.replicas, all_busy.cordon) == (4, ())
+    assert "3 more go once they are idle" in all_busy.message
+
+
+def test_the_numbers_of_the_work_are_told(pool_of: PoolOf, see: See) -> None:
+    message = plan(pool_of(), see(1, busy=1, waiting=3, oldest_wait_seconds=7.4), History()).message
+    assert message.startswith(
+        "3 waiting, 1 in flight; 180 s of audio wait, the oldest for 7 s; at 10.0 audio-seconds "
+        "per second and 20 s to start, a wait of 60 s takes "
+    )
+    idle = plan(pool_of(), see(0, delayed=2), History())
+    assert idle.message == "no task waits, 0 in flight, 2 backing off"
 
 
 def test_a_pause_leaves_what_it_finds_and_a_pause_at_a_number_goes_there(

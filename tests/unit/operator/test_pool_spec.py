@@ -25,6 +25,91 @@ def test_a_pause_may_say_at_how_many() -> None:
     assert spec.scaling.paused == PausedAt(replicas=3)
 
 
+def test_a_deployment_that_never_ran_begins_with_its_pause_or_its_minimum() -> None:
+    def at_start(**scaling: Any) -> int:
+        spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "scaling": scaling})
+        return spec.scaling.replicas_at_start
+
+    assert at_start(minReplicas=2) == 2
+    assert at_start(minReplicas=2, paused=True) == 2
+    assert at_start(minReplicas=2, paused=True, pausedReplicas=3) == 3
+    assert at_start() == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "bounds"),
+    [
+        ("scaling.maxReplicas", (1, 10_000)),
+        ("scaling.minReplicas", (0, None)),
+        ("scaling.targetWaitSeconds", (1, 86_400)),
+        ("scaling.unschedulableTimeoutSeconds", (0, 86_400)),
+        ("scaling.stabilizationSeconds.up", (0, 86_400)),
+        ("scaling.stabilizationSeconds.down", (0, 86_400)),
+        ("scaling.maxStep.up", (1, 10_000)),
+        ("scaling.maxStep.down", (1, 10_000)),
+        ("pollIntervalSeconds", (1, 300)),
+        ("slotsPerWorker", (1, 100_000)),
+        ("throughput", (None, 1_000_000_000)),
+    ],
+)
+def test_numbers_have_their_bounds(path: str, bounds: tuple[int | None, int | None]) -> None:
+    def parse(value: float) -> PoolSpec:
+        inner: Any = value
+        for name in reversed(path.split(".")):
+            inner = {name: inner}
+        return PoolSpec.parse({"scaleTargetRef": {"name": "w"}, **inner})
+
+    for bound, step in zip(bounds, (-1, 1), strict=True):
+        if bound is not None:
+            parse(bound)
+            with pytest.raises(InvalidOption):
+                parse(bound + step)
+    for value in (0.0 if path == "throughput" else -1.0, float("inf"), float("nan")):
+        with pytest.raises(InvalidOption):
+            parse(value)
+
+
+@pytest.mark.parametrize(
+    ("path", "longest"),
+    [
+        ("scaleTargetRef.name", 253), ("pool", 63), ("redis.urlSecretRef.name", 253),
+        ("redis.urlSecretRef.key", 253),
+    ],
+)  # fmt: skip
+def test_names_are_as_long_as_kubernetes_allows(path: str, longest: int) -> None:
+    def parse(name: str) -> PoolSpec:
+        spec: dict[str, Any] = {
+            "scaleTargetRef": {"name": "w"},
+            "redis": {"urlSecretRef": {"name": "s", "key": "k"}},
+        }
+        *outer, last = path.split(".")
+        inner = spec
+        for part in outer:
+            inner = inner[part]
+        inner[last] = name
+        return PoolSpec.parse(spec)
+
+    parse("a" * longest)
+    for wrong in ("", "a" * (longest + 1)):
+        with pytest.raises(InvalidOption):
+            parse(wrong)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"scaling": {"pausedReplicas": 1}}, "spec.scaling.pausedReplicas"),
+        ({"scaling": {"pausedReplicas": 0, "paused": False}}, "spec.scaling.pausedReplicas"),
+        ({"redis": {"keyPrefix": "p"}}, "spec.redis.keyPrefix"),
+        ({"redis": {"caSecretRef": {"name": "s", "key": "k"}}}, "spec.redis.caSecretRef"),
+    ],
+)
+def test_a_field_that_needs_another_one_says_so(spec: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidOption, match=f"^{field} needs spec") as refused:
+        PoolSpec.parse({"scaleTargetRef": {"name": "w"}, **spec})
+    assert refused.value.param == field
+
+
 def test_unknown_fields_of_a_newer_resource_are_passed_over() -> None:
     PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "newer": 1, "scaling": {"newer": 2}})
 

@@ -52,6 +52,33 @@ def test_a_pod_that_nobody_hears_goes_after_those_that_are_known_to_be_idle() ->
     assert names([worker("idle")], ready("silent", "idle")) == ["idle", "silent"]
 
 
+def test_only_a_ready_pod_without_a_task_and_with_a_voice_is_idle() -> None:
+    pods = [*ready("busy", "idle", "silent"), PodSeen("starting", PodState.STARTING)]
+    found = {each.pod: each for each in candidates([worker("busy", 1), worker("idle")], pods)}
+    idle = {name: each.is_idle for name, each in found.items()}
+    assert idle == {"busy": False, "idle": True, "silent": False, "starting": True}
+    assert [name for name, each in found.items() if each.is_silent] == ["silent"]
+
+
+def test_a_pod_with_a_task_goes_after_idle_ones_whatever_the_cluster_says_of_it() -> None:
+    """It was ready once, and a failing probe does not take its task from it."""
+    for state in (PodState.STARTING, PodState.UNSCHEDULABLE):
+        pods = [PodSeen("odd", state), *ready("idle")]
+        assert names([worker("odd", 1, 5.0), worker("idle")], pods) == ["idle", "odd"]
+
+
+def test_what_an_idle_worker_says_it_holds_does_not_count() -> None:
+    pods = [PodSeen("old", PodState.READY, 900.0), PodSeen("young", PodState.READY, 90.0)]
+    workers = [worker("old"), worker("young", 0, 300.0)]
+    assert names(workers, pods) == ["young", "old"]
+    assert names([worker("old", -1, 0.0), worker("young")], pods) == ["young", "old"]
+
+
+def test_busy_workers_go_by_all_that_their_pod_holds() -> None:
+    workers = [worker("a", 1, 40.0), WorkerSeen("a.y", "a", 1, 8, 40.0), worker("b", 1, 60.0)]
+    assert names(workers, ready("a", "b")) == ["b", "a"]
+
+
 def test_pods_that_end_already_are_no_candidates_and_unlisted_workers_are() -> None:
     pods = [PodObservation("gone", PodState.TERMINATING)]
     assert names([worker("gone", 1), worker("elsewhere", 1)], pods) == ["elsewhere"]
@@ -61,3 +88,8 @@ def test_costs_rise_with_the_work_in_hand_and_fit_the_annotation() -> None:
     workers = [worker("a", 1, 20.5), worker("b", 1, 1e30), worker("c"), worker("d")]
     costs = dict(deletion_costs(candidates(workers, ready("a", "b", "c", "d")), removed=1))
     assert costs == {"c": 0, "d": 1, "a": 31, "b": 2**31 - 1}
+
+
+def test_a_silent_pod_costs_more_than_an_idle_one_even_as_a_victim() -> None:
+    ordered = candidates([worker("idle")], ready("idle", "silent"))
+    assert dict(deletion_costs(ordered, victims=2)) == {"idle": 0, "silent": 10}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,8 @@ from asr_operator.planning.spec import PoolSpec
 from asr_operator.planning.throughput import (
     ASSUMED_STARTUP_SECONDS,
     REMEMBERED_TEMPLATES,
+    _speed,
+    clean,
     throughput_of,
 )
 
@@ -136,6 +140,102 @@ def test_before_a_pod_was_ready_those_that_start_say_how_long_it_takes(
     assert plan(pool_of(), replace(observation, pods=slow), History()).startup_seconds == 400.0
 
 
+def stuck(see: See, seconds: float, **pod: Any) -> Observation:
+    """One busy worker of 60 s of audio that has not measured anything, for so long."""
+    seen = see(1, busy=1, waiting=9, oldest_wait_seconds=seconds, measurements=())
+    seen = of_template(seen, "a")
+    return replace(seen, pods=(replace(seen.pods[0], **pod),))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pod", "throughput"),
+    [
+        (120.0, {}, 0.5),
+        (31.0, {}, 60.0 / 31.0),
+        (29.0, {}, 530.0),  # the target is not half gone
+        (120.0, {"age_seconds": 60.0}, 60.0 / 40.0),  # ready for 40 s
+        (120.0, {"age_seconds": 50.0}, 2.0),  # for 30 s
+        (120.0, {"age_seconds": 49.0}, 530.0),  # its first batch may still run
+        (120.0, {"startup_seconds": None}, 530.0),
+        (120.0, {"template": "other"}, 530.0),
+        (120.0, {"state": PodState.STARTING}, 530.0),
+    ],
+)
+def test_a_first_batch_is_given_half_a_minute_after_the_start(
+    pool_of: PoolOf, see: See, seconds: float, pod: dict[str, Any], throughput: float
+) -> None:
+    spec = pool_of(spec={"throughput": 530})
+    assert plan(spec, stuck(see, seconds, **pod), History()).throughput == throughput
+
+
+def test_a_pod_that_has_measured_itself_speaks_for_those_of_its_template(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = of_template(see(2, busy=2, waiting=9, oldest_wait_seconds=120.0, measurements=()), "a")
+    one = replace(seen, workers=(replace(seen.workers[0], throughput=40.0), seen.workers[1]))
+    assert plan(pool_of(), one, History()).throughput == 40.0
+
+
+def test_the_upper_median_of_the_pods_counts_and_a_pod_is_all_its_workers(
+    pool_of: PoolOf, see: See
+) -> None:
+    def measured(*speeds: float) -> float:
+        seen = see(len(speeds), busy=len(speeds), measurements=())
+        workers = [
+            replace(worker, throughput=speed)
+            for worker, speed in zip(seen.workers, speeds, strict=True)
+        ]
+        return plan(pool_of(), replace(seen, workers=tuple(workers)), History()).throughput
+
+    assert measured(10.0, 30.0, 20.0) == 20.0
+    assert measured(10.0, 20.0, 30.0, 40.0) == 30.0
+    assert measured(0.0, 0.0, 7.0) == 7.0
+    seen = see(1, busy=1, measurements=())
+    twins = (seen.workers[0], replace(seen.workers[0], consumer="pod-0.y", throughput=5.0))
+    assert plan(pool_of(), replace(seen, workers=twins), History()).throughput == 15.0
+
+
+@pytest.mark.parametrize(("passed", "part"), [(0.0, 1.0), (60.0, 0.3679), (120.0, 0.1353)])
+def test_a_lower_figure_is_believed_by_two_thirds_after_a_minute(
+    pool_of: PoolOf, see: See, passed: float, part: float
+) -> None:
+    known = History(at=1000.0, measurements=(Measurement("a", "m", "cuda", 100.0, 20.0),))
+    seen = of_template(see(1, busy=1, waiting=1, now=1000.0 + passed), "a", 10.0)
+    decided = plan(pool_of(), seen, known)
+    assert decided.throughput == pytest.approx(10.0 + 90.0 * part, abs=0.01)
+
+
+@pytest.mark.parametrize(("passed", "part"), [(0.0, 1.0), (300.0, 0.3679), (600.0, 0.1353)])
+def test_a_slow_start_is_remembered_for_some_minutes(
+    pool_of: PoolOf, see: See, passed: float, part: float
+) -> None:
+    known = History(at=1000.0, measurements=(Measurement("a", "m", "cuda", 100.0, 120.0),))
+    seen = of_template(see(1, now=1000.0 + passed), "a", 100.0)
+    decided = plan(pool_of(), seen, known)
+    assert decided.startup_seconds == pytest.approx(20.0 + 100.0 * part, abs=0.01)
+    slower = replace(seen, pods=(replace(seen.pods[0], startup_seconds=300.0),))
+    assert plan(pool_of(), slower, known).startup_seconds == 300.0
+
+
+def test_figures_that_cannot_be_divided_by_are_none() -> None:
+    assert [_speed(value) for value in (9e-4, 1e-3, 5.0, 1e9, 2e9, -1.0, math.nan)] == [
+        0.0, 1e-3, 5.0, 1e9, 1e9, 0.0, 0.0,
+    ]  # fmt: skip
+    assert [clean(value) for value in (-1.0, 0.0, 3.0, 1e12, 1e13, math.inf, math.nan)] == [
+        0.0, 0.0, 3.0, 1e12, 1e12, 0.0, 0.0,
+    ]  # fmt: skip
+
+
+def test_before_a_start_was_seen_workers_say_how_long_they_loaded(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = see(2, measurements=())
+    seen = replace(seen, pods=tuple(replace(pod, startup_seconds=None) for pod in seen.pods))
+    assert plan(pool_of(), seen, History()).startup_seconds == 3.0
+    last = (Measurement("older", startup_seconds=44.0), Measurement("old", startup_seconds=9.0))
+    assert plan(pool_of(), replace(seen, measurements=last), History()).startup_seconds == 44.0
+
+
 def test_a_folder_of_long_recordings_wakes_all_workers_before_anything_was_measured(
     pool_of: PoolOf, see: See
 ) -> None:
@@ -152,7 +252,18 @@ def test_a_prior_is_by_device_and_model() -> None:
     assert prior_throughput("iic/SenseVoiceSmall", "cuda:0") > prior_throughput("SenseVoice", "cpu")
     assert prior_throughput("openai/whisper-large-v3", "cpu") == 1.0
     assert prior_throughput("embedded", "cpu") > prior_throughput("paraformer-zh", "cpu")
-    assert prior_throughput("", "") == prior_throughput("something", "cpu")
+    assert prior_throughput("", "") == prior_throughput("something", "cpu") == 2.0
+    assert prior_throughput("something", "cuda") == 10.0
+    by_model = {
+        model: (prior_throughput(model, "cpu"), prior_throughput(model, "cuda"))
+        for model in ("embedded", "iic/SenseVoiceSmall", "paraformer-zh", "whisper")
+    }
+    assert by_model == {
+        "embedded": (50.0, 50.0),
+        "iic/SenseVoiceSmall": (6.0, 80.0),
+        "paraformer-zh": (6.0, 60.0),
+        "whisper": (1.0, 10.0),
+    }
 
 
 speeds = st.floats(0.01, 1e5)

@@ -38,13 +38,13 @@ def test_segments_come_back_in_order_with_words_in_the_recordings_time() -> None
     hello = SegmentText("hello", "en", "happy", ("speech",), (Word("hello", 0.5, 1.0, 0.87654),))
     transcript = assemble(
         [_placed(30, 40, SegmentText("again", "en")), _placed(10, 12, hello)],
-        duration_seconds=45.00049,
+        duration_seconds=45.12349,
         engine=NamedEngine(),
         options=TaskOptions(),
     )
     assert transcript.text == "hello again"
     assert transcript.language == "en"
-    assert transcript.duration_seconds == 45.0
+    assert transcript.duration_seconds == 45.123
     assert (transcript.model, transcript.engine, transcript.device) == (
         "embedded",
         "sensevoice",
@@ -114,6 +114,7 @@ def test_texts_are_joined_as_their_script_is_written() -> None:
     assert join_texts(["one", "two"]) == "one two"
     assert join_texts(["欢迎", "大家"]) == "欢迎大家"
     assert join_texts(["欢迎", "you"]) == "欢迎 you"
+    assert join_texts(["欢迎", "you 大家", "欢迎"]) == "欢迎 you 大家欢迎"
 
 
 def test_the_result_names_the_options_that_the_model_has_not() -> None:
@@ -124,3 +125,14 @@ def test_the_result_names_the_options_that_the_model_has_not() -> None:
     assert transcript.options_ignored == ("itn", "hotwords")
     plain = assemble([], duration_seconds=1, engine=engine, options=TaskOptions())
     assert plain.options_ignored == ()
+
+
+def test_times_are_told_to_a_thousandth_and_confidences_to_a_ten_thousandth() -> None:
+    said = SegmentText("x", words=(Word("x", 0.12345, 0.23456, 0.123456),))
+    part = SegmentResult(Span(1, 16_001), None, said)
+    (segment,) = assemble(
+        [part], duration_seconds=1.0, engine=NamedEngine(), options=TaskOptions()
+    ).segments
+    assert (segment.start_seconds, segment.end_seconds) == (0.0, 1.0)
+    (word,) = segment.words
+    assert (word.start_seconds, word.end_seconds, word.confidence) == (0.124, 0.235, 0.1235)

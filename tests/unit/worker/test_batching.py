@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.task import Lane
 from asr_worker.inference.batch_plan import (
+    Batch,
     BatchRules,
     PendingSegment,
-    padding_share,
     plan_batch,
     plan_batches,
 )
@@ -101,7 +102,7 @@ def test_lengths_that_differ_much_go_to_different_batches() -> None:
     lengths = [1.0, 30.0] * 5
     batches = plan_batches([_segment(n, seconds) for n, seconds in enumerate(lengths)], RULES)
     assert [{segment.seconds for segment in batch.segments} for batch in batches] == [{1.0}, {30.0}]
-    assert padding_share(batches) == 0
+    assert [batch.padding_share for batch in batches] == [0, 0]
 
 
 def test_an_interactive_segment_goes_first_and_waits_for_no_other_work() -> None:
@@ -117,6 +118,59 @@ def test_an_overdue_segment_comes_before_the_interactive_lane() -> None:
     batch = plan_batch([_segment(1, lane=Lane.INTERACTIVE), overdue], RULES)
     assert batch is not None
     assert batch.segments == (overdue,)
+
+
+def sizes(segments: list[PendingSegment], rules: BatchRules = RULES) -> list[int]:
+    return [len(batch.segments) for batch in plan_batches(segments, rules)]
+
+
+def test_a_batch_has_500_padded_seconds_or_512_segments_at_most() -> None:
+    assert sizes([_segment(n, 10.0) for n in range(51)]) == [50, 1]
+    assert sizes([_segment(n, 0.1) for n in range(513)]) == [512, 1]
+
+
+def test_at_most_a_quarter_of_a_batch_is_padding() -> None:
+    assert sizes([_segment(0, 10.0), _segment(1, 5.0)]) == [2]
+    assert sizes([_segment(0, 10.0), _segment(1, 4.9)]) == [1, 1]
+    assert sizes([_segment(0, 5.0), _segment(1, 10.0), _segment(2, 5.1)]) == [2, 1]
+
+
+def test_a_batch_tells_how_much_of_it_is_padding() -> None:
+    batch = plan_batch([_segment(0, 6.0), _segment(1, 10.0), _segment(2, 8.0)], RULES)
+    assert batch is not None
+    assert [segment.seconds for segment in batch.segments] == [10.0, 8.0, 6.0]
+    assert (batch.audio_seconds, batch.padded_seconds) == (24.0, 30.0)
+    assert batch.padding_share == pytest.approx(0.2)
+    assert Batch((_segment(0, 0.0),)).padding_share == 0.0
+
+
+def test_the_nearer_lengths_are_taken_first_on_either_side() -> None:
+    around = [_segment(0, 10.0), _segment(1, 7.0), _segment(2, 12.0), _segment(3, 9.5)]
+    rules = BatchRules(max_segments=2)
+    assert [s.seconds for s in plan_batches(around, rules)[0].segments] == [10.0, 9.5]
+    rules = BatchRules(max_segments=3)
+    assert [s.seconds for s in plan_batches(around, rules)[0].segments] == [12.0, 10.0, 9.5]
+
+
+def test_a_side_that_does_not_fit_leaves_room_to_the_other() -> None:
+    """A longer one would make the batch too large, shorter ones do not."""
+    segments = [_segment(0, 10.0), _segment(1, 10.2), _segment(2, 9.0), _segment(3, 8.0)]
+    batch = plan_batch(segments, BatchRules(seconds=30.5))
+    assert batch is not None
+    assert [segment.arrival for segment in batch.segments] == [1, 0]
+    batch = plan_batch(segments, BatchRules(seconds=20.3))
+    assert batch is not None
+    assert [segment.arrival for segment in batch.segments] == [0, 2]
+
+
+def test_lanes_come_in_their_order_and_what_is_overdue_before_them() -> None:
+    lanes = [Lane.BATCH, Lane.NORMAL, Lane.INTERACTIVE]
+    segments = [_segment(n, float(10 * n + 1), lane=lane) for n, lane in enumerate(lanes)]
+    order = [batch.segments[0].lane for batch in plan_batches(segments, RULES)]
+    assert order == lanes[::-1]
+    for waited, first in ((30.0, Lane.BATCH), (29.9, Lane.INTERACTIVE)):
+        overdue = [replace(segments[0], waiting_seconds=waited), *segments[1:]]
+        assert plan_batches(overdue, RULES)[0].segments[0].lane is first
 
 
 def test_a_segment_longer_than_the_budget_runs_alone() -> None:

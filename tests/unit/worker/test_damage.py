@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from asr_core.result import TranscriptWarning
 from asr_worker.audio.decoding.damage import MOST_SPANS, Damage
 
@@ -71,3 +73,66 @@ def test_damage_without_end_is_told_in_few_words() -> None:
     told = damage.warnings()
     assert len(told) == 2 * MOST_SPANS
     assert max(warning.end_seconds or 0.0 for warning in told) > 29_990
+
+
+def lost(*stretches: tuple[float, float]) -> Damage:
+    damage = Damage()
+    for at, seconds in stretches:
+        damage.lost(at, seconds)
+    return damage
+
+
+def test_damage_joins_the_stretch_before_it_if_it_is_within_half_a_second() -> None:
+    assert spans(lost((1.0, 1.0), (2.5, 0.5), (9.0, 0.1))) == [
+        ("damaged", 1.0, 2.5), ("damaged", 9.0, 9.1),
+    ]  # fmt: skip
+    assert spans(lost((1.0, 1.0), (2.6, 0.5), (3.2, 0.5))) == [
+        ("damaged", 1.0, 2.0), ("damaged", 2.6, 3.6),
+    ]  # fmt: skip
+    assert spans(lost((1.0, 0.0), (9.0, 0.25))) == [("damaged", 9.0, 9.25)]
+
+
+def test_silence_belongs_to_the_last_stretch_if_it_begins_within_half_a_second_of_it() -> None:
+    for begin, end in ((10.75, 12.0), (10.8, 10.25)):
+        damage = lost((1.0, 1.0), (10.0, 0.25))
+        damage.silence(begin, 12.0)
+        assert spans(damage) == [("damaged", 1.0, 2.0), ("damaged", 10.0, end)]
+
+
+@pytest.mark.parametrize(
+    ("at", "declared", "is_cut", "told"),
+    [
+        (5.75, 6.75, False, [("damaged", 5.5, 5.75)]),
+        (5.5, 6.8, False, [("cut_off", 5.5, 6.8)]),
+        (5.5, 6.75, True, [("cut_off", 5.5, 6.75)]),
+        (5.5, 6.5, True, [("cut_off", 5.5, None)]),
+        (5.5, None, False, [("damaged", 5.5, 5.75)]),
+    ],
+)
+def test_half_a_packet_at_the_end_is_told_as_the_cut_that_it_is(
+    at: float, declared: float | None, is_cut: bool, told: list[tuple[str, float, float | None]]
+) -> None:
+    damage = lost((1.0, 0.5), (5.5, 0.25))
+    damage.ended(at, declared, is_cut=is_cut)
+    assert spans(damage) == [("damaged", 1.0, 1.5), *told]
+
+
+def test_a_cut_begins_behind_the_damage_before_it() -> None:
+    damage = lost((1.0, 0.5), (5.0, 2.0))
+    damage.ended(6.0, 11.0, is_cut=True)
+    assert spans(damage)[-1] == ("cut_off", 7.0, 11.0)
+    near = lost((1.0, 0.5), (5.0, 2.0))
+    near.ended(6.0, 8.0, is_cut=True)
+    assert [code for code, *_ in spans(near)] == ["damaged", "damaged"]
+    far = lost((1.0, 0.5), (5.0, 2.0))
+    far.ended(6.0, None, is_cut=True)
+    assert spans(far)[-1] == ("cut_off", 7.0, None)
+
+
+def test_times_are_told_to_a_thousandth() -> None:
+    damage = lost((1.00049, 0.12345))
+    damage.unreadable(4.12345, "x")
+    damage.ended(9.00049, 12.12345, is_cut=True)
+    assert spans(damage) == [
+        ("damaged", 1.0, 1.124), ("part_unreadable", 4.123, None), ("cut_off", 9.0, 12.123),
+    ]  # fmt: skip

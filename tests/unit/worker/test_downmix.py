@@ -24,6 +24,35 @@ def test_ordinary_channels_are_their_mean() -> None:
     np.testing.assert_array_equal(Downmix()(surround), surround.mean(axis=0, keepdims=True))
 
 
+def test_one_channel_and_no_samples_are_left_as_they_are() -> None:
+    one = noise(1)[None]
+    np.testing.assert_array_equal(Downmix()(one), one)
+    assert Downmix()(np.zeros((2, 0), np.float32)).shape == (1, 0)
+
+
+def test_channels_cancel_where_a_fifth_is_left_of_what_one_alone_would_leave() -> None:
+    """Of six channels one alone leaves a sixth of itself, a 36th of its power."""
+    speech, nothing = noise(1), np.zeros((4, BLOCK), np.float32)
+    for rest, is_mean in ((0.5, True), (0.4, False)):
+        block = np.stack([speech, np.float32(rest - 1) * speech, *nothing])
+        expected = block.mean(axis=0) if is_mean else speech
+        np.testing.assert_array_equal(Downmix()(block)[0], expected)
+
+
+def test_what_cancels_below_hearing_is_their_mean() -> None:
+    faint = noise(1, 1e-6)
+    np.testing.assert_array_equal(Downmix()(np.stack([faint, -faint]))[0], np.zeros(BLOCK))
+
+
+def test_another_channel_takes_over_where_it_is_twice_as_loud_in_power() -> None:
+    speech = noise(1)
+    for gain, speaker in ((1.4, 0), (1.45, 1)):
+        downmix = Downmix()
+        downmix(np.stack([speech, -speech]))
+        louder = np.stack([speech, np.float32(-gain) * speech])
+        np.testing.assert_array_equal(downmix(louder)[0], louder[speaker])
+
+
 @pytest.mark.parametrize("rest", [0.0, 0.01])
 def test_a_channel_that_the_other_cancels_speaks(rest: float) -> None:
     speech = noise(1)

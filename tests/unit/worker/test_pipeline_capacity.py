@@ -7,6 +7,7 @@ import pytest
 from asr_core.task import Lane
 from asr_worker.in_flight.capacity import (
     RESERVED_TASKS,
+    Capacity,
     Throughput,
     Unfinished,
     backoff_seconds,
@@ -31,6 +32,12 @@ def test_room_shrinks_by_what_is_still_to_be_transcribed() -> None:
 def test_a_ten_hour_recording_leaves_room_for_a_short_one_and_two_of_them_do_not() -> None:
     assert remaining_capacity([36_000], batch_seconds=500, max_tasks=256)
     assert not remaining_capacity([36_000, 36_000], batch_seconds=500, max_tasks=256)
+
+
+def test_room_for_one_task_or_one_second_is_room() -> None:
+    assert Capacity(0.5, 1)
+    assert not Capacity(0.0, 1)
+    assert not Capacity(0.5, 0)
 
 
 def test_there_is_no_room_beyond_the_most_tasks_whatever_their_length() -> None:
@@ -60,6 +67,20 @@ def test_a_drain_keeps_the_shortest_tasks_that_fit_in_the_grace_period() -> None
     assert fits(tasks, throughput=1, grace_seconds=30) == {"short"}
 
 
+def test_a_fifth_of_the_grace_period_is_left_for_what_comes_after_the_engine() -> None:
+    tasks = [Unfinished("a", 300.0), Unfinished("b", 500.0)]
+    assert fits(tasks, throughput=100, grace_seconds=10) == {"a", "b"}
+    assert fits(tasks, throughput=100, grace_seconds=9.9) == {"a"}
+    assert fits(tasks, throughput=1, grace_seconds=1) == set()
+
+
+def test_an_older_batch_counts_half_after_each_minute_of_work() -> None:
+    measured = Throughput()
+    measured.add(60, 60)
+    measured.add(600, 60)
+    assert measured.audio_seconds_per_second == (60 / 2 + 600) / (60 / 2 + 60)
+
+
 def test_a_drain_without_grace_keeps_nothing_and_one_without_a_measure_keeps_all() -> None:
     tasks = [Unfinished("a", 1.0), Unfinished("b", 9000.0)]
     assert fits(tasks, throughput=100, grace_seconds=0) == set()
@@ -86,7 +107,7 @@ def test_throughput_follows_the_recent_batches() -> None:
 
 
 def test_a_batch_is_as_large_as_configured_or_as_suits_the_device() -> None:
-    assert batch_seconds_on("cpu", None) < batch_seconds_on("cuda:0", None) == 500
+    assert (batch_seconds_on("cpu", None), batch_seconds_on("cuda:0", None)) == (60, 500)
     assert batch_seconds_on("cpu", 20) == batch_seconds_on("cuda:0", 20) == 20
 
 

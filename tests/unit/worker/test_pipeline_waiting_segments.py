@@ -15,7 +15,7 @@ from asr_worker.inference.batch_plan import BatchRules
 from asr_worker.inference.segment_queue import WaitingSegments
 from asr_worker.transcript.recording import RecordedSegment, Recording
 
-RULES = BatchRules(seconds=100)
+RULES = BatchRules(seconds=100.0)
 
 
 def in_hand(name: str, lane: Lane = Lane.NORMAL, *, solo: bool = False) -> InFlightTask:
@@ -105,3 +105,17 @@ def test_segments_of_a_dropped_task_are_gone_and_those_put_back_are_first_again(
         assert taken(waiting) == []
 
     asyncio.run(scene())
+
+
+def test_what_waits_out_of_view_is_not_overdue() -> None:
+    """Four batches are looked at, and the segment behind them: 31 of those left were passed over
+    for 40 s, and go before a task that somebody watches, with 9 of their like.
+    """
+    now = 0.0
+    waiting = WaitingSegments(RULES, clock=lambda: now)
+    waiting.add(in_hand("patient", Lane.BATCH), recording(80))
+    assert taken(waiting) == ["patient"] * 10
+    now = 40.0
+    waiting.add(in_hand("watched", Lane.INTERACTIVE), recording(1))
+    order = [taken(waiting)[0] for _ in range(6)]
+    assert order == ["patient"] * 4 + ["watched", "patient"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_worker.audio.pcm import FloatArray
-from asr_worker.audio.segments import Span, frame_energy, plan_segments
+from asr_worker.audio.segments import Span, plan_segments
 
 LOUD, ROOM = 1e-2, 1e-5
 
@@ -64,13 +64,59 @@ def test_a_silent_recording_has_no_segments(seconds: float) -> None:
     assert plan_segments(_energy((seconds, 0.0))) == []
 
 
+def test_silence_before_and_after_is_left_out_but_for_a_margin() -> None:
+    energy = _energy((5.0, 0.0), (5.0, LOUD), (5.0, 0.0))
+    assert plan_segments(energy) == [Span(round(4.7 * 16_000), round(10.3 * 16_000))]
+    short = _energy((1.9, 0.0), (5.0, LOUD), (1.9, 0.0))
+    assert plan_segments(short) == [Span(0, round(8.8 * 16_000))]
+    just_long = _energy((2.0, 0.0), (5.0, LOUD), (2.0, 0.0))
+    assert plan_segments(just_long) == [Span(round(1.7 * 16_000), round(7.3 * 16_000))]
+
+
+def test_a_cut_lies_after_the_first_third_of_the_longest_span() -> None:
+    energy = _energy((9.0, LOUD), (0.4, ROOM), (2.0, LOUD), (0.6, ROOM), (25.0, LOUD))
+    first, _ = plan_segments(energy)
+    assert first.end_seconds == pytest.approx(11.7, abs=0.02)
+    early, *_ = plan_segments(energy, min_seconds=1.0)
+    late, *_ = plan_segments(energy, min_seconds=20.0)
+    assert early.end_seconds == pytest.approx(11.7, abs=0.02)
+    assert late.end_seconds >= 20.0
+
+
+def test_each_span_is_cut_after_its_own_first_third() -> None:
+    energy = _energy(
+        (20.0, LOUD), (0.5, ROOM), (5.0, LOUD), (0.4, ROOM), (10.0, LOUD), (0.6, ROOM), (25.0, LOUD)
+    )
+    first, second, _ = plan_segments(energy)
+    assert first.end_seconds == pytest.approx(20.25, abs=0.02)
+    assert second.end_seconds == pytest.approx(36.2, abs=0.02)
+
+
+def test_noise_of_rounding_is_as_quiet_as_silence() -> None:
+    energy = _energy((12.0, LOUD), (0.4, 0.0), (4.0, LOUD), (0.8, 9e-9), (25.0, LOUD))
+    first, _ = plan_segments(energy)
+    assert first.end_seconds == pytest.approx(16.8, abs=0.02)
+
+
+def test_of_equally_quiet_pauses_the_longest_is_cut() -> None:
+    pauses = [(0.5, ROOM), (4.0, LOUD)], [(0.9, ROOM), (4.0, LOUD)]
+    short, long = pauses
+    energy = _energy((12.0, LOUD), *short, *long, *short, (25.0, LOUD))
+    first, *_ = plan_segments(energy)
+    assert first.end_seconds == pytest.approx(16.5 + 0.45, abs=0.02)
+
+
+@pytest.mark.parametrize("seconds", [0.55, 0.6, 1.0, 2.35])
+def test_spans_shorter_than_a_scrap_are_cut_all_the_same(seconds: float) -> None:
+    spans = plan_segments(_energy((seconds, LOUD)), max_seconds=0.5)
+    assert spans[0].start == 0
+    assert spans[-1].end == round(seconds * 16_000)
+    assert all(before.end == after.start for before, after in pairwise(spans))
+    assert all(0 < span.seconds <= 0.5 for span in spans)
+
+
 def test_no_audio_has_no_segments() -> None:
     assert plan_segments(np.empty(0, np.float32)) == []
-
-
-def test_frame_energy_is_the_mean_square_of_ten_milliseconds() -> None:
-    samples = np.concatenate([np.full(160, 0.5), np.full(80, 1.0)]).astype(np.float32)
-    assert frame_energy(samples).tolist() == [0.25, 0.5]
 
 
 @given(

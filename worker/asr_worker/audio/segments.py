@@ -44,13 +44,6 @@ class Span:
         return (self.end - self.start) / SAMPLE_RATE
 
 
-def frame_energy(samples: FloatArray) -> FloatArray:
-    """Mean square of each 10 ms; the last frame is padded with silence."""
-    padded = np.pad(samples, (0, -len(samples) % ENERGY_FRAME_SAMPLES))
-    energies: FloatArray = np.square(padded.reshape(-1, ENERGY_FRAME_SAMPLES)).mean(axis=1)
-    return energies
-
-
 def plan_segments(
     energy: FloatArray,
     *,
@@ -68,7 +61,6 @@ def plan_segments(
     total = len(energy) * ENERGY_FRAME_SAMPLES if sample_count is None else sample_count
     longest = max(int(max_seconds * FRAMES_PER_SECOND), 1)
     shortest = int((max_seconds / 3 if min_seconds is None else min_seconds) * FRAMES_PER_SECOND)
-    shortest = min(shortest, longest - 1)
     smooth = _smoothed(energy)
     spans: list[Span] = []
     for start, end in _audible_stretches(energy, int(drop_silence_seconds * FRAMES_PER_SECOND)):
@@ -88,8 +80,7 @@ def _audible_stretches(energy: FloatArray, drop_frames: int) -> list[tuple[int, 
     stretches: list[tuple[int, int]] = []
     position = 0
     for start, end in edges.reshape(-1, 2).tolist():
-        at_edge = start == 0 or end == len(energy)
-        if end - start < drop_frames and not (at_edge and end - start == len(energy)):
+        if end - start < min(drop_frames, len(energy)):
             continue
         stop = 0 if start == 0 else min(start + margin, end)
         if stop > position:

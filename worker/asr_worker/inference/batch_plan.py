@@ -5,7 +5,7 @@ Pure: pending segments in, batches out. Waiting times are given, not measured he
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,12 +90,6 @@ def plan_batches(pending: Iterable[PendingSegment], rules: BatchRules) -> list[B
         for segment in batch.segments:
             del waiting[segment.key]
     return batches
-
-
-def padding_share(batches: Sequence[Batch]) -> float:
-    """Share of padding over several batches, 0 to 1."""
-    padded = sum(batch.padded_seconds for batch in batches)
-    return 1 - sum(batch.audio_seconds for batch in batches) / padded if padded else 0.0
 
 
 def _urgency(segment: PendingSegment, rules: BatchRules) -> tuple[int, int]:

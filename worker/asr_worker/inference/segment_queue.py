@@ -108,6 +108,7 @@ class WaitingSegments:
         return view
 
     def _pending(self, arrival: int, segment: WaitingSegment) -> PendingSegment:
+        assert segment.seen_at is not None, "in view"
         return PendingSegment(
             key=segment.key,
             task_id=segment.task.task_id,
@@ -115,7 +116,7 @@ class WaitingSegments:
             arrival=arrival,
             lane=segment.lane,
             solo=segment.task.claim.solo,
-            waiting_seconds=0.0 if segment.seen_at is None else self._clock() - segment.seen_at,
+            waiting_seconds=self._clock() - segment.seen_at,
         )
 
     def _count(self) -> None:

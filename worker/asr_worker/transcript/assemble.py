@@ -101,4 +101,4 @@ def _language(spoken: Sequence[SegmentResult]) -> str | None:
     for part in spoken:
         if part.recognized.language is not None:
             seconds[part.recognized.language] += part.span.end - part.span.start
-    return seconds.most_common(1)[0][0] if seconds else None
+    return max(seconds, key=seconds.__getitem__) if seconds else None
