@@ -159,8 +159,8 @@ def test_a_text_fits_up_to_its_last_character_and_byte() -> None:
 
 
 def test_of_words_to_favour_those_are_kept_that_fit_in_order_and_once() -> None:
-    assert fitting_hotwords(["a", "b", "a", "x" * 129, "c"]) == ("a", "b", "c")
-    assert len(fitting_hotwords([f"w{n}" for n in range(200)])) == 100
+    assert limits.HOTWORDS.fitting(["a", "b", "a", "x" * 129, "c"]) == ("a", "b", "c")
+    assert len(limits.HOTWORDS.fitting([f"w{n}" for n in range(200)])) == 100
     wide = [f"{n:02}" + "ü" * 126 for n in range(40)]  # of 254 bytes
-    kept = fitting_hotwords([*wide, "x" * 65, "y" * 64])
+    kept = limits.HOTWORDS.fitting([*wide, "x" * 65, "y" * 64])
     assert kept == (*wide[:32], "y" * 64), "8192 bytes hold 32 of them and 64 bytes"

@@ -10,19 +10,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_operator.planning.demand import Fleet, Group, Load, _begun, fleet_of, load_of, workers_for
+from asr_operator.planning.demand import (
+    Fleet,
+    Group,
+    Load,
+    _started_in,
+    fleet_of,
+    load_of,
+    workers_for,
+)
 from asr_operator.planning.observation import (
     Arrivals,
     Observation,
-    PodSeen,
+    PodObservation,
     PodState,
-    QueueSeen,
-    WorkerSeen,
+    QueueObservation,
+    WorkerObservation,
 )
 from asr_operator.planning.throughput import Throughput
 
 See = Callable[..., Observation]
-TEN = Throughput(throughput=10.0, startup_seconds=20.0, source="", speeds={}, measurements=())
+TEN = Throughput(per_pod=10.0, startup_seconds=20.0, source="", by_template={}, measurements=())
 NOW = 1000.0
 
 
@@ -47,7 +55,7 @@ def test_of_a_group_of_arrivals_only_those_wait_that_are_not_taken_yet(see: See)
 
 
 def test_an_empty_queue_is_no_load(see: See) -> None:
-    assert waiting(see, 0, 0.0) == Load((), task=0.0, unheard=0.0, rate=0.0) == Load()
+    assert waiting(see, 0, 0.0) == Load((), task=0.0, unreported=0.0, rate=0.0) == Load()
     assert waiting(see, 0, 0.0, Arrivals(NOW - 50, 2, 100.0)).groups == ()
 
 
@@ -95,13 +103,13 @@ def test_work_in_hand_that_no_heartbeat_tells_of_is_what_is_left_of_the_open_aud
     see: See,
 ) -> None:
     seen = see(2, busy=1, waiting=1, arrivals=(Arrivals(NOW - 5, 1, 60.0),), audio_seconds=200.0)
-    assert load_of(seen, TEN).unheard == pytest.approx((200.0 - 60.0 - 60.0) / 10)
+    assert load_of(seen, TEN).unreported == pytest.approx((200.0 - 60.0 - 60.0) / 10)
     more_than_open = replace(seen, queue=replace(seen.queue, audio_seconds=100.0))
-    assert load_of(more_than_open, TEN).unheard == 0.0
+    assert load_of(more_than_open, TEN).unreported == 0.0
 
 
-def fleet(seen: Observation, pace: Throughput = TEN, load: Load | None = None) -> Fleet:
-    return fleet_of(seen, pace, load or Load(), poll_seconds=2.0)
+def fleet(seen: Observation, throughput: Throughput = TEN, load: Load | None = None) -> Fleet:
+    return fleet_of(seen, throughput, load or Load(), poll_seconds=2.0)
 
 
 def test_a_new_worker_helps_after_a_poll_and_a_start_that_takes_a_fifth_longer(see: See) -> None:
@@ -130,18 +138,18 @@ def test_the_workers_of_one_pod_are_one_worker_with_all_that_they_hold(see: See)
 
 
 def test_a_worker_of_another_template_is_as_fast_as_that(see: See) -> None:
-    pace = replace(TEN, speeds={"old": 5.0})
+    mixed = replace(TEN, by_template={"old": 5.0})
     seen = see(1, busy=1)
     seen = replace(seen, pods=(replace(seen.pods[0], template="old"),))
-    assert fleet(seen, pace).workers == ((60.0 / 5.0 - 5.0, 0.5),)
+    assert fleet(seen, mixed).workers == ((60.0 / 5.0 - 5.0, 0.5),)
 
 
 def test_a_busy_worker_that_tells_of_no_work_has_its_share_of_what_is_unheard(see: See) -> None:
     seen = see(2, busy=2)
     silent = tuple(replace(worker, in_flight_seconds=0.0) for worker in seen.workers)
-    load = Load(task=20.0, unheard=30.0)
+    load = Load(task=20.0, unreported=30.0)
     assert fleet(replace(seen, workers=silent), load=load).workers == ((10.0, 1.0), (10.0, 1.0))
-    much = Load(task=4.0, unheard=1000.0)
+    much = Load(task=4.0, unreported=1000.0)
     assert fleet(replace(seen, workers=silent), load=much).workers == ((7.0, 1.0), (7.0, 1.0))
     one = (silent[0], seen.workers[1])
     assert fleet(replace(seen, workers=one), load=load).workers == ((1.0, 1.0), (25.0, 1.0))
@@ -167,13 +175,13 @@ def test_of_more_pods_than_replicas_the_soonest_count(see: See) -> None:
 
 
 def test_an_idle_worker_is_free_now_however_slow_it_is(see: See) -> None:
-    assert fleet(see(1), replace(TEN, throughput=0.1)).workers == ((0.0, 1.0),)
+    assert fleet(see(1), replace(TEN, per_pod=0.1)).workers == ((0.0, 1.0),)
 
 
 def test_a_pod_that_ends_is_no_worker_and_one_that_nobody_hears_is_free() -> None:
-    pods = (PodSeen("a", PodState.READY), PodSeen("b", PodState.TERMINATING))
-    elsewhere = (WorkerSeen("x", "elsewhere", 1, in_flight_seconds=100.0),)
-    assert fleet(Observation(NOW, QueueSeen(), 1, elsewhere, pods)).workers == ((0.0, 1.0),)
+    pods = (PodObservation("a", PodState.READY), PodObservation("b", PodState.TERMINATING))
+    elsewhere = (WorkerObservation("x", "elsewhere", 1, in_flight_seconds=100.0),)
+    assert fleet(Observation(NOW, QueueObservation(), 1, elsewhere, pods)).workers == ((0.0, 1.0),)
 
 
 NOBODY = Fleet((), 0, 0.0)
@@ -302,8 +310,8 @@ def test_work_is_begun_when_those_that_are_free_have_done_what_is_before_it(
     while not any(free_in <= now for free_in, _ in workers) or done < work - 1e-6:
         done += 0.01 * sum(speed for free_in, speed in workers if free_in <= now + 1e-9)
         now += 0.01
-    assert _begun(workers, float(work)) == pytest.approx(now, abs=0.05)
+    assert _started_in(workers, float(work)) == pytest.approx(now, abs=0.05)
 
 
 def test_without_workers_nothing_is_ever_begun() -> None:
-    assert _begun([], 1.0) == inf
+    assert _started_in([], 1.0) == inf

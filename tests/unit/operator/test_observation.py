@@ -11,20 +11,20 @@ from asr_operator.planning.observation import (
     History,
     Measurement,
     Observation,
-    PodSeen,
+    PodObservation,
     PodState,
-    QueueSeen,
+    QueueObservation,
     Signal,
-    WorkerSeen,
+    WorkerObservation,
 )
 
 SILENT = [
-    WorkerSeen("c", "p"),
+    WorkerObservation("c", "p"),
     Measurement("t"),
-    PodSeen("p", PodState.READY),
+    PodObservation("p", PodState.READY),
     History(),
-    QueueSeen(trusted=False),
-    Observation(0.0, QueueSeen(), 0),
+    QueueObservation(trusted=False),
+    Observation(0.0, QueueObservation(), 0),
 ]
 
 
@@ -36,13 +36,13 @@ def test_what_is_not_said_is_nothing(silent: Any) -> None:
 
 
 def test_a_queue_is_trusted_unless_it_says_otherwise_or_cannot_be_read() -> None:
-    assert QueueSeen().trusted
-    away = QueueSeen.unreachable("refused")
+    assert QueueObservation().trusted
+    away = QueueObservation.unreachable("refused")
     assert (away.signal, away.trusted, away.error) == (Signal.UNREACHABLE, False, "refused")
 
 
 def test_only_ready_pods_are_ready() -> None:
-    pods = tuple(PodSeen(state.value, state) for state in PodState)
-    seen = Observation(0.0, QueueSeen(), 4, pods=pods)
+    pods = tuple(PodObservation(state.value, state) for state in PodState)
+    seen = Observation(0.0, QueueObservation(), 4, pods=pods)
     assert seen.ready == 1
-    assert replace(seen, pods=(*pods, PodSeen("x", PodState.READY))).ready == 2
+    assert replace(seen, pods=(*pods, PodObservation("x", PodState.READY))).ready == 2

@@ -53,7 +53,7 @@ def test_a_pod_that_nobody_hears_goes_after_those_that_are_known_to_be_idle() ->
 
 
 def test_only_a_ready_pod_without_a_task_and_with_a_voice_is_idle() -> None:
-    pods = [*ready("busy", "idle", "silent"), PodSeen("starting", PodState.STARTING)]
+    pods = [*ready("busy", "idle", "silent"), PodObservation("starting", PodState.STARTING)]
     found = {each.pod: each for each in candidates([worker("busy", 1), worker("idle")], pods)}
     idle = {name: each.is_idle for name, each in found.items()}
     assert idle == {"busy": False, "idle": True, "silent": False, "starting": True}
@@ -63,19 +63,26 @@ def test_only_a_ready_pod_without_a_task_and_with_a_voice_is_idle() -> None:
 def test_a_pod_with_a_task_goes_after_idle_ones_whatever_the_cluster_says_of_it() -> None:
     """It was ready once, and a failing probe does not take its task from it."""
     for state in (PodState.STARTING, PodState.UNSCHEDULABLE):
-        pods = [PodSeen("odd", state), *ready("idle")]
+        pods = [PodObservation("odd", state), *ready("idle")]
         assert names([worker("odd", 1, 5.0), worker("idle")], pods) == ["idle", "odd"]
 
 
 def test_what_an_idle_worker_says_it_holds_does_not_count() -> None:
-    pods = [PodSeen("old", PodState.READY, 900.0), PodSeen("young", PodState.READY, 90.0)]
+    pods = [
+        PodObservation("old", PodState.READY, 900.0),
+        PodObservation("young", PodState.READY, 90.0),
+    ]
     workers = [worker("old"), worker("young", 0, 300.0)]
     assert names(workers, pods) == ["young", "old"]
     assert names([worker("old", -1, 0.0), worker("young")], pods) == ["young", "old"]
 
 
 def test_busy_workers_go_by_all_that_their_pod_holds() -> None:
-    workers = [worker("a", 1, 40.0), WorkerSeen("a.y", "a", 1, 8, 40.0), worker("b", 1, 60.0)]
+    workers = [
+        worker("a", 1, 40.0),
+        WorkerObservation("a.y", "a", 1, 8, 40.0),
+        worker("b", 1, 60.0),
+    ]
     assert names(workers, ready("a", "b")) == ["b", "a"]
 
 
@@ -92,4 +99,4 @@ def test_costs_rise_with_the_work_in_hand_and_fit_the_annotation() -> None:
 
 def test_a_silent_pod_costs_more_than_an_idle_one_even_as_a_victim() -> None:
     ordered = candidates([worker("idle")], ready("idle", "silent"))
-    assert dict(deletion_costs(ordered, victims=2)) == {"idle": 0, "silent": 10}
+    assert dict(deletion_costs(ordered, removed=2)) == {"idle": 0, "silent": 10}

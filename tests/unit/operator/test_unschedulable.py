@@ -7,7 +7,12 @@ from dataclasses import replace
 
 from asr_operator.planning.observation import History, Observation
 from asr_operator.planning.spec import MOST_REPLICAS, PoolSpec
-from asr_operator.planning.unschedulable import given_up, most_schedulable, shortage, with_shortage
+from asr_operator.planning.unschedulable import (
+    give_up_message,
+    most_schedulable,
+    unschedulable_message,
+    with_capacity_retry,
+)
 
 PoolOf = Callable[..., PoolSpec]
 See = Callable[..., Observation]
@@ -16,11 +21,11 @@ See = Callable[..., Observation]
 def test_a_pod_is_given_up_once_it_is_older_than_the_time_out(pool_of: PoolOf, see: See) -> None:
     spec = pool_of(unschedulableTimeoutSeconds=600)
     at_it, over = (see(5, nodeless=2, nodeless_seconds=age) for age in (600.0, 600.1))
-    assert with_shortage(spec, at_it, History()) == History()
-    assert with_shortage(spec, over, History()).capacity_retry_at == 1600.0
+    assert with_capacity_retry(spec, at_it, History()) == History()
+    assert with_capacity_retry(spec, over, History()).capacity_retry_at == 1600.0
     assert most_schedulable(spec, at_it, History(), 9) == 5
     assert most_schedulable(spec, over, History(), 9) == 3
-    assert given_up(spec, over).startswith("2 pods could not be scheduled for over 600 s")
+    assert give_up_message(spec, over).startswith("2 pods could not be scheduled for over 600 s")
 
 
 def test_it_is_tried_again_after_the_time_out_but_no_sooner_than_a_minute(
@@ -28,11 +33,11 @@ def test_it_is_tried_again_after_the_time_out_but_no_sooner_than_a_minute(
 ) -> None:
     at_once = pool_of(unschedulableTimeoutSeconds=0)
     short = see(2, nodeless=1, nodeless_seconds=0.5)
-    assert with_shortage(at_once, short, History()).capacity_retry_at == 1060.0
-    assert "tried again in 60 s" in given_up(at_once, short)
+    assert with_capacity_retry(at_once, short, History()).capacity_retry_at == 1060.0
+    assert "tried again in 60 s" in give_up_message(at_once, short)
     waiting = History(capacity_retry_at=1060.0)
-    assert with_shortage(at_once, see(1, now=1059.0), waiting) == waiting
-    assert with_shortage(at_once, see(1, now=1060.0), waiting) == History()
+    assert with_capacity_retry(at_once, see(1, now=1059.0), waiting) == waiting
+    assert with_capacity_retry(at_once, see(1, now=1060.0), waiting) == History()
 
 
 def test_the_most_is_what_has_a_node_until_it_is_tried_again(pool_of: PoolOf, see: See) -> None:
@@ -57,12 +62,12 @@ def test_what_is_missing_is_told_with_its_numbers(pool_of: PoolOf, see: See) -> 
     seen = see(5, nodeless=2, nodeless_seconds=40.0)
     older = replace(seen.pods[-1], age_seconds=70.0)
     seen = replace(seen, pods=(*seen.pods[:-1], older))
-    assert shortage(spec, seen, History(), 9) == (
+    assert unschedulable_message(spec, seen, History(), 9) == (
         "2 of 5 pods cannot be scheduled, the oldest for 70 s; they are given up after 600 s"
     )
-    blocked = shortage(spec, see(3), retry, 4)
+    blocked = unschedulable_message(spec, see(3), retry, 4)
     assert blocked == (
         "the work asks for 4 workers, nodes were found for 3; more are tried again in 500 s"
     )
-    assert shortage(spec, see(3), retry, 3) == ""
-    assert shortage(spec, see(3), History(), 9) == ""
+    assert unschedulable_message(spec, see(3), retry, 3) == ""
+    assert unschedulable_message(spec, see(3), History(), 9) == ""

@@ -6,18 +6,25 @@ import pytest
 
 from asr_operator.planning.observation import Desire, History
 from asr_operator.planning.spec import Scaling
-from asr_operator.planning.stabilization import down_seconds, forget, remember, stable
+from asr_operator.planning.stabilization import (
+    down_seconds,
+    record_desire,
+    reset_window,
+    stabilized,
+)
 
 
 def after(*wanted: tuple[float, int], up: float = 30.0, down: float = 60.0) -> History:
     history = History()
     for at, replicas in wanted:
-        history = remember(history, at, replicas, up=up, down=down)
+        history = record_desire(history, at, replicas, up=up, down=down)
     return history
 
 
 def may_become(history: History, now: float, replicas: int, *, most: int = 99) -> int:
-    return stable(history, now, replicas, up=30.0, down=60.0, within=lambda n: max(1, min(n, most)))
+    return stabilized(
+        history, now, replicas, up=30.0, down=60.0, within=lambda n: max(1, min(n, most))
+    )
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,7 @@ def test_a_clock_that_was_set_back_starts_the_windows_anew() -> None:
 
 
 def test_what_was_forgotten_holds_nothing_and_nothing_moves_before_it_is_watched() -> None:
-    history = forget(after((0.0, 9), (10.0, 4)))
+    history = reset_window(after((0.0, 9), (10.0, 4)))
     assert (history.watching_since, history.highs, history.lows) == (None, (), ())
 
 
@@ -90,10 +97,10 @@ def test_each_direction_waits_for_its_own_window() -> None:
 
 def test_from_zero_one_starts_at_once_if_the_last_look_asks_for_any() -> None:
     assert may_become(after((0.0, 7)), 0.0, 0) == 1
-    assert stable(after((0.0, 0)), 0.0, 0, up=30.0, down=60.0, within=lambda n: n) == 0
+    assert stabilized(after((0.0, 0)), 0.0, 0, up=30.0, down=60.0, within=lambda n: n) == 0
     assert may_become(after((0.0, 7)), 0.0, 1) == 1
     fell = after((0.0, 7), (5.0, 0))
-    assert stable(fell, 5.0, 0, up=30.0, down=60.0, within=lambda n: n) == 0
+    assert stabilized(fell, 5.0, 0, up=30.0, down=60.0, within=lambda n: n) == 0
 
 
 def test_desires_count_within_what_is_allowed() -> None:
