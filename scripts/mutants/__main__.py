@@ -49,14 +49,15 @@ def _room(
 ) -> bool:
     wanted = [each for each in room.modules if arguments.module in (None, each)]
     sources = {module: (arguments.root / room.path(module)).read_text() for module in wanted}
-    outdated = [entry for name, source in sources.items() for entry in table.outdated(name, source)]
-    for entry in outdated:
-        print(f"  OUTDATED {entry.module} {entry.definition}: no line {entry.before!r} any more")
     places = [
         place
         for module, source in sources.items()
         for place in places_of(module, source, arguments.seed)
     ]
+    outdated = table.outdated(places)
+    for each in outdated:
+        what = f"line {each.before!r} in" if each.before else "definition"
+        print(f"  OUTDATED {each.module}: no {what} {each.definition} any more")
     drawn = [
         made(sources[place.module], place)
         for place in sampled(places, arguments.sample, arguments.seed)

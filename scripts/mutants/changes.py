@@ -69,7 +69,7 @@ def places_of(module: str, source: str, seed: int) -> list[Place]:
         for index, (node, start, end) in enumerate(_positions(name, tree)):
             if _exempt(node, name):
                 continue
-            key = (_definition(node), lines[start[0] - 1].strip())
+            key = (_definition(node), _without_comment(lines[start[0] - 1]))
             place = Place(module, start[0], *key, times[(*key, name)], name, index)
             found[(start, end, name.partition("_")[0])].append(place)
             times[(*key, name)] += 1
@@ -103,7 +103,12 @@ def _positions(name: str, tree: Any) -> Iterator[tuple[Any, tuple[int, int], tup
 
 def _tidy(line: str) -> str:
     """Without the spaces that the operators put before what they write."""
-    return re.sub(r"(?<=[\[({]) +", "", re.sub(r"(?<=\S) +", " ", line.strip()))
+    line = re.sub(r"(?<=\S) +", " ", _without_comment(line))
+    return re.sub(r"(?<=[\[({]) +", "", line)
+
+
+def _without_comment(line: str) -> str:
+    return re.sub(r"\s+# .*$", "", line).strip()
 
 
 def _definition(node: Any) -> str:

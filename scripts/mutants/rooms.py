@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import grimp
 
-from mutants.changes import Mutant
+from mutants.changes import Mutant, Place
 
 TABLE = Path("tests", "mutants.toml")
 
@@ -59,11 +60,22 @@ class Table:
     rooms: tuple[Room, ...]
     accepted: tuple[Accepted, ...]
 
-    def outdated(self, module: str, source: str) -> list[Accepted]:
-        """Entries of a module whose line does not stand in it any more."""
-        lines = {line.strip() for line in source.splitlines()}
-        own = [each for each in self.accepted if each.module == module]
-        return [each for each in own if each.before is not None and each.before not in lines]
+    def outdated(self, places: Iterable[Place]) -> list[Accepted]:
+        """Entries of these places' modules whose definition, or line in it, is gone."""
+        lines: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for place in places:
+            lines[place.module, place.definition].add(place.before)
+        modules = {module for module, _ in lines}
+        return [
+            each
+            for each in self.accepted
+            if each.module in modules
+            and not (
+                lines[each.module, each.definition]
+                if each.before is None
+                else {each.before} & lines[each.module, each.definition]
+            )
+        ]
 
     def reason(self, mutant: Mutant) -> str | None:
         return next((each.reason for each in self.accepted if each.covers(mutant)), None)

@@ -82,6 +82,7 @@ def run(repository: Path) -> subprocess.CompletedProcess[str]:
         "reason = 'nobody asks'\n"
         for name, before in (("ever", "return b or a"), ("both", "return b and a"))
     )
+    table += "[[accepted]]\nmodule = 'toy_room.logic'\ndefinition = 'never'\nreason = 'gone'\n"
     (repository / "tests" / "mutants.toml").write_text(table)
     command = ["-m", "mutants", "--root", repository, "--sample", "0", "--spare-seconds", "0.5"]
     return subprocess.run(
@@ -95,7 +96,8 @@ def test_survivors_are_named_and_one_without_a_reason_fails_the_run(repository: 
     told = run(repository)
     assert told.returncode == 1, told.stderr
     assert told.stdout.splitlines() == [
-        "  OUTDATED toy_room.logic both: no line 'return b and a' any more",
+        "  OUTDATED toy_room.logic: no line 'return b and a' in both any more",
+        "  OUTDATED toy_room.logic: no definition never any more",
         "  SURVIVED toy_room.logic:9 either: return a or b -> return a and b",
         "  accepted toy_room.logic:13 ever: return b or a -> return b and a  (nobody asks)",
         "toy: 60% noticed, 3 of 5 drawn from 5 places; 1 of 2 survivors have no reason in "
