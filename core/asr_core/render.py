@@ -84,6 +84,8 @@ class _Piece:
         """
         if offset == self.end:
             return self.end_ms
+        if offset == self.begin:
+            return self.start_ms
         passed = before[offset] - before[self.begin]
         whole = before[self.end] - before[self.begin]
         return self.start_ms + (self.end_ms - self.start_ms) * passed // max(whole, 1)
@@ -262,7 +264,7 @@ def _word_pieces(segment: TranscriptSegment, text: str) -> list[_Piece]:
 def _spoken_ms(segment: TranscriptSegment) -> tuple[int, int]:
     """From the first word to the last, if they are within the segment; else all of it."""
     start_ms = _ms(segment.start_seconds)
-    end_ms = max(_ms(segment.end_seconds), start_ms)
+    end_ms = max(_ms(segment.end_seconds), start_ms + 1)
     if segment.words:
         first_ms, last_ms = _ms(segment.words[0].start_seconds), _ms(segment.words[-1].end_seconds)
         if start_ms <= first_ms < last_ms <= end_ms:

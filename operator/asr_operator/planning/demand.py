@@ -115,7 +115,7 @@ def load_of(observation: Observation, throughput: Throughput) -> Load:
             for g in groups
         ),
         task=clean(known * real / max(1, queue.waiting)),
-        unreported=clean((audio - min(known, audio) - reported) / speed),
+        unreported=clean(max(0.0, audio - min(known, audio) - reported) / speed),
         rate=clean(sum(clean(each.audio_seconds) for each in recent) / _RATE_SECONDS / speed),
     )
 
@@ -216,6 +216,6 @@ def _started_in(workers: Sequence[tuple[float, float]], work: float) -> float:
     for free_in, more in workers:
         if speed > 0 and work <= (free_in - now) * speed:
             break
-        work -= (free_in - now) * speed
-        now, speed = free_in, speed + more
-    return now + work / speed if speed > 0 else inf
+        work -= max(0.0, free_in - now) * speed
+        now, speed = max(now, free_in), speed + more
+    return now + max(0.0, work) / speed if speed > 0 else inf

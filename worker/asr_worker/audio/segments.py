@@ -61,6 +61,7 @@ def plan_segments(
     total = len(energy) * ENERGY_FRAME_SAMPLES if sample_count is None else sample_count
     longest = max(int(max_seconds * FRAMES_PER_SECOND), 1)
     shortest = int((max_seconds / 3 if min_seconds is None else min_seconds) * FRAMES_PER_SECOND)
+    shortest = min(shortest, longest - 1)
     smooth = _smoothed(energy)
     spans: list[Span] = []
     for start, end in _audible_stretches(energy, int(drop_silence_seconds * FRAMES_PER_SECOND)):
