@@ -114,7 +114,7 @@ async def test_room_that_is_kept_goes_to_interactive_tasks_of_tenants_with_few_i
     await queue.submit(tenant="lone", lane=Lane.NORMAL)
     lone = await queue.submit(6, tenant="lone", lane=Lane.INTERACTIVE)
     consumer = await queue.consumer()
-    room = {"room_seconds": 60, "room_tasks": 16, "in_hand": 120}
+    room = {"room_seconds": 60, "room_tasks": 16, "in_flight": 120}
     kept = await consumer.claim(**room, kept_for={"crowd": 120, "lone": 1})
     assert [claim.task.task_id for claim in kept] == lone[: KEPT_EACH - 1]
     assert await consumer.claim(**room, kept_for={"crowd": 120, "lone": KEPT_EACH}) == []
@@ -127,7 +127,7 @@ async def test_room_that_is_kept_goes_to_interactive_tasks_of_tenants_with_few_i
 async def test_no_more_than_the_waiting_entries_are_passed_over(queue: Any) -> None:
     await queue.submit(300, tenant="crowd", lane=Lane.INTERACTIVE)
     consumer = await queue.consumer()
-    room = {"room_seconds": 60, "room_tasks": 16, "in_hand": 120}
+    room = {"room_seconds": 60, "room_tasks": 16, "in_flight": 120}
     for _ in range(3):
         assert await consumer.claim(**room, kept_for={"crowd": 4}) == []
     assert len(await queue.claim(consumer)) == 300

@@ -70,14 +70,14 @@ async def call(owned):
     while sys._current_frames()[main].f_code.co_name != "wait":
         await asyncio.sleep(0.01)
     try:
-        while True:  # one that comes just before the lock is waited for is not noticed
-            os.kill(os.getpid(), signal.SIGINT)
-            await asyncio.sleep(1)
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
     except asyncio.CancelledError:
         print("cancelled", flush=True)
         ended.set()
         raise
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
 ended = threading.Event()
 thread = LoopThread(lambda: None)
 try:
