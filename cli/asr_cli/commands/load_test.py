@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from asr_cli.commands.option_flags import asked, with_option_flags
+from asr_cli.commands.option_flags import ApiKeyFlag, ServerFlag, asked, with_option_flags
 from asr_cli.console import fail
 from asr_core.task import DEFAULT_POOL, Lane
 
@@ -45,21 +45,8 @@ def load_test(
     seconds: Annotated[
         float, typer.Argument(metavar="SECONDS", help="How long new tasks are submitted.")
     ],
-    server: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ASR_SERVER",
-            show_default=False,
-            help="Address of the API.  [default: that of the `asr up` of ASR_DATA or `data`, or "
-            "http://127.0.0.1:8000]",
-        ),
-    ] = None,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ASR_API_KEY", show_default=False, help="Where the server asks for one."
-        ),
-    ] = None,
+    server: ServerFlag = None,
+    api_key: ApiKeyFlag = None,
     audio: Annotated[
         list[Path] | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""The flags of commands that submit recordings: one for each option of a task."""
+"""The flags of commands that submit recordings: the server, its key, and each option of a task."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from asr_core.options import OPTIONS, Kind, OptionField
+
+ServerFlag = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ASR_SERVER",
+        show_default=False,
+        help="Address of the API.  [default: that of the `asr up` of ASR_DATA or `data`, or "
+        "http://127.0.0.1:8000]",
+    ),
+]
+ApiKeyFlag = Annotated[
+    str | None,
+    typer.Option(envvar="ASR_API_KEY", show_default=False, help="Where the server asks for one."),
+]
 
 
 def with_option_flags(command: Callable[..., None]) -> Callable[..., None]:

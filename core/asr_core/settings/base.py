@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -10,6 +10,24 @@ class Settings(BaseSettings):
         env_prefix="ASR_", env_file=".env", env_file_encoding="utf-8", extra="ignore",
         populate_by_name=True, frozen=True, hide_input_in_errors=True,  # it may be a secret
     )  # fmt: skip
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Names of fields are for Python alone: else ASR_PORT would be the port of Redis.
+
+        `forbid` keeps the source of `.env` from taking off the prefix of a name that it does not
+        know; the model ignores such names.
+        """
+        for source in (env_settings, dotenv_settings):
+            source.config = {**source.config, "populate_by_name": False, "extra": "forbid"}
+        return init_settings, env_settings, dotenv_settings
 
 
 def names(value: object) -> object:
