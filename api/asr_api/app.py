@@ -38,6 +38,7 @@ from asr_api.services import build_services
 from asr_api.settings.api import ApiSettings
 from asr_core import __version__
 from asr_core.process.logs import configure_logging
+from asr_core.process.setting_names import warn_of_unknown_settings
 
 ROUTERS = (
     submit.router,
@@ -82,6 +83,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     if settings is None:
         settings = ApiSettings()
         configure_logging(settings, "api")
+        warn_of_unknown_settings()
     services = build_services(settings)
 
     @asynccontextmanager

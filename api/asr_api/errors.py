@@ -4,6 +4,7 @@ RequestError
 ├── MalformedUpload        400  the multipart body cannot be read
 ├── MalformedHost          400  Host is missing, repeated or malformed
 ├── CrossSiteRequest       403  without keys: a write from another origin
+├── OriginNotAllowed       403  a browser's preflight from an origin that is not listed
 ├── UploadTimeout          408  the client stopped sending
 ├── ResultGone             410  the task is known, its result has been deleted
 ├── UrlRefused             422  not http(s), or not on the public internet
@@ -17,7 +18,8 @@ AsrError
 ├── TranscriptionRestarted 500  a stream that cannot continue
 └── TranscriptionTimeout   504  the awaited task takes longer than the limit
 DependencyError
-└── SpoolFull              503  uploads in flight fill the spool
+├── SpoolFull              503  uploads in flight fill the spool
+└── ProbeUnavailable       503  the header probe could not run
 """
 
 from __future__ import annotations
@@ -50,6 +52,13 @@ class CrossSiteRequest(RequestError):
     """Without API keys: a cross-site write was refused."""
 
     code = "cross_site_request"
+    status = 403
+
+
+class OriginNotAllowed(RequestError):
+    """A page of this origin may not use the API from a browser."""
+
+    code = "origin_not_allowed"
     status = 403
 
 
@@ -135,3 +144,9 @@ class SpoolFull(DependencyError):
     """The uploads in flight fill the spool; they leave it within seconds."""
 
     code = "spool_full"
+
+
+class ProbeUnavailable(DependencyError):
+    """The probe could not run; the audio may be fine."""
+
+    code = "probe_unavailable"

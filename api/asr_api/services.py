@@ -11,12 +11,13 @@ from functools import partial
 from asr_api.access import Authenticator
 from asr_api.background.housekeeping import Housekeeping
 from asr_api.background.waiter_leases import WaiterLeases
+from asr_api.errors import ProbeUnavailable
 from asr_api.monitoring.health_checks import Check, HealthChecks
 from asr_api.monitoring.metrics import ApiMetrics
 from asr_api.monitoring.queue_collector import QueueCollector
 from asr_api.monitoring.registry import build_metrics
 from asr_api.probe.limits import probe_limits
-from asr_api.probe.pool import ProbePool, ProbeUnavailable
+from asr_api.probe.pool import ProbePool
 from asr_api.settings.api import ApiSettings
 from asr_api.submission.intake import Intake
 from asr_api.tasks.results import TaskReader

@@ -1,5 +1,9 @@
 """The one tree of errors. HTTP status and retry policy are read from it, not set at the raise.
 
+Every exception class of the API, the worker, the operator and the command line descends from
+`AsrError`; each package draws its own branches in its `errors.py`. `asr_api.http.error_reply` alone
+turns errors into HTTP replies. The public client has a tree of its own, as it imports no room.
+
 AsrError
 ├── RequestError                 invalid request: 4xx, never retried
 │   ├── Unauthenticated          401, missing or unknown API key
@@ -26,8 +30,13 @@ AsrError
 │   ├── DecoderCrashed
 │   └── EngineFailed
 ├── InvalidSetting               invalid setting: the program does not start
+├── StoreObjectMissing           404, the store has no object at this path
+├── SweepRefused                 Redis and store do not match: no orphaned blob is deleted
+├── RetentionRefused             the same, for retention
+├── _GivenUp                     aborts an upload inside obstore; does not leave that module
 └── DependencyError              a dependency is unavailable: 503, with Retry-After
     ├── QueueUnavailable
+    │   ├── NotTheMaster         another server must be asked
     │   ├── PermissionMissing    the Redis user lacks a permission
     │   └── RedisEvicts          Redis may evict accepted tasks
     ├── SchemaMismatch
@@ -38,14 +47,33 @@ AsrError
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import ClassVar
 
 
+class RetryPolicy(StrEnum):
+    """What an error means for the task that it ended.
+
+    `PERMANENT`: the task fails at once. `TRANSIENT`: it is retried with backoff, a few times.
+    `POSTPONE`: the cause is not the task's, the attempt does not count.
+    """
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    POSTPONE = "postpone"
+
+
 class AsrError(Exception):
-    """Base of all our errors; `code` is stable and machine-readable."""
+    """Base of all our errors; `code` is stable and machine-readable.
+
+    `default_retry_after_seconds` applies over HTTP unless the raise gives another value; None:
+    retrying does not help.
+    """
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
+    retry_policy: ClassVar[RetryPolicy] = RetryPolicy.TRANSIENT
+    default_retry_after_seconds: ClassVar[int | None] = None
 
     def __init__(
         self, message: str, *, param: str | None = None, retry_after_seconds: int | None = None
@@ -53,7 +81,7 @@ class AsrError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds = retry_after_seconds or self.default_retry_after_seconds
 
 
 class InvalidSetting(AsrError, ValueError):
@@ -67,6 +95,7 @@ class RequestError(AsrError):
 
     code = "invalid_request"
     status = 400
+    retry_policy = RetryPolicy.PERMANENT
 
 
 class InvalidOption(RequestError):
@@ -119,10 +148,14 @@ class UnsupportedAudio(RequestError):
 
 
 class RangeNotSatisfiable(RequestError):
-    """The requested byte range lies outside the file."""
+    """The requested byte range lies outside the file, which has `size` bytes."""
 
     code = "range_not_satisfiable"
     status = 416
+
+    def __init__(self, message: str, *, size: int, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.size = size
 
 
 class QueueFull(RequestError):
@@ -130,6 +163,7 @@ class QueueFull(RequestError):
 
     code = "queue_full"
     status = 429
+    default_retry_after_seconds = 10
 
 
 class Unauthenticated(RequestError):
@@ -165,6 +199,7 @@ class TooManyOpenTasks(RequestError):
 
     code = "too_many_open_tasks"
     status = 429
+    default_retry_after_seconds = 10
 
 
 class QuotaExceeded(RequestError):
@@ -179,6 +214,7 @@ class PermanentTaskError(AsrError):
 
     code = "permanent_failure"
     status = 422
+    retry_policy = RetryPolicy.PERMANENT
 
 
 class UnreadableAudio(PermanentTaskError):
@@ -228,11 +264,8 @@ class DependencyError(AsrError):
 
     code = "dependency_unavailable"
     status = 503
-
-    def __init__(
-        self, message: str, *, param: str | None = None, retry_after_seconds: int | None = 5
-    ) -> None:
-        super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
+    retry_policy = RetryPolicy.POSTPONE
+    default_retry_after_seconds = 5
 
 
 class QueueUnavailable(DependencyError):
@@ -275,15 +308,8 @@ class ClusterUnavailable(DependencyError):
 
     code = "cluster_unavailable"
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        reply_status: int = 0,
-        param: str | None = None,
-        retry_after_seconds: int | None = 5,
-    ) -> None:
-        super().__init__(message, param=param, retry_after_seconds=retry_after_seconds)
+    def __init__(self, message: str, *, reply_status: int = 0) -> None:
+        super().__init__(message)
         self.reply_status = reply_status
 
     @property

@@ -23,7 +23,6 @@ from asr_core.subtitle_lines import (
     unbroken,
 )
 
-CUE_COLUMNS = CUE_LINES * LINE_COLUMNS
 CUE_MS = 7000
 SHORTEST_CUE_MS = 500
 # A cue does not stay over a longer pause between words, nor tell what is said after it.

@@ -22,7 +22,6 @@ from asr_operator.cluster.objects import Cluster
 from asr_operator.cluster.rest_client import ClusterConfiguration, Json, Kube
 from asr_operator.health import HealthServer
 from asr_operator.reconcile.declared_pools import DeclaredPools, read_declared
-from asr_operator.reconcile.executor import LeaseLost
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.observer import Claimant
 from asr_operator.reconcile.queue_client import PoolQueue
@@ -178,7 +177,7 @@ class Operator:
         try:
             if deleted is not None:
                 await reconciler.finalize(deleted)
-        except (AsrError, LeaseLost) as error:
+        except AsrError as error:
             is_uninstall = isinstance(error, ClusterUnavailable) and error.is_refusal
             log = _log.info if is_uninstall else _log.warning
             log("finalize failed", pool=reconciler.name, error=str(error))

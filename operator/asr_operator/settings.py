@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import AliasChoices, Field
 
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import NoDecode
-
-from asr_core.settings.base import names
+from asr_core.settings.base import CommaSeparated
 from asr_core.settings.listening import MetricsSettings
 from asr_core.settings.logs import LogSettings
 from asr_core.settings.queue import QueueSettings
@@ -17,7 +14,7 @@ from asr_core.settings.redis import RedisSettings
 class OperatorSettings(RedisSettings, QueueSettings, LogSettings, MetricsSettings):
     """The operator's settings. Its Redis is used for pools whose resource names no Secret."""
 
-    watch_namespaces: Annotated[tuple[str, ...], NoDecode] = Field(
+    watch_namespaces: CommaSeparated[str] = Field(
         (), description="`*`: all; unset: the operator's own"
     )
     operator_name: str = Field(
@@ -38,8 +35,3 @@ class OperatorSettings(RedisSettings, QueueSettings, LogSettings, MetricsSetting
     liveness_url: str = Field(
         "", description="where the liveness probe is answered; unset: nowhere"
     )
-
-    @field_validator("watch_namespaces", mode="before")
-    @classmethod
-    def _split_namespaces(cls, value: object) -> object:
-        return names(value)

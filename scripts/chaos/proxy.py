@@ -55,6 +55,7 @@ class FaultProxy:
         self.target_port = target_port
         self.port = 0
         self.swallowing = False
+        self.swallowed_bytes = 0
         self.refusing = False
         self._snags: list[Snag] = []
         self._open: set[asyncio.StreamWriter] = set()
@@ -136,6 +137,7 @@ class _Link:
         with suppress(ConnectionError):
             while data := await source.read(_CHUNK_BYTES):
                 if self._proxy.swallowing:
+                    self._proxy.swallowed_bytes += len(data)
                     continue
                 if not await self._passes(data, is_reply):
                     break

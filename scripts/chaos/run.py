@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_cli.local.demo import find_demo
+from asr_core.task import TERMINAL
 from chaos.checks import Case, Expected, judge
 from chaos.clients import Clients
 from chaos.clips import Clip, make_clips
@@ -164,7 +165,7 @@ async def _under_fire(load: Load, faults: Faults, plan: Sequence[Fault], tell: T
 
 
 def _ended(changes: Sequence[Any]) -> bool:
-    return any(c.what.split()[0] in ("completed", "failed", "cancelled") for c in changes[-2:])
+    return any(c.what.split()[0] in TERMINAL for c in changes[-2:])
 
 
 def _clips() -> list[Clip]:

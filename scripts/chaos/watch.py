@@ -51,7 +51,6 @@ class Watcher:
     stage: Stage
     ledger: Ledger
     orphans: list[Orphan] = field(default_factory=list)
-    listening_gaps: int = 0
     _excuse: str = ""
     _excuse_until: float = 0.0
 
@@ -69,7 +68,6 @@ class Watcher:
                             event = Event(time.time(), message["data"])
                             self.ledger.changes[task_id].append(event)
             except _AWAY:
-                self.listening_gaps += 1
                 await asyncio.sleep(0.05)
 
     async def bereave(self, worker: str, pid: int) -> int:

@@ -10,19 +10,28 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cluster_lab.objects import Json, merged, owned_by
-
-if TYPE_CHECKING:
-    from cluster_lab.server import FakeCluster
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 REVISION = "deployment.kubernetes.io/revision"
 TEMPLATE_HASH = "pod-template-hash"
 
 
-def reconcile(cluster: FakeCluster, namespace: str) -> None:
+class Objects(Protocol):
+    """What the controllers need of a server: its objects by (plural, namespace, name)."""
+
+    store: dict[tuple[str, str, str], Json]
+
+    def objects_of(self, plural: str, namespace: str) -> list[Json]: ...
+    def create(self, plural: str, namespace: str, body: Json) -> Json: ...
+    def write(self, plural: str, thing: Json) -> Json: ...
+    def remove(self, plural: str, namespace: str, name: str) -> None: ...
+    def next_version(self) -> str: ...
+
+
+def reconcile(cluster: Objects, namespace: str) -> None:
     """Makes or removes pods until each Deployment has its replicas, and counts them."""
     _collect_garbage(cluster, namespace)
     for deployment in list(cluster.objects_of("deployments", namespace)):
@@ -52,7 +61,7 @@ def is_ready(pod: Json) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def terminate(cluster: FakeCluster, pod: Json) -> None:
+def terminate(cluster: Objects, pod: Json) -> None:
     """Marks a pod for deletion; its kubelet removes it."""
     if not pod["metadata"].get("deletionTimestamp"):
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -67,7 +76,7 @@ def _deletion_order(pod: Json) -> tuple[bool, bool, bool, int, int]:
     return (has_node, not is_pending, is_ready(pod), cost, age)
 
 
-def _collect_garbage(cluster: FakeCluster, namespace: str) -> None:
+def _collect_garbage(cluster: Objects, namespace: str) -> None:
     """Removes what only owners own that are gone, and what those own in turn."""
     for plural in ("workerpools", "replicasets", "pods"):
         alive = {thing["metadata"]["uid"] for thing in cluster.store.values()}
@@ -77,14 +86,14 @@ def _collect_garbage(cluster: FakeCluster, namespace: str) -> None:
                 _delete(cluster, thing, plural)
 
 
-def _delete(cluster: FakeCluster, thing: Json, plural: str = "pods") -> None:
+def _delete(cluster: Objects, thing: Json, plural: str = "pods") -> None:
     if plural == "pods" and thing["spec"].get("nodeName"):
         terminate(cluster, thing)
     else:
         cluster.remove(plural, thing["metadata"]["namespace"], thing["metadata"]["name"])
 
 
-def _replica_set(cluster: FakeCluster, deployment: Json) -> Json | None:
+def _replica_set(cluster: Objects, deployment: Json) -> Json | None:
     """The ReplicaSet of the Deployment's template, made if there is none; its revision is the
     latest, also after a rollback. A paused Deployment keeps what it has, or none."""
     meta, labels = deployment["metadata"], _labels(deployment)
@@ -112,7 +121,7 @@ def _replica_set(cluster: FakeCluster, deployment: Json) -> Json | None:
     return cluster.create("replicasets", meta["namespace"], body)
 
 
-def _replica_sets(cluster: FakeCluster, deployment: Json) -> list[Json]:
+def _replica_sets(cluster: Objects, deployment: Json) -> list[Json]:
     meta = deployment["metadata"]
     found = cluster.objects_of("replicasets", meta["namespace"])
     return [each for each in found if owned_by(each, meta["uid"])]
@@ -129,7 +138,7 @@ def _revision(replica_set: Json) -> int:
     return int(replica_set["metadata"]["annotations"][REVISION])
 
 
-def _end_others(cluster: FakeCluster, deployment: Json, owner: Json) -> None:
+def _end_others(cluster: Objects, deployment: Json, owner: Json) -> None:
     """A rolling update in one step: the pods of other templates go."""
     old = {each["metadata"]["uid"] for each in _replica_sets(cluster, deployment)}
     for uid in old - {owner["metadata"]["uid"]}:
@@ -138,8 +147,8 @@ def _end_others(cluster: FakeCluster, deployment: Json, owner: Json) -> None:
                 _delete(cluster, pod)
 
 
-def _make_pod(cluster: FakeCluster, owner: Json, deployment: Json) -> None:
-    number = str(next(cluster._versions))
+def _make_pod(cluster: Objects, owner: Json, deployment: Json) -> None:
+    number = cluster.next_version()
     template = deployment["spec"]["template"]
     body = {
         "metadata": {
@@ -159,7 +168,7 @@ def _reference(owner: Json) -> Json:
     }  # fmt: skip
 
 
-def _count(cluster: FakeCluster, namespace: str, deployment: Json, uid: str) -> None:
+def _count(cluster: Objects, namespace: str, deployment: Json, uid: str) -> None:
     pods = [
         pod
         for pod in cluster.objects_of("pods", namespace)

@@ -89,13 +89,17 @@ class FakeCluster(kmock.KubernetesEmulator):
             return aiohttp.web.json_response(refused.body(), status=refused.status)
         return aiohttp.web.json_response(reply)
 
+    def next_version(self) -> str:
+        """Versions rise over all objects."""
+        return str(next(self._versions))
+
     def objects_of(self, plural: str, namespace: str) -> list[Json]:
         return [thing for (p, n, _), thing in self.store.items() if (p, n) == (plural, namespace)]
 
     def write(self, plural: str, thing: Json, *, kind: str = "MODIFIED") -> Json:
         """Stores a new version and tells watchers."""
         meta = thing["metadata"]
-        meta["resourceVersion"] = str(next(self._versions))
+        meta["resourceVersion"] = self.next_version()
         key = (plural, meta["namespace"], meta["name"])
         self.store[key] = thing
         group, version, _ = RESOURCES[plural]
@@ -170,7 +174,7 @@ class FakeCluster(kmock.KubernetesEmulator):
         return scale_of(thing) if asked.subresource == "scale" else thing
 
     def _listed(self, asked: Asked, things: list[Json]) -> Json:
-        version = str(next(self._versions))
+        version = self.next_version()
         if asked.plural == "workerpools" and tables.is_asked_for(asked.accept):
             columns = CRD["spec"]["versions"][0]["additionalPrinterColumns"]
             return tables.table(columns, things, version)
@@ -185,7 +189,7 @@ class FakeCluster(kmock.KubernetesEmulator):
         """The events that were posted to `events.k8s.io`, in the API that kubectl lists."""
         found = [events.as_core(each) for each in self.objects_of("events", asked.namespace)]
         listed = [each for each in found if events.is_selected(each, asked.options)]
-        meta = {"resourceVersion": str(next(self._versions))}
+        meta = {"resourceVersion": self.next_version()}
         return {"kind": "EventList", "apiVersion": "v1", "metadata": meta, "items": listed}
 
     def _patch(self, thing: Json, asked: Asked) -> Json:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from asr_core.task import TERMINAL
 from fuzz.mutations import Case
 from fuzz.texts import TextReport
 
@@ -35,7 +36,7 @@ class Fate:
 
     @property
     def terminal(self) -> bool:
-        return self.state in ("completed", "failed", "cancelled")
+        return self.state in TERMINAL
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,8 @@ class Rendered:
         return self.of_kind("WorkerPool") + made
 
     def pods(self) -> Iterator[tuple[str, Json]]:
-        """Name and pod template of whatever runs pods."""
+        """Name and pod template of whatever runs pods; there are some in every case."""
+        runs_pods = False
         for each in self.objects:
             spec = each.get("spec") or {}
             if each["kind"] == "Pod":
@@ -164,7 +165,9 @@ class Rendered:
                 template = spec["template"]
             else:
                 continue
+            runs_pods = True
             yield f"{each['kind']}/{each['metadata']['name']}", template
+        assert runs_pods, "a test that loops over the pods would look at none"
 
     def containers(self) -> Iterator[tuple[str, Json]]:
         for name, template in self.pods():

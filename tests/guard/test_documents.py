@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import AliasChoices
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from asr_api.app import create_app
@@ -17,6 +19,8 @@ from asr_api.monitoring.queue_collector import QueueCollector
 from asr_api.settings.api import ApiSettings
 from asr_api.settings.courier import CourierSettings
 from asr_cli.main import app
+from asr_core.process.setting_names import KNOWN
+from asr_core.settings.base import Settings
 from asr_core.settings.store import RetentionSettings
 from asr_operator.planning.conditions import Reason
 from asr_operator.reconcile.metrics import OperatorMetrics
@@ -40,6 +44,30 @@ def settings_in_code() -> dict[str, str]:
             texts = [str(name or f"ASR_{field_name.upper()}") for name in names]
             told[", ".join(texts)] = default_text(field.default)
     return told
+
+
+def names_read() -> set[str]:
+    """Every variable that a settings class or an option of a command reads."""
+    for room in ("core", "api", "worker", "operator", "cli"):
+        for path in (ROOT / room).rglob("*.py"):
+            if re.search(r"^class \w+\((?:\w+, )*Settings", path.read_text(), re.MULTILINE):
+                importlib.import_module(
+                    ".".join(path.relative_to(ROOT / room).with_suffix("").parts)
+                )
+    names = set()
+    classes = list(Settings.__subclasses__())
+    while classes:
+        settings = classes.pop()
+        classes += settings.__subclasses__()
+        for field_name, field in settings.model_fields.items():
+            alias = field.validation_alias or f"ASR_{field_name.upper()}"
+            names |= set(alias.choices) if isinstance(alias, AliasChoices) else {alias}
+    commands = [get_command(app)]
+    while commands:
+        command = commands.pop()
+        commands += getattr(command, "commands", {}).values()
+        names |= {str(each.envvar) for each in command.params if each.envvar}
+    return names
 
 
 def default_text(value: object) -> str:
@@ -74,6 +102,12 @@ def test_the_table_of_endpoints_is_that_of_the_api(readme: str) -> None:
     }
     rows = re.findall(r"^\| (GET|POST|DELETE|PUT|PATCH) \| `(\S+)` \|", read(readme), re.MULTILINE)
     assert {f"{method} {path}" for method, path in rows} == served | {"GET /docs"}
+
+
+def test_every_program_knows_the_names_of_all_settings() -> None:
+    """Else it would warn of what another program reads."""
+    of_others = {"HOSTNAME", "POD_NAME", "FORWARDED_ALLOW_IPS"}
+    assert names_read() - of_others == KNOWN, "write them into asr_core/process/setting_names.py"
 
 
 def test_the_example_environment_names_only_settings_that_exist() -> None:
@@ -131,6 +165,7 @@ def test_the_table_of_the_couriers_metrics_is_that_of_the_code() -> None:
 @pytest.mark.parametrize("document", [*READMES, "docs/operations.md", "docs/architecture.md"])
 def test_every_asr_command_in_the_documents_exists(document: str) -> None:
     found = set(re.findall(r"\basr ((?:queue )?[a-z][a-z-]+)(?=[\s`|])", code_of(read(document))))
+    assert found
     for command in sorted(found):
         shown = CliRunner().invoke(app, [*command.split(), "--help"])
         assert shown.exit_code == 0, f"{document}: asr {command}"

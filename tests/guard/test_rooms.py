@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("asr_core", "asr_api", "asr_worker", "asr_operator", "asr_cli", "asr_platform")
+SCRIPTS = ("chaos", "chart", "cluster_lab", "fuzz")
 ROOMS = ("core", "api", "worker", "operator", "cli", "client")
 
 
@@ -27,6 +30,23 @@ def test_every_room_imports_only_what_it_may() -> None:
         [sys.executable, "-c", code, "--no-cache"], capture_output=True, text=True, cwd=ROOT
     )
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, *SCRIPTS])
+def test_no_two_modules_import_each_other_over_however_many_steps(package: str) -> None:
+    """Settings and the address that they name know each other, for types alone."""
+    for_types_too = package != "asr_core"
+    graph = grimp.build_graph(
+        package, cache_dir=None, exclude_type_checking_imports=not for_types_too
+    )
+    assert graph.modules
+    circles = {
+        (importer, imported)
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
+        if graph.find_shortest_chain(imported, importer)
+    }
+    assert circles == set()
 
 
 def test_the_operator_folder_never_shadows_the_standard_library() -> None:
@@ -77,6 +97,15 @@ def test_importing_a_room_builds_no_settings(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_every_package_ships_its_types(room: str) -> None:
-    for package in (ROOT / room).glob("asr_*"):
-        if (package / "__init__.py").exists():
-            assert (package / "py.typed").exists(), package
+    packages = [path.parent for path in (ROOT / room).glob("asr_*/__init__.py")]
+    assert [package / "py.typed" for package in packages] == list((ROOT / room).glob("*/py.typed"))
+
+
+def test_every_gate_runs_what_a_developer_runs() -> None:
+    """`make check`: its lint and types would else be broken where nobody looks."""
+    assert (ROOT / ".ci/run").read_text().splitlines()[-1] == "exec make check"
+    assert "- run: make check\n" in (ROOT / ".github/workflows/ci.yml").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    check = makefile.partition("\ncheck:")[2].partition("\n\n")[0]
+    for tool in ("ruff check", "ruff format --check", "mypy", "lint-imports", "$(PYTEST)"):
+        assert tool in check

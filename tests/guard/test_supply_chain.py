@@ -206,7 +206,9 @@ def steps() -> list[tuple[str, str, Json]]:
 def test_every_action_is_named_by_its_commit_with_the_version_beside_it() -> None:
     """A tag can be moved to other code; Renovate moves a commit together with the comment."""
     for path in WORKFLOWS:
-        for line in re.findall(r"uses: .*", path.read_text()):
+        lines = re.findall(r"uses: .*", path.read_text())
+        assert lines, path.name
+        for line in lines:
             assert re.fullmatch(r"uses: [\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
 
 

@@ -106,15 +106,18 @@ async def test_of_two_operators_one_acts_and_the_other_takes_over(scene: Scene) 
 async def test_an_operator_without_its_lease_changes_nothing(scene: Scene) -> None:
     """Somebody else's name stands in the Lease, renewed by nobody but newer than the holder's."""
     await loaded(scene)
-    scene.operator()
+    program = scene.operator()
 
     async def leads() -> bool:
         return (await holder(scene)).startswith("operator")
 
+    async def knows() -> bool:
+        return "lease lost" in program.log.read_text()
+
     await scene.until(leads, what="the operator leads")
     lease = path(rest_client.COORDINATION, scene.namespace, "leases", LEASE_NAME)
     await scene.admin.patch(lease, {"spec": {"holderIdentity": "x", "leaseDurationSeconds": 600}})
-    await asyncio.sleep(LEASE_SECONDS)  # the longest for which the old right may be trusted
+    await scene.until(knows, seconds=LEASE_SECONDS + 10, what="the lease is lost")
     replicas = await scene.replicas()
     await scene.change_pool(scaling={"minReplicas": replicas + 1, "maxReplicas": 9})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
 
-from asr_core.settings.base import GIB
+from asr_core.settings.base import GIB, OptionalFromEnv
 from asr_core.settings.listening import MetricsSettings
 from asr_core.settings.logs import LogSettings
 from asr_core.settings.queue import QueueSettings
@@ -35,19 +35,18 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, M
         "", description="FunASR's CAM++, for callers who ask who speaks; with any engine"
     )
     pool: str = DEFAULT_POOL
-    use_gpu: bool | None = Field(
+    use_gpu: OptionalFromEnv[bool] = Field(
         None, description="unset: if there is one; true: required; false: never"
     )
-    batch_size: float | None = Field(
-        None, gt=0, description="padded audio-seconds per batch; unset: 500 on a GPU, 60 on a CPU"
+    batch_size: OptionalFromEnv[PositiveFloat] = Field(
+        None, description="padded audio-seconds per batch; unset: 500 on a GPU, 60 on a CPU"
     )
     segment_max_seconds: float = Field(30.0, gt=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
-    cpu_threads: int | None = Field(None, ge=1)
-    decode_processes: int | None = Field(
+    cpu_threads: OptionalFromEnv[PositiveInt] = None
+    decode_processes: OptionalFromEnv[PositiveInt] = Field(
         None,
-        ge=1,
         description="processes that decode; one more is kept for short interactive recordings; "
         "unset: half of the processors, 2 to 8",
     )
@@ -57,7 +56,7 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, M
     decode_cpu_seconds: float = Field(
         1800.0, gt=0, description="processor seconds that decoding one recording may take"
     )
-    work_dir: Path | None = Field(
+    work_dir: OptionalFromEnv[Path] = Field(
         None, description="decoded audio; unset: the system's temporary folder"
     )
     work_dir_max_bytes: int = Field(
@@ -87,8 +86,3 @@ class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, M
     def recycles(self) -> bool:
         """Whether worker processes end by themselves, and fresh ones take over."""
         return bool(self.max_tasks_per_process or self.max_memory_bytes)
-
-    @field_validator("use_gpu", "batch_size", mode="before")
-    @classmethod
-    def _unset(cls, value: object) -> object:
-        return None if value == "" else value

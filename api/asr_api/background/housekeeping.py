@@ -11,6 +11,7 @@ from dataclasses import asdict
 
 from asr_api.background.waiter_leases import WaiterLeases
 from asr_api.monitoring.metrics import ApiMetrics
+from asr_core.backoff import backoff_seconds
 from asr_core.errors import AsrError, DependencyError, SchemaMismatch
 from asr_core.lifecycle.orphan_sweep import Sweep, SweepRefused
 from asr_core.process.logs import business_event, get_logger
@@ -104,8 +105,11 @@ class Housekeeping:
 
     async def _prepare(self) -> None:
         """Retry with exponential backoff until it succeeds."""
-        pause_seconds = PREPARE_FIRST_SECONDS
+        failures = 0
         while not self.prepared:
+            pause_seconds = backoff_seconds(
+                failures, first=PREPARE_FIRST_SECONDS, most=PREPARE_MAX_SECONDS
+            )
             try:
                 await self.ensure_prepared()
             except SchemaMismatch as error:
@@ -119,7 +123,7 @@ class Housekeeping:
                 self._log.exception("queue_prepare_failed", retry_seconds=pause_seconds)
             if not self.prepared:
                 await asyncio.sleep(pause_seconds)
-                pause_seconds = min(2 * pause_seconds, PREPARE_MAX_SECONDS)
+                failures += 1
         self._log.info("queue_ready")
 
     async def _cancel_abandoned(self) -> None:

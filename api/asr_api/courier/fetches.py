@@ -19,12 +19,11 @@ from asr_api.settings.courier import CourierSettings
 from asr_api.uploads.spool import Spool
 from asr_core.errors import (
     AsrError,
-    DependencyError,
     QueueUnavailable,
-    TransientTaskError,
+    RetryPolicy,
 )
 from asr_core.process.logs import business_event, get_logger
-from asr_core.queue import Fetch, Fetching, FetchTrouble, Outcome
+from asr_core.queue import Fetch, Fetching, Outcome
 from asr_core.store import Store
 from asr_core.task import State, audio_path
 
@@ -86,7 +85,7 @@ class Fetches:
             except asyncio.CancelledError:  # shutdown: another courier may start at once
                 await _cancel(work, lease)
                 await self._fetching.failed(
-                    fetch, FetchTrouble.POSTPONE, code="", message="", backoff_seconds=0
+                    fetch, RetryPolicy.POSTPONE, code="", message="", backoff_seconds=0
                 )
                 raise
             finally:
@@ -137,10 +136,9 @@ class Fetches:
         if not isinstance(error, AsrError):
             _log.error("fetch_broken", exc_info=error)
             error = FetchBroken("The recording could not be fetched, for a reason of the server's.")
-        trouble = _trouble_of(error)
         state = await self._fetching.failed(
             fetch,
-            trouble,
+            error.retry_policy,
             code=error.code,
             message=error.message,
             not_before_seconds=error.retry_after_seconds or 0,
@@ -151,7 +149,7 @@ class Fetches:
         elif state is None:
             self._record("dropped", reason="it has ended meanwhile")
         else:
-            postponed = trouble is FetchTrouble.POSTPONE
+            postponed = error.retry_policy is RetryPolicy.POSTPONE
             self._record(
                 "postponed" if postponed else "retried",
                 code=error.code, reason=error.message, cause=_cause(error),
@@ -171,11 +169,3 @@ async def _cancel(*tasks: asyncio.Task[Any]) -> None:
 def _cause(error: AsrError) -> str | None:
     """Detail for the log only."""
     return str(error.__cause__) if error.__cause__ else None
-
-
-def _trouble_of(error: AsrError) -> FetchTrouble:
-    if isinstance(error, DependencyError):
-        return FetchTrouble.POSTPONE
-    if isinstance(error, TransientTaskError):
-        return FetchTrouble.TRANSIENT
-    return FetchTrouble.PERMANENT

@@ -23,6 +23,7 @@ from asr_api.uploads.spool import Spool
 from asr_core.errors import DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.process.listening import WsgiServer
 from asr_core.process.logs import configure_logging, get_logger
+from asr_core.process.setting_names import warn_of_unknown_settings
 from asr_core.queue import Fetch, Fetching, Outbox, RedisConnection, Webhook
 from asr_core.store import Store
 
@@ -49,6 +50,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT. Raises SchemaMismatch, PermissionMissing."""
     settings = CourierSettings()
     configure_logging(settings, "courier")
+    warn_of_unknown_settings()
     raise_file_limit()
     asyncio.run(_until_signalled(settings))
 

@@ -14,19 +14,22 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from asr_api.errors import EncodedBody
+from asr_api.errors import EncodedBody, UnsupportedMediaType
 from asr_api.http.head import is_head
 from asr_core.errors import (
     AsrError,
     DependencyError,
-    QueueFull,
+    InvalidOption,
     QuotaExceeded,
+    RangeNotSatisfiable,
     Unauthenticated,
+    UnsupportedAudio,
 )
 from asr_core.process.logs import get_logger
 from asr_core.text_limits import shortened
 
-QUEUE_FULL_RETRY_AFTER_SECONDS = 10
+# Errors that OpenAI answers with 400, and the native routes with a status of their own.
+OPENAI_BAD_REQUESTS = (InvalidOption, UnsupportedAudio, UnsupportedMediaType)
 PATH_SHOWN_CHARACTERS = 256
 
 _TYPES: Mapping[int, str] = {
@@ -56,31 +59,38 @@ def error_body(
     return {"error": {"message": message, "type": error_type(status), "param": param, "code": code}}
 
 
-def reply_to(
-    error: AsrError, *, status: int | None = None, param: str | None = None
-) -> JSONResponse:
-    """An `AsrError` on the wire: its code, its status and parameter unless others are named, and
-    `Retry-After` where trying again helps.
-    """
-    status = status or error.status
+def reply_to(error: AsrError) -> JSONResponse:
+    """An `AsrError` on the wire: its code and status, and `Retry-After` where it helps."""
+    return _reply(error, error.status, error.param)
+
+
+def openai_reply_to(error: AsrError) -> JSONResponse:
+    """The same in OpenAI's contract, whose parameter for the recording is `file`."""
+    status = 400 if isinstance(error, OPENAI_BAD_REQUESTS) else error.status
+    return _reply(error, status, "file" if error.param == "audio" else error.param)
+
+
+def _reply(error: AsrError, status: int, param: str | None) -> JSONResponse:
+    body = error_body(status, error.message, code=error.code, param=param)
+    return JSONResponse(body, status_code=status, headers=_headers(error, status))
+
+
+def _headers(error: AsrError, status: int) -> dict[str, str]:
     headers: dict[str, str] = {}
-    retry_after_seconds = error.retry_after_seconds
-    if retry_after_seconds is None and isinstance(error, QueueFull):
-        retry_after_seconds = QUEUE_FULL_RETRY_AFTER_SECONDS
-    if retry_after_seconds is None and isinstance(error, DependencyError):
-        retry_after_seconds = 5
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = 'Bearer realm="asr"'
-    if isinstance(error, EncodedBody):
-        headers["Accept-Encoding"] = "identity"  # RFC 7694
-    if isinstance(error, QuotaExceeded):
-        headers["x-should-retry"] = "false"  # OpenAI's clients and `asr` then give up at once
-    if retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, retry_after_seconds))
+    match error:
+        case Unauthenticated():
+            headers["WWW-Authenticate"] = 'Bearer realm="asr"'
+        case EncodedBody():
+            headers["Accept-Encoding"] = "identity"  # RFC 7694
+        case RangeNotSatisfiable():
+            headers["Content-Range"] = f"bytes */{error.size}"
+        case QuotaExceeded():
+            headers["x-should-retry"] = "false"  # OpenAI's clients and `asr` then give up at once
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, error.retry_after_seconds))
     elif status == 409 or status >= 500:
         headers["x-should-retry"] = "false"  # OpenAI's clients would, by themselves
-    body = error_body(status, error.message, code=error.code, param=param or error.param)
-    return JSONResponse(body, status_code=status, headers=headers)
+    return headers
 
 
 def internal_error_reply() -> JSONResponse:

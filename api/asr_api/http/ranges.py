@@ -50,7 +50,9 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
         satisfiable = start < size
     if not satisfiable:
         raise RangeNotSatisfiable(
-            f"{shortened(header or '')} lies outside of the file's {size} bytes.", param="range"
+            f"{shortened(header or '')} lies outside of the file's {size} bytes.",
+            size=size,
+            param="range",
         )
     return ByteRange(start=start, end=end, size=size)
 

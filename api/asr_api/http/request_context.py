@@ -9,12 +9,13 @@ import time
 
 import uuid_utils
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from asr_api.errors import OriginNotAllowed
 from asr_api.http.cors import CorsPolicy
-from asr_api.http.error_reply import error_body, internal_error_reply
+from asr_api.http.error_reply import internal_error_reply, reply_to
 from asr_api.http.reply_headers import safe_headers
 from asr_api.monitoring.metrics import ApiMetrics
 from asr_core.process.logs import get_logger
@@ -76,9 +77,7 @@ class RequestContext:
             scope["asr.headers"].update(headers)
             return Response(status_code=204)
         message = "This origin may not use this API from a browser; ASR_CORS_ORIGINS names who may."
-        return JSONResponse(
-            error_body(403, message, code="origin_not_allowed", param="origin"), status_code=403
-        )
+        return reply_to(OriginNotAllowed(message, param="origin"))
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"

@@ -21,11 +21,10 @@ from asr_api.errors import (
     ModelNotFound,
     TranscriptionFailed,
     TranscriptionTimeout,
-    UnsupportedMediaType,
     UnsupportedParameter,
 )
 from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
-from asr_api.http.error_reply import reply_to
+from asr_api.http.error_reply import OPENAI_BAD_REQUESTS, openai_reply_to
 from asr_api.openai_contract.leased_reply import LeasedReply, pieces_of
 from asr_api.openai_contract.models import (
     ModelBody,
@@ -52,11 +51,9 @@ from asr_api.submission.options import SubmitOptions
 from asr_api.tasks.results import TaskReader
 from asr_core.errors import (
     IdempotencyConflict,
-    InvalidOption,
     PermanentTaskError,
     QueueUnavailable,
     RequestError,
-    UnsupportedAudio,
 )
 from asr_core.task import Lane, Task
 
@@ -64,10 +61,8 @@ router = APIRouter(tags=["openai"])
 
 IGNORED_HEADER = "x-asr-options-ignored"
 
-# Errors that OpenAI answers with 400, and the native routes with a status of their own.
-_BAD_REQUESTS = (InvalidOption, UnsupportedAudio, UnsupportedMediaType)
 _ERRORS = (
-    *(e for e in SUBMIT_ERRORS if e not in (*_BAD_REQUESTS, IdempotencyConflict)),
+    *(e for e in SUBMIT_ERRORS if e not in (*OPENAI_BAD_REQUESTS, IdempotencyConflict)),
     UnsupportedParameter,
     ModelNotFound,
     TranscriptionFailed,
@@ -113,8 +108,7 @@ async def transcribe(
         return Response(status_code=499)
     except (RequestError, PermanentTaskError) as error:
         lease.release(answered=False)
-        status = 400 if isinstance(error, _BAD_REQUESTS) else error.status
-        return reply_to(error, status=status, param="file" if error.param == "audio" else None)
+        return openai_reply_to(error)
     except BaseException:
         lease.release(answered=False)
         raise

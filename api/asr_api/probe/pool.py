@@ -12,12 +12,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from asr_api.errors import ProbeUnavailable
 from asr_api.probe.fair_slots import FairSlots
 from asr_api.probe.report import ProbeLimits, ProbeReport
 from asr_core.errors import (
     AsrError,
     AudioTooLong,
-    DependencyError,
     EmptyAudio,
     InvalidOption,
     TooExpensive,
@@ -32,12 +32,6 @@ _ERRORS: dict[str, type[AsrError]] = {
     error.code: error
     for error in (UnsupportedAudio, UnreadableAudio, EmptyAudio, AudioTooLong, InvalidOption)
 }
-
-
-class ProbeUnavailable(DependencyError):
-    """The probe could not run; the audio may be fine."""
-
-    code = "probe_unavailable"
 
 
 class ProbePool:

@@ -11,7 +11,6 @@ from starlette.responses import StreamingResponse
 
 from asr_api.dependencies import ProducerOf, StoreOf, TenantOf
 from asr_api.http.error_examples import documented_errors
-from asr_api.http.error_reply import reply_to
 from asr_api.http.filenames import attachment_disposition
 from asr_api.http.head import is_head
 from asr_api.http.ranges import ByteRange, parse_range
@@ -71,12 +70,7 @@ async def audio(
     headers = _headers(task, etag)
     if if_none_match is not None and (if_none_match.strip() == "*" or etag in if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
-    try:
-        wanted = parse_range(range if if_range in (None, etag) else None, size)
-    except RangeNotSatisfiable as error:
-        refusal = reply_to(error)
-        refusal.headers["Content-Range"] = f"bytes */{size}"
-        return refusal
+    wanted = parse_range(range if if_range in (None, etag) else None, size)
     part = wanted or ByteRange(0, size, size)
     headers["Content-Length"] = str(part.length)
     if wanted is not None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
+from pydantic import Field
 
 from asr_api.settings.intake import IntakeSettings
 from asr_api.settings.outbound import OutboundSettings
 from asr_api.settings.web import PathSettings
-from asr_core.settings.base import names
+from asr_core.settings.base import CommaSeparated
 from asr_core.settings.listening import MetricsSettings
 from asr_core.settings.logs import LogSettings
 from asr_core.settings.queue import QueueSettings
@@ -27,7 +24,7 @@ class CourierSettings(
     webhook_timeout_seconds: float = Field(
         10.0, gt=0, description="one try, from the look-up of the name to the reply"
     )
-    webhook_retry_seconds: Annotated[tuple[float, ...], NoDecode] = Field(
+    webhook_retry_seconds: CommaSeparated[float] = Field(
         (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0),
         description="pauses between tries, each up to 20 % shorter or longer by chance",
     )
@@ -50,8 +47,3 @@ class CourierSettings(
     grace_seconds: float = Field(
         30.0, ge=0, description="after SIGTERM; another courier takes up what does not fit"
     )
-
-    @field_validator("webhook_retry_seconds", mode="before")
-    @classmethod
-    def _split_pauses(cls, value: object) -> object:
-        return names(value)

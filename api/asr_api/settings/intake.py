@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from asr_core.settings.base import GIB, Settings
+from asr_core.settings.base import GIB, OptionalFromEnv, Settings
 
 
 class IntakeSettings(Settings):
@@ -15,7 +15,7 @@ class IntakeSettings(Settings):
     max_upload_bytes: int = Field(2 * GIB, ge=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)
     max_channels: int = Field(16, ge=1)
-    spool_dir: Path | None = Field(
+    spool_dir: OptionalFromEnv[Path] = Field(
         None, description="unset: a folder under the system's temporary one"
     )
     spool_max_bytes: int = Field(8 * GIB, ge=1, description="all uploads in flight together")

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from typing import Annotated
 
 from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
 
-from asr_core.settings.base import Settings, names
+from asr_core.settings.base import CommaSeparated, Settings
 
 
 class OutboundSettings(Settings):
     """Where the platform may call, and how it signs."""
 
-    webhook_secret: Annotated[tuple[str, ...], NoDecode] = Field(
+    webhook_secret: CommaSeparated[str] = Field(
         (), repr=False, description="`whsec_` and base64; several sign together; unset: no webhooks"
     )
-    allow_private_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+    allow_private_urls: CommaSeparated[str] = Field(
         (), description="hosts and networks that may be called though they are private"
     )
-
-    @field_validator("webhook_secret", "allow_private_urls", mode="before")
-    @classmethod
-    def _split_outbound(cls, value: object) -> object:
-        return names(value)
 
     @field_validator("webhook_secret")
     @classmethod

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_network
-from typing import Annotated
 
 from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import NoDecode
 
 from asr_core.access.hosts import listed_host
-from asr_core.settings.base import Settings, names
+from asr_core.settings.base import CommaSeparated, Settings
 from asr_core.task import DEFAULT_POOL
 
 _ROOT_PATH = re.compile(r"((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?")
@@ -39,27 +37,22 @@ class PathSettings(Settings):
 class WebSettings(PathSettings):
     """Who may reach the API from where: browsers and proxies."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: CommaSeparated[str] = Field(
         (),
         description="`https://app.example.com, …`: pages that may use the API from a browser; `*`: "
         "all; unset: those of its own origin",
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: CommaSeparated[str] = Field(
         ("127.0.0.1", "::1"),
         validation_alias=AliasChoices("ASR_TRUSTED_PROXIES", "FORWARDED_ALLOW_IPS"),
         description="addresses and networks whose `X-Forwarded-*` headers are believed; `*`: all",
     )
 
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: CommaSeparated[str] = Field(
         (),
         description="without keys: the names that the API is called by, beside IP addresses and "
         "localhost; `*.example.org`: all below it; `*`: any",
     )
-
-    @field_validator("cors_origins", "trusted_proxies", "allowed_hosts", mode="before")
-    @classmethod
-    def _split_web(cls, value: object) -> object:
-        return names(value)
 
     @field_validator("cors_origins")
     @classmethod
@@ -96,16 +89,11 @@ class OpenAiSettings(Settings):
     openai_strict: bool = Field(
         False, description="refuse what the model cannot heed, and fields that are not known"
     )
-    openai_aliases: Annotated[tuple[str, ...], NoDecode] = Field(
+    openai_aliases: CommaSeparated[str] = Field(
         (),
         description="`whisper-large-v3, base=fast`: more names that `model` may have, each for a "
         "pool or a model; without one, for the default pool",
     )
-
-    @field_validator("openai_aliases", mode="before")
-    @classmethod
-    def _split_aliases(cls, value: object) -> object:
-        return names(value)
 
     @property
     def model_aliases(self) -> dict[str, str]:

@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,14 +19,11 @@ from uuid import uuid4
 
 from asr_api.errors import SpoolFull
 from asr_api.http.file_limits import UPLOADS_SHARE, files_allowed
-from asr_core.process.private_folder import temporary_folder
+from asr_core.process.private_folder import ProcessFolder, temporary_folder
 
 _FLUSH_BYTES = 256 * 1024
 _UNWRITTEN_BYTES = 16 * 1024 * 1024  # of all uploads together: beyond, every chunk goes to the disk
 _RESERVED_SHARE = 4  # 1/n is reserved
-_FOLDER_PREFIX = "uploads-"
-_LOCK_NAME = "in-use"
-_STARTING_NAME = "starting"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
@@ -47,8 +41,7 @@ class Spool:
         self._files: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._unwritten_bytes = 0
-        self._folder: Path | None = None
-        self._lock: BinaryIO | None = None
+        self._folder: ProcessFolder | None = None
 
     @property
     def used_bytes(self) -> int:
@@ -56,29 +49,19 @@ class Spool:
 
     @property
     def writable(self) -> bool:
-        return self._folder is not None and os.access(self._folder, os.W_OK | os.X_OK)
+        return self._folder is not None and os.access(self._folder.path, os.W_OK | os.X_OK)
 
     def open(self) -> None:
-        """Create the folder; remove folders of dead processes, whose lock is free."""
+        """Create the folder; remove folders of dead processes."""
         root = self._root or temporary_folder("asr-spool")
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (root / _STARTING_NAME).open("wb") as starting:
-            fcntl.flock(starting, fcntl.LOCK_EX)
-            for folder in root.glob(f"{_FOLDER_PREFIX}*"):
-                _remove_if_abandoned(folder)
-            folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=root))
-            lock = (folder / _LOCK_NAME).open("wb")
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._folder, self._lock = folder, lock
+        self._folder = ProcessFolder(root, prefix="uploads-", lock_name="in-use")
         self._max_files = max(1, files_allowed() // UPLOADS_SHARE)
 
     def close(self) -> None:
         """Remove the folder and all in it."""
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if self._lock is not None:
-            self._lock.close()
-        self._folder = self._lock = None
+            self._folder.close()
+        self._folder = None
 
     def file(self, tenant: str = "") -> SpoolFile:
         """A new empty file; use it as an async context manager, which removes it. Without a
@@ -91,7 +74,7 @@ class Spool:
         ):
             raise SpoolFull("As many uploads are under way as this server takes at once.")
         self._files[tenant] += 1
-        return SpoolFile(self, self._folder / f"upload-{uuid4().hex}", tenant)
+        return SpoolFile(self, self._folder.path / f"upload-{uuid4().hex}", tenant)
 
     def _reserve(self, file: SpoolFile, count: int) -> None:
         others = self._bytes[file.tenant] - file.size if file.tenant else 0
@@ -203,12 +186,3 @@ def _shortage_as_spool_full() -> Iterator[None]:
         if error.errno in _NO_DESCRIPTOR:
             raise SpoolFull("This server has no file descriptor left for an upload.") from error
         raise
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    try:
-        with (folder / _LOCK_NAME).open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError:
-        return

@@ -14,18 +14,14 @@ from pathlib import Path
 
 import httpx
 
+from asr_cli.errors import ProgramEnded
 from asr_cli.local.ports import free_port
 from asr_cli.local.redis_server import find_server, server_arguments
 from asr_cli.local.redis_socket import listens, private_settings, socket_path, socket_url
-from asr_core.errors import AsrError
 from asr_core.settings.queue import QueueSettings
 from asr_core.store import Store
 
 HOST = "127.0.0.1"
-
-
-class ProgramEnded(AsrError):
-    """A program that the measurement needs has ended: its last words."""
 
 
 class BenchPlatform:

@@ -21,8 +21,9 @@ import uuid_utils
 from asr_cli.bench.audio import SAMPLE_RATE, as_floats, recordings, wav
 from asr_cli.bench.engine import automodel, model_folder
 from asr_cli.bench.lengths import drawn
-from asr_cli.bench.platform import BenchPlatform, ProgramEnded
+from asr_cli.bench.platform import BenchPlatform
 from asr_cli.bench.report import Finding, Series
+from asr_cli.errors import ProgramEnded
 from asr_core.queue import BacklogReader, Producer, RedisConnection
 from asr_core.task import NewTask, audio_path
 

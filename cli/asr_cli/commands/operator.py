@@ -70,6 +70,7 @@ def _run(settings: OperatorSettings) -> None:
     import kopf
 
     from asr_core.process.logs import configure_logging
+    from asr_core.process.setting_names import warn_of_unknown_settings
     from asr_operator import handlers  # kopf's registry is filled by this import
     from asr_operator.cluster.rest_client import load_configuration
     from asr_operator.program import ALL_NAMESPACES, Operator, namespaces_of
@@ -78,6 +79,7 @@ def _run(settings: OperatorSettings) -> None:
     namespaces = namespaces_of(settings)
     is_clusterwide = ALL_NAMESPACES in namespaces
     configure_logging(settings, "operator")
+    warn_of_unknown_settings()
     for chatty in ("kopf", "aiohttp.access"):  # a line for each event of a pool, and each probe
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:

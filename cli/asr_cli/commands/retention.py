@@ -71,6 +71,7 @@ def retention(
     from asr_cli.commands.retention_run import keep_deleting, one_pass
     from asr_cli.local.running_platform import find_place
     from asr_core.process.logs import configure_logging
+    from asr_core.process.setting_names import warn_of_unknown_settings
     from asr_core.queue import require_permissions
     from asr_core.retention_policy import RetentionPolicy
     from asr_core.settings.logs import LogSettings
@@ -88,6 +89,7 @@ def retention(
     policy = RetentionPolicy.of(settings)
     logs = LogSettings()
     configure_logging(logs, "retention")
+    warn_of_unknown_settings()
     place = find_place(data, store=True)
     if every:
         asyncio.run(require_permissions(place.redis))

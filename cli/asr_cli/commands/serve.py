@@ -45,6 +45,7 @@ def api(
     from asr_api.settings.api import ApiSettings
     from asr_cli.local.ports import port_is_free
     from asr_core.process.logs import configure_logging
+    from asr_core.process.setting_names import warn_of_unknown_settings
     from asr_core.queue import require_permissions
 
     settings = ApiSettings()
@@ -53,6 +54,7 @@ def api(
     if port and not port_is_free(host, port):
         fail(f"port {port} on {host} is busy: stop what listens there, or choose another --port")
     configure_logging(settings, "api")
+    warn_of_unknown_settings()
     asyncio.run(require_permissions(settings))
     serve(settings, host=host, port=port, grace_seconds=grace)
 

@@ -10,6 +10,7 @@ import typer
 
 from asr_cli.commands.option_flags import ApiKeyFlag, ServerFlag, asked, with_option_flags
 from asr_cli.console import fail
+from asr_cli.errors import FileFailed
 from asr_core.render import ResultFormat
 from asr_core.task import DEFAULT_POOL, Lane
 
@@ -131,7 +132,7 @@ class _Batch:
         for file, task in zip(files, tasks, strict=True):
             try:
                 transcript = await task
-            except _FileFailed as error:
+            except FileFailed as error:
                 failures.append((file, str(error)))
                 continue
             if self._output_dir is None:
@@ -149,7 +150,7 @@ class _Batch:
                 if place is not None:
                     place.write_text(transcript.rstrip("\n") + "\n", encoding="utf-8")
             except (ClientError, OSError) as error:
-                raise _FileFailed(str(error)) from error
+                raise FileFailed(str(error)) from error
             return transcript
 
     async def _followed(self, file: Path, advance: Callable[[str, float], None]) -> str:
@@ -169,7 +170,3 @@ class _Batch:
     def _note_ignored(self, file: Path, names: Sequence[str]) -> None:
         if names:
             self._progress.note(f"{file.name}: the model does not heed: {', '.join(names)}")
-
-
-class _FileFailed(Exception):
-    """One file has no transcript."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from asr_cli.console import fail
+from asr_cli.console import fail, say
 
 EXAMPLES = """
 Examples:
@@ -70,16 +70,17 @@ def up(
     import asyncio
     import os
 
-    from asr_cli.local.data_folder import FolderInUse, FolderOfOthers
-    from asr_cli.local.local_platform import LocalPlatform, PortBusy, prepare
-    from asr_cli.local.redis_server import RedisMissing
+    from asr_cli.local.local_platform import LocalPlatform, prepare
     from asr_cli.local.running_platform import data_folder
     from asr_cli.local.up_console import UpConsole
+    from asr_core.process.setting_names import given_variables, unknown_settings
 
+    for name, meant in unknown_settings(given_variables()).items():
+        say(f"{name} is not known" + (f": {meant}?" if meant else ""))
     os.umask(0o077)  # for all programs: nothing they write is for other users
     try:
         prepared = prepare(data_folder(data), host=host, port=port, workers=workers, model=model)
-    except (RedisMissing, PortBusy, FolderInUse, FolderOfOthers, OSError) as error:
+    except OSError as error:
         fail(str(error))
     try:
         status = asyncio.run(LocalPlatform(prepared, UpConsole(), verbose=verbose).run(once=once))

@@ -14,12 +14,12 @@ import httpx
 from asr_cli.load.ledger import TaskEnd
 from asr_cli.load.problem import Kind, Problem, Request
 from asr_cli.load.recording import Recording
+from asr_core.task import TERMINAL
 
 POLL_SECONDS = 20
 _TIMEOUT = httpx.Timeout(120.0, connect=10.0)
 # Shorter than the 5 s after which uvicorn closes an idle connection, perhaps just when it is used.
 _LIMITS = httpx.Limits(max_connections=1, keepalive_expiry=4.0)
-_TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Session:
 def task_end(body: dict[str, Any]) -> TaskEnd | None:
     """What the body of a result says of the end; None while there is none."""
     state = str(body["status"])
-    if state not in _TERMINAL:
+    if state not in TERMINAL:
         return None
     queued, started, finished = (
         datetime.fromisoformat(body[name]) if body.get(name) else None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from asr_cli.errors import FolderInUse, FolderOfOthers
 from asr_core.process.private_folder import OTHERS
 
 PARTS = ("redis", "store", "spool", "work", "logs")
@@ -19,14 +20,6 @@ LOCK = "lock"
 RUNNING = "running.json"
 _OURS = frozenset({*PARTS, LOCK, RUNNING, f"{RUNNING}.new"})
 _OWNER = 0o700
-
-
-class FolderInUse(Exception):
-    """Another `asr up`, or a Redis that outlived one, works in this folder."""
-
-
-class FolderOfOthers(Exception):
-    """Somebody else can change what is in it."""
 
 
 class DataFolder:

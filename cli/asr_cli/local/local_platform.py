@@ -16,6 +16,7 @@ from typing import Any
 
 from asr_api.settings.api import ApiSettings
 from asr_api.settings.courier import CourierSettings
+from asr_cli.errors import PortBusy, ProgramFailed
 from asr_cli.local.data_folder import DataFolder
 from asr_cli.local.demo import find_demo, transcript_is_right
 from asr_cli.local.platform_problems import tell_problems
@@ -24,7 +25,7 @@ from asr_cli.local.redis_server import ServerProgram, find_server
 from asr_cli.local.redis_socket import socket_path
 from asr_cli.local.running_platform import RunningPlatform
 from asr_cli.local.stack import GRACE_SECONDS, StackPlan, names_of_machine, threads_per_worker
-from asr_cli.local.supervisor import ProgramFailed, Supervisor
+from asr_cli.local.supervisor import Supervisor
 from asr_cli.local.up_console import UpConsole
 from asr_core.access.hosts import is_loopback
 from asr_core.errors import DependencyError
@@ -39,10 +40,6 @@ API_START_SECONDS = 180.0
 WORKER_START_SECONDS = 3600.0
 DEMO_SECONDS = 900.0
 INTERRUPTED = 130
-
-
-class PortBusy(Exception):
-    """Somebody else listens on the API's port."""
 
 
 @dataclass(frozen=True)

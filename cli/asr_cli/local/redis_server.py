@@ -15,12 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_cli.errors import RedisMissing
+
 MINIMUM = {"redis-server": (7, 0), "valkey-server": (8, 0)}
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)\.(\d+)")
-
-
-class RedisMissing(Exception):
-    """No server program that is new enough."""
 
 
 @dataclass(frozen=True)

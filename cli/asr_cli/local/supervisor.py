@@ -8,24 +8,25 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from asr_cli.errors import ProgramFailed
 from asr_cli.local.process import Child, Program, last_lines
+from asr_core.backoff import backoff_seconds
 
-BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+RESTARTS_MOST = 5  # of an essential program, within the window
+RESTART_FIRST_SECONDS = 0.5
+RESTART_MOST_SECONDS = 10.0
 DEATHS_WINDOW_SECONDS = 120.0
 PLANNED_LEAST_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 
 
-class ProgramFailed(Exception):
-    """A program that must run does not; the message holds the end of its log."""
-
-
 def restart_delay(deaths: Sequence[float], now: float, *, essential: bool) -> float | None:
     """Seconds before the next start, given the times of its deaths; None: too often, give up."""
     recent = sum(1 for at in deaths if now - at <= DEATHS_WINDOW_SECONDS)
-    if recent <= len(BACKOFF_SECONDS):
-        return BACKOFF_SECONDS[max(recent, 1) - 1]
-    return None if essential else BACKOFF_SECONDS[-1]
+    if essential and recent > RESTARTS_MOST:
+        return None
+    earlier = max(recent, 1) - 1
+    return backoff_seconds(earlier, first=RESTART_FIRST_SECONDS, most=RESTART_MOST_SECONDS)
 
 
 def is_planned(status: int, lived_seconds: float, *, essential: bool) -> bool:

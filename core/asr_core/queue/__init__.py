@@ -16,7 +16,7 @@ from asr_core.queue.backlog import (
 from asr_core.queue.connection import RedisConnection
 from asr_core.queue.consumer import Claim, Consumer, Failure, Finish
 from asr_core.queue.eviction import Eviction, EvictionWatch, read_eviction
-from asr_core.queue.fetching import Fetch, Fetching, FetchTrouble
+from asr_core.queue.fetching import Fetch, Fetching
 from asr_core.queue.lease import LeaseKeeper
 from asr_core.queue.models import ServedModel, list_models
 from asr_core.queue.orphan_index import Loss, OrphanedBlobs, OrphanIndex
@@ -51,7 +51,6 @@ __all__ = [
     "EvictionWatch",
     "Failure",
     "Fetch",
-    "FetchTrouble",
     "Fetching",
     "Finish",
     "HistoryPage",

@@ -7,8 +7,8 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from asr_core.errors import RetryPolicy
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.outcome import Outcome
 from asr_core.queue.record import from_hash, pairs
@@ -18,16 +18,6 @@ from asr_core.text_limits import ERROR_MESSAGE
 
 POSTPONE_SECONDS = 10.0
 _JITTER = (0.8, 1.2)
-
-
-class FetchTrouble(StrEnum):
-    """Why a fetch failed: permanently, transiently, or for a reason of ours that does not count as
-    an attempt.
-    """
-
-    PERMANENT = "permanent"
-    TRANSIENT = "transient"
-    POSTPONE = "postpone"
 
 
 @dataclass(frozen=True)
@@ -100,7 +90,7 @@ class Fetching:
     async def failed(
         self,
         fetch: Fetch,
-        trouble: FetchTrouble,
+        policy: RetryPolicy,
         *,
         code: str,
         message: str,
@@ -113,13 +103,13 @@ class Fetching:
         """
         if backoff_seconds is None:
             backoff_seconds = self._settings.retry_backoff_seconds
-            if trouble is FetchTrouble.POSTPONE:
+            if policy is RetryPolicy.POSTPONE:
                 backoff_seconds = POSTPONE_SECONDS
         outcome, state = await self._redis.call(
             "fetch_failed",
             task_id=fetch.task.task_id,
             token=fetch.token,
-            kind=trouble.value,
+            kind=policy.value,
             code=code,
             message=ERROR_MESSAGE.cut(message),
             retry_limit=self._settings.retry_limit,

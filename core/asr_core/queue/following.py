@@ -19,6 +19,7 @@ from redis.asyncio.connection import UnixDomainSocketConnection
 from redis.connection import UnixDomainSocketConnection as SyncUnixDomainSocketConnection
 from redis.exceptions import BusyLoadingError, MovedError, ResponseError
 
+from asr_core.errors import QueueUnavailable
 from asr_core.queue.masters import Master, SyncMaster
 from asr_core.settings.redis_address import Node
 
@@ -32,7 +33,7 @@ _SLOT_MOVES = ("Script attempted to access a non local key", "rehashing of the s
 _KNOWN_BUSY = (ResponseError, BusyLoadingError)
 
 
-class NotTheMaster(redis.exceptions.ConnectionError):
+class NotTheMaster(QueueUnavailable, redis.exceptions.ConnectionError):
     """The server is not the master. Nothing was executed."""
 
 

@@ -250,18 +250,14 @@ class Producer:
         return hashes
 
     def _full(self, pool: str) -> QueueFull:
-        return QueueFull(
-            f"pool {pool!r} is full: it takes tasks again when others have ended",
-            retry_after_seconds=10,
-        )
+        return QueueFull(f"pool {pool!r} is full: it takes tasks again when others have ended")
 
     @staticmethod
     def _require_limit(reply: str, limit: object = 0, stands: object = 0) -> None:
         """Raise for the replies of `over_limit`."""
         if reply == "busy":
             raise TooManyOpenTasks(
-                f"you have {stands} open tasks and may have {limit}: wait for one to end",
-                retry_after_seconds=10,
+                f"you have {stands} open tasks and may have {limit}: wait for one to end"
             )
         if reply == "quota":
             raise QuotaExceeded(
@@ -277,10 +273,7 @@ class Producer:
         if reply == "gone":
             raise AudioGone(f"the audio of task {task_id} has been deleted; it cannot run again")
         if reply == "full":
-            raise QueueFull(
-                "the pool is full: it takes tasks again when others have ended",
-                retry_after_seconds=10,
-            )
+            raise QueueFull("the pool is full: it takes tasks again when others have ended")
 
 
 def _not_found(task_id: str) -> TaskNotFound:

@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from typing import Annotated, TypeVar
+
+from pydantic import BeforeValidator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+Item = TypeVar("Item")
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    return value
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+# `a, b` in the environment.
+CommaSeparated = Annotated[tuple[Item, ...], NoDecode, BeforeValidator(_split)]
+# Set to nothing is as good as unset. Bounds belong to the item:
+# `OptionalFromEnv[Annotated[int, Field(ge=1)]]`.
+OptionalFromEnv = Annotated[Item | None, BeforeValidator(_none_if_empty)]
 
 
 class Settings(BaseSettings):
@@ -28,13 +55,6 @@ class Settings(BaseSettings):
         for source in (env_settings, dotenv_settings):
             source.config = {**source.config, "populate_by_name": False, "extra": "forbid"}
         return init_settings, env_settings, dotenv_settings
-
-
-def names(value: object) -> object:
-    """`a, b` as a tuple."""
-    if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-    return value
 
 
 GIB = 1024**3

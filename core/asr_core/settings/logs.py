@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import AliasChoices, Field
 
-from asr_core.settings.base import Settings
+from asr_core.settings.base import OptionalFromEnv, Settings
 
 
 class LogSettings(Settings):
@@ -15,4 +15,6 @@ class LogSettings(Settings):
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["auto", "json", "console"] = "auto"
-    log_dir: Path | None = Field(None, validation_alias=AliasChoices("LOG_DIR", "ASR_LOG_DIR"))
+    log_dir: OptionalFromEnv[Path] = Field(
+        None, validation_alias=AliasChoices("LOG_DIR", "ASR_LOG_DIR")
+    )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, field_validator
-from pydantic_settings import NoDecode
-
-from asr_core.settings.base import Settings, names
+from asr_core.settings.base import CommaSeparated, Settings
 from asr_core.task import DEFAULT_POOL
 
 
 class QueueSettings(Settings):
     """The queue's rules, the same for every program."""
 
-    pools: Annotated[tuple[str, ...], NoDecode] = (DEFAULT_POOL,)
+    pools: CommaSeparated[str] = (DEFAULT_POOL,)
     queue_cap: int = Field(100_000, ge=1, description="waiting tasks per pool before 429")
     lease_seconds: float = Field(30.0, gt=0)
     tenant_window: int = Field(
@@ -23,11 +20,6 @@ class QueueSettings(Settings):
     retry_limit: int = Field(5, ge=0, description="transient failures before a task fails")
     retry_backoff_seconds: float = Field(2.0, gt=0, description="first backoff; doubles each time")
     idempotency_hours: float = Field(24.0, gt=0)
-
-    @field_validator("pools", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return names(value)
 
 
 class TenantSettings(Settings):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
 from pydantic import AliasChoices, Field, field_validator, model_validator
-from pydantic_settings import NoDecode
 
-from asr_core.settings.base import Settings, names
+from asr_core.settings.base import CommaSeparated, OptionalFromEnv, Settings
 from asr_core.settings.redis_address import redis_address
 
 
@@ -22,10 +21,10 @@ class RedisSettings(Settings):
     username: str = Field("", validation_alias="REDIS_USERNAME")
     password: str = Field("", validation_alias="REDIS_PASSWORD", repr=False)
     tls: bool = Field(False, validation_alias="REDIS_TLS", description="as `rediss://` in a URL")
-    ca_file: Path | None = Field(None, validation_alias="REDIS_CA_FILE")
-    cert_file: Path | None = Field(None, validation_alias="REDIS_CERT_FILE")
-    key_file: Path | None = Field(None, validation_alias="REDIS_KEY_FILE")
-    sentinels: Annotated[tuple[str, ...], NoDecode] = Field(
+    ca_file: OptionalFromEnv[Path] = Field(None, validation_alias="REDIS_CA_FILE")
+    cert_file: OptionalFromEnv[Path] = Field(None, validation_alias="REDIS_CERT_FILE")
+    key_file: OptionalFromEnv[Path] = Field(None, validation_alias="REDIS_KEY_FILE")
+    sentinels: CommaSeparated[str] = Field(
         (), validation_alias="REDIS_SENTINELS", description="`host:port`, with commas between"
     )
     sentinel_master: str = Field("mymaster", validation_alias="REDIS_SENTINEL_MASTER")
@@ -40,20 +39,10 @@ class RedisSettings(Settings):
         64, ge=1, validation_alias="REDIS_MAX_CONNECTIONS", description="of one process"
     )
 
-    @field_validator("sentinels", mode="before")
-    @classmethod
-    def _split_sentinels(cls, value: object) -> object:
-        return names(value)
-
     @field_validator("url", "host", mode="after")
     @classmethod
     def _strip(cls, value: str) -> str:
         return value.strip()  # Secrets often end in a line feed
-
-    @field_validator("ca_file", "cert_file", "key_file", mode="before")
-    @classmethod
-    def _no_file(cls, value: object) -> object:
-        return None if value == "" else value
 
     @model_validator(mode="after")
     def _can_be_served(self) -> Self:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from typing import Annotated
 
-from asr_core.settings.base import Settings
+from pydantic import Field, NonNegativeInt, field_validator
+
+from asr_core.settings.base import OptionalFromEnv, Settings
 
 MAX_AGE_DAYS = 36_500
 
@@ -18,9 +20,8 @@ class StoreSettings(Settings):
 class RetentionSettings(Settings):
     """How long what is finished stays. Unset: without that limit."""
 
-    max_recordings: int | None = Field(
+    max_recordings: OptionalFromEnv[NonNegativeInt] = Field(
         10,
-        ge=0,
         validation_alias="MAX_RECORDINGS",
         description="recordings of completed and cancelled tasks kept per tenant, newest first",
     )
@@ -30,19 +31,12 @@ class RetentionSettings(Settings):
         le=MAX_AGE_DAYS * 24 * 60,
         description="for which MAX_RECORDINGS, unless it is 0, spares those of ended tasks",
     )
-    recordings_max_age_days: float | None = Field(
-        None, gt=0, le=MAX_AGE_DAYS, description="from the end of the task; failed ones excepted"
+    recordings_max_age_days: OptionalFromEnv[Annotated[float, Field(gt=0, le=MAX_AGE_DAYS)]] = (
+        Field(None, description="from the end of the task; failed ones excepted")
     )
-    results_max_age_days: float | None = Field(
-        7.0, gt=0, le=MAX_AGE_DAYS, description="from the end of the task; then nothing is left"
+    results_max_age_days: OptionalFromEnv[Annotated[float, Field(gt=0, le=MAX_AGE_DAYS)]] = Field(
+        7.0, description="from the end of the task; then nothing is left"
     )
-
-    @field_validator(
-        "max_recordings", "recordings_max_age_days", "results_max_age_days", mode="before"
-    )
-    @classmethod
-    def _unlimited(cls, value: object) -> object:
-        return None if value == "" else value
 
     @field_validator("recordings_min_age_minutes", mode="before")
     @classmethod

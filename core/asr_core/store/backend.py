@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
-from asr_core.errors import AsrError
+from asr_core.errors import AsrError, RetryPolicy
 
 CHUNK_BYTES = 1024 * 1024
 UNFINISHED = ".unfinished"
@@ -23,8 +23,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._=@+-]{1,200}")
 class StoreObjectMissing(AsrError):
     """The store answered, and holds nothing at this path."""
 
-    code: ClassVar[str] = "object_missing"
-    status: ClassVar[int] = 404
+    code = "object_missing"
+    status = 404
+    retry_policy = RetryPolicy.PERMANENT
 
     def __init__(self, path: str) -> None:
         super().__init__(f"the store holds no object {path!r}")

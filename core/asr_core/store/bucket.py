@@ -21,7 +21,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from asr_core.errors import InvalidSetting, StoreFull, StoreUnavailable
+from asr_core.errors import AsrError, InvalidSetting, StoreFull, StoreUnavailable
 from asr_core.store.backend import CHUNK_BYTES, StoredObject, StoreObjectMissing, blocks
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class _Upload:
                 break
             yield part
         if self._given_up.is_set():
-            raise _GivenUp
+            raise _GivenUp("the upload was aborted")
 
 
 async def _chain(
@@ -229,7 +229,7 @@ async def _chain(
         yield part
 
 
-class _GivenUp(Exception):
+class _GivenUp(AsrError):
     """Raised inside obstore so that it aborts the upload; never leaves this module."""
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from asr_core.errors import ClusterUnavailable, QueueUnavailable
 from asr_core.process.logs import get_logger
 from asr_operator.cluster.objects import Cluster, Target
+from asr_operator.errors import LeaseLost
 from asr_operator.planning.observation import PodState
 from asr_operator.planning.plan import Plan
 from asr_operator.reconcile.observer import Snapshot
@@ -22,10 +23,6 @@ _RETRIABLE = {409, 429, 500, 502, 503, 504}
 _SCALE_PAUSES_SECONDS = (0.1, 0.2, 0.4)
 _TEST_FAILED = 422
 _log = get_logger(__name__)
-
-
-class LeaseLost(Exception):
-    """This operator is no longer the leader and must not write."""
 
 
 class Executor:
@@ -142,7 +139,7 @@ class Executor:
 
     def _require_lease(self) -> None:
         if not self._holds_lease():
-            raise LeaseLost
+            raise LeaseLost("this operator is no longer the leader")
 
 
 def _to_uncordon(snapshot: Snapshot, plan: Plan) -> tuple[str, ...]:

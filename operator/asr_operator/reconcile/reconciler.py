@@ -17,10 +17,11 @@ from asr_operator.cluster.event import Event
 from asr_operator.cluster.leader_election import Lease
 from asr_operator.cluster.objects import Cluster
 from asr_operator.cluster.rest_client import Json
+from asr_operator.errors import PoolGone
 from asr_operator.planning.observation import History, Signal
 from asr_operator.planning.plan import Condition, Plan, plan
 from asr_operator.reconcile import status_patch
-from asr_operator.reconcile.executor import Executor, LeaseLost
+from asr_operator.reconcile.executor import Executor
 from asr_operator.reconcile.metrics import OperatorMetrics
 from asr_operator.reconcile.observer import Claimant, Observer, Snapshot
 from asr_operator.reconcile.queue_client import PoolQueue
@@ -29,10 +30,6 @@ from asr_operator.reconcile.status import first_history, parse_spec, pool_status
 FIRST_POLL_SECONDS = 2.0
 _STANDBY_SECONDS = 0.5  # between checks of the Lease, without requests
 _log = get_logger(__name__)
-
-
-class PoolGone(Exception):
-    """The WorkerPool was deleted."""
 
 
 @dataclass
@@ -124,7 +121,7 @@ class PoolReconciler:
             return
         pool = await self.cluster.pool(self.namespace, self.name)
         if pool is None:
-            raise PoolGone
+            raise PoolGone(f"WorkerPool {self.name!r} does not exist any more")
         try:
             spec = parse_spec(pool)
         except InvalidOption as error:
@@ -288,7 +285,7 @@ class PoolReconciler:
         message = error.message if isinstance(error, AsrError) else repr(error)
         if message != self._memory.error_logged:
             self._memory.error_logged = message
-            is_known = isinstance(error, AsrError | LeaseLost)
+            is_known = isinstance(error, AsrError)
             _log.warning(
                 "tick failed", pool=self.name, namespace=self.namespace, error=message,
                 exc_info=None if is_known else error,

@@ -9,7 +9,8 @@ import textwrap
 
 import pytest
 
-from asr_api.probe.pool import ProbePool, ProbeUnavailable
+from asr_api.errors import ProbeUnavailable
+from asr_api.probe.pool import ProbePool
 from asr_api.probe.report import ProbeLimits
 from asr_core.errors import (
     AsrError,

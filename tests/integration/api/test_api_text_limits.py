@@ -129,11 +129,15 @@ async def test_the_document_says_every_limit() -> None:
 
 async def test_the_document_bounds_the_ids_in_paths() -> None:
     document = create_app(ApiSettings(_env_file=None)).openapi()
-    for path, methods in document["paths"].items():
-        if "{task_id}" in path:
-            for operation in methods.values():
-                (schema,) = (p["schema"] for p in operation["parameters"] if p["in"] == "path")
-                assert schema["maxLength"] == limits.TASK_ID.characters, path
+    lengths = {
+        path: parameter["schema"]["maxLength"]
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "task_id"
+    }
+    assert set(lengths) == {path for path in document["paths"] if "{task_id}" in path}
+    assert set(lengths.values()) == {limits.TASK_ID.characters}
 
 
 def _is_bounded(schema: dict[str, Any]) -> bool:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_cli.errors import ProgramFailed
 from asr_cli.local.process import Program
-from asr_cli.local.supervisor import ProgramFailed, Supervisor
+from asr_cli.local.supervisor import Supervisor
 
 pytestmark = pytest.mark.asyncio
 
@@ -122,7 +123,8 @@ async def test_what_dies_is_started_again_and_said(tmp_path: Path) -> None:
 async def test_an_essential_program_that_keeps_dying_ends_the_watch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("asr_cli.local.supervisor.BACKOFF_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr("asr_cli.local.supervisor.RESTARTS_MOST", 2)
+    monkeypatch.setattr("asr_cli.local.supervisor.RESTART_MOST_SECONDS", 0.01)
     supervisor = Supervisor(lambda line: None)
     await supervisor.start([program(tmp_path, "redis", "raise SystemExit('disk is full')")])
     with pytest.raises(ProgramFailed, match=r"redis ended with status 1, 3 times[\s\S]*disk is"):

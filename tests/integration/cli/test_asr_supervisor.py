@@ -51,7 +51,8 @@ async def test_a_worker_that_gave_way_is_started_again_at_once_and_without_an_al
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "PLANNED_LEAST_SECONDS", 0.0)
-    monkeypatch.setattr(supervisor, "BACKOFF_SECONDS", (1000.0,))
+    monkeypatch.setattr(supervisor, "RESTART_FIRST_SECONDS", 1000.0)
+    monkeypatch.setattr(supervisor, "RESTART_MOST_SECONDS", 1000.0)
     assert (
         await _lives(tmp_path, 0, 0, 0) == ["worker-1 ended in order; a fresh one takes over"] * 3
     )
@@ -60,7 +61,8 @@ async def test_a_worker_that_gave_way_is_started_again_at_once_and_without_an_al
 async def test_a_worker_that_crashed_or_ends_at_once_is_announced_and_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor, "BACKOFF_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(supervisor, "RESTART_FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "RESTART_MOST_SECONDS", 0.02)
     log = tmp_path / "log"
     assert await _lives(tmp_path, 70, 0) == [
         f"worker-1 ended with status 70; starting it again in 0.01 s (log: {log})",

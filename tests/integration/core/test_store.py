@@ -293,8 +293,10 @@ async def test_writers_and_deleters_of_one_folder_do_not_trip_each_other(store: 
     assert await paths(store) == []
 
 
-async def test_a_store_that_is_there_is_ready(store: Store) -> None:
+async def test_asking_whether_a_store_is_ready_leaves_nothing_in_it(store: Store) -> None:
+    await store.put("audio/x", b"1")
     await store.ready()
+    assert await paths(store) == ["audio/x"]
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,23 @@ class Queue:
             if claims or (await self.backlog()).trusted:
                 return claims
 
+    def leases_end(self) -> float:
+        """Unix seconds at which the last lease runs out that there is now."""
+        ends = [
+            score
+            for key in self.raw.scan_iter("asr:leases:*")
+            for _, score in self.raw.zrange(key, -1, -1, withscores=True)
+        ]
+        return max(ends) / 1000
+
+    async def outlive_leases(self, end: float | None = None) -> None:
+        """Until the leases of now, or those that ended at `end`, have run out and nobody has
+        renewed them. Redis and the test have one clock.
+        """
+        end = self.leases_end() if end is None else end
+        while time.time() <= end:
+            await asyncio.sleep(0.01)
+
     async def backlog(self) -> Backlog:
         return await self.reader.read()
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from asr_core.queue import Fetch, Fetching, FetchTrouble, Outbox, TryOutcome
+from asr_core.errors import RetryPolicy
+from asr_core.queue import Fetch, Fetching, Outbox, TryOutcome
 
 pytestmark = pytest.mark.asyncio
 
@@ -64,8 +65,8 @@ async def test_a_freed_slot_goes_to_whoever_has_the_fewest(queue: Any, fetching:
     busy[one.destination] += 1
     assert (await take(fetching, 2, busy=busy)) == []
     gone = taken[:2]
-    await fetching.failed(gone[0], FetchTrouble.PERMANENT, code="x", message="")
-    await fetching.failed(gone[1], FetchTrouble.PERMANENT, code="x", message="")
+    await fetching.failed(gone[0], RetryPolicy.PERMANENT, code="x", message="")
+    await fetching.failed(gone[1], RetryPolicy.PERMANENT, code="x", message="")
     busy.subtract(fetch.destination for fetch in gone)
     assert tenants_of(await take(fetching, 3, busy=+busy)) == {"few": 1}
 
@@ -77,7 +78,7 @@ async def test_with_one_slot_tenants_take_turns(queue: Any, fetching: Fetching) 
     for _ in range(5):
         [fetch] = await take(fetching, 1, reserved=1)
         served.append(fetch.task.tenant)
-        await fetching.failed(fetch, FetchTrouble.PERMANENT, code="x", message="")
+        await fetching.failed(fetch, RetryPolicy.PERMANENT, code="x", message="")
     assert served == ["many", "few", "many", "few", "many"]
 
 

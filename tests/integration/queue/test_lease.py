@@ -76,7 +76,7 @@ async def test_a_stale_worker_cannot_renew_itself_back_into_a_task(queue: Any) -
 async def test_good_work_of_a_worker_that_nobody_has_replaced_yet_counts(queue: Any) -> None:
     consumer, claim = await claimed(queue)
     await queue.trusted()
-    await asyncio.sleep(queue.settings.lease_seconds)
+    await queue.outlive_leases()
     assert await queue.finish(consumer, claim) == [Outcome.OK]
     assert await queue.reap(await queue.consumer("worker-2")) == []
 
@@ -101,8 +101,10 @@ async def test_renewals_say_that_a_task_was_cancelled_or_deleted(queue: Any) -> 
 async def test_a_task_without_progress_is_no_longer_renewed(queue: Any) -> None:
     consumer, claim = await claimed(queue)
     keeper = keeper_of(queue, consumer, [], deadline=0.05)
+    held_at = time.monotonic()
     keeper.hold(claim.task.task_id, claim.token)
-    await asyncio.sleep(0.06)
+    while time.monotonic() - held_at <= 0.05:
+        await asyncio.sleep(0.01)
     assert [c.task.task_id for c in await queue.crash(await queue.consumer("worker-2"))] == [
         claim.task.task_id
     ]
@@ -138,8 +140,9 @@ async def test_nothing_is_reaped_within_one_lease_of_a_redis_restart(
     queue = await queue_on(server.settings())
     _, claim = await claimed(queue)
     await queue.trusted()
+    end = queue.leases_end()
     server.kill()
-    await asyncio.sleep(queue.settings.lease_seconds)
+    await queue.outlive_leases(end)
     server.start()
     queue = await queue_on(server.settings())
     other = await queue.consumer("worker-2")

@@ -135,7 +135,8 @@ async def test_a_subscription_behind_a_broken_switch_is_noticed(
     async with consumer.wake() as woken:
         await asyncio.wait_for(woken.wait(), 10)
         proxy.swallowing = True
-        await asyncio.sleep(0.3)
+        while not proxy.swallowed_bytes:  # a ping of the subscription
+            await asyncio.sleep(0.02)
         woken.clear()
         proxy.swallowing = False
         await asyncio.wait_for(woken.wait(), 10)

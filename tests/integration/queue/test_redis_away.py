@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uuid_utils
+from structlog.testing import capture_logs
 
 from asr_core.errors import QueueUnavailable
 from asr_core.queue import Consumer, Finish, LeaseKeeper, Outcome, Producer, RedisConnection
@@ -53,7 +54,7 @@ async def test_a_redis_that_hangs_past_a_lease_costs_no_attempt(
     other = await queue.consumer("worker-2")
     await queue.trusted()
     os.kill(server.process.pid, signal.SIGSTOP)
-    await asyncio.sleep(2.4)
+    await queue.outlive_leases(time.time() + queue.settings.lease_seconds)
     os.kill(server.process.pid, signal.SIGCONT)
     began = time.monotonic()
     assert await queue.reap(other) == []
@@ -82,8 +83,9 @@ async def test_a_restart_makes_no_phantom_backlog(private_redis: Any, queue_on: 
     held = await queue.claim(await queue.consumer(), 2)
     released = held[1].task.task_id
     await (await queue.consumer()).release([(released, held[1].token)])
+    end = queue.leases_end()
     server.kill()
-    await asyncio.sleep(queue.settings.lease_seconds)
+    await queue.outlive_leases(end)
     server.start()
     queue = await queue_on(server.settings())
     backlog = await queue.backlog()
@@ -121,9 +123,12 @@ async def test_the_keeper_tries_again_soon_while_redis_is_away(
     await queue.submit()
     [claim] = await queue.claim(consumer)
     keeper = holding(queue, consumer, [claim])
-    keeper.start()
-    server.kill()
-    await asyncio.sleep(4.2)  # it renews every four
+    with capture_logs() as logs:
+        keeper.start()
+        server.kill()
+        async with asyncio.timeout(20):
+            while not any(log["event"] == "leases not renewed" for log in logs):
+                await asyncio.sleep(0.02)
     server.start()
     began = time.monotonic()
     async with asyncio.timeout(20):
@@ -205,7 +210,7 @@ async def test_a_promoted_replica_holds_what_was_replicated_and_condemns_nobody(
     await producer.submit(unreplicated)
     proxy.target_port = replica.port
     proxy.cut()
-    await asyncio.sleep(queue.settings.lease_seconds)
+    await queue.outlive_leases()
     with pytest.raises(QueueUnavailable):
         await queue.claim(consumer)
     reap = await consumer.reap(room_seconds=1e6, room_tasks=100, in_flight=2)

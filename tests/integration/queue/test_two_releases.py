@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from queue_releases import LEASE_MS, RELEASE_1, Current, Frozen, Held, Release, full_task
+from queue_releases import RELEASE_1, Current, Frozen, Held, Release, full_task
 
 from asr_core.queue import Fetching, Outcome
 from asr_core.queue.record import to_hash
@@ -56,7 +56,7 @@ async def test_a_task_of_a_dead_one_is_taken_over_by_the_other_and_fenced(
     await one.submit("task")
     stale = await one.claim()
     await queue.trusted()
-    await asyncio.sleep(LEASE_MS / 1000 + 0.02)
+    await queue.outlive_leases()
     taken = await other.reap()
     assert [i for i, _ in taken] == ["task"]
     assert await one.renew(stale) == await one.finish(stale) == ["fenced"]
@@ -125,7 +125,10 @@ async def test_what_fell_out_is_put_back_by_either_and_run_by_either(queue: Any,
         queue.raw.zincrby("asr:leases:default:normal", 60_000, task_id)
     for number in range(30, 40):
         await (one, other)[number % 2].submit(f"task-{number}")
-    await asyncio.sleep(0.002)  # release 1 mixes up entries of old and new streams of one moment
+    # Release 1 mixes up entries of old and new streams of one moment.
+    moment = queue.raw.time()
+    while queue.raw.time()[1] // 1000 == moment[1] // 1000:
+        await asyncio.sleep(0)
     queue.raw.delete("asr_tasks")
     readded, _ = await other.reconcile()
     assert readded > 0
@@ -146,7 +149,7 @@ async def test_poison_is_counted_by_both_and_put_back_by_either(queue: Any, two:
     while not queue.raw.xlen("asr_tasks:dead"):
         victim = victims.pop()
         await victim.claim() or await victim.reap()
-        await asyncio.sleep(LEASE_MS / 1000 + 0.02)
+        await queue.outlive_leases()
         await victims[-1].reap() if victims else await one.reap()
     task = await queue.producer.get("poison")
     assert (task.state, task.solo_crashes) == ("failed", 3)

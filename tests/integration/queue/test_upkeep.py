@@ -2,13 +2,14 @@
 
 import asyncio
 import json
+import random
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from asr_core.errors import QueueUnavailable, SchemaMismatch
-from asr_core.queue import Fetching, FetchTrouble
+from asr_core.errors import QueueUnavailable, RetryPolicy, SchemaMismatch
+from asr_core.queue import Fetching
 from asr_core.task import Lane, State
 
 pytestmark = pytest.mark.asyncio
@@ -64,7 +65,7 @@ async def test_a_running_task_whose_stream_vanished_is_not_added_while_its_lease
     [claim] = await queue.claim(consumer)
     queue.raw.delete("asr_tasks")
     assert (await queue.upkeep.reconcile()).readded == 0
-    await asyncio.sleep(queue.settings.lease_seconds)
+    await queue.outlive_leases()
     assert (await queue.upkeep.reconcile(force=True)).readded == 1
     assert (await queue.producer.get(claim.task.task_id)).state is State.QUEUED
 
@@ -114,7 +115,8 @@ async def test_idle_consumers_without_pending_entries_are_removed(
         queue.raw.xgroup_createconsumer("asr_tasks", "asr_workers", name)
     await queue.submit()
     queue.raw.xreadgroup("asr_workers", "busy", {"asr_tasks": ">"})
-    await asyncio.sleep(0.01)
+    while not all(c["idle"] for c in queue.raw.xinfo_consumers("asr_tasks", "asr_workers")):
+        await asyncio.sleep(0.001)
     assert (await queue.upkeep.reconcile()).consumers_removed == 1
     assert [c["name"] for c in queue.raw.xinfo_consumers("asr_tasks", "asr_workers")] == ["busy"]
 
@@ -151,7 +153,8 @@ async def test_backlog_counts_are_exact_over_every_place_a_task_can_stand(queue:
 async def test_oldest_wait_counts_from_when_a_task_was_queued(queue: Any) -> None:
     assert (await queue.backlog()).oldest_wait_seconds == 0
     await queue.submit()
-    await asyncio.sleep(0.05)
+    while (await queue.backlog()).oldest_wait_seconds < 0.05:
+        await asyncio.sleep(0.01)
     await queue.submit()
     assert (await queue.backlog()).oldest_wait_seconds >= 0.05
 
@@ -272,7 +275,7 @@ async def test_what_arrived_less_what_ended_is_what_is_open_also_for_recordings_
         return int(still_open - sum(b.arrivals for b in buckets) + ended)
 
     async def failed(fetch: Any) -> None:
-        trouble = FetchTrouble.PERMANENT
+        trouble = RetryPolicy.PERMANENT
         await fetching.failed(fetch, trouble, code="url_not_found", message="404")
         assert await before_all() == 0
 
@@ -316,20 +319,21 @@ async def test_listeners_may_come_at_any_time_beside_one_that_already_listens(
     queue: Any, watcher: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("asr_core.queue.subscription.PING_SECONDS", 0.05)
+    chance = random.Random(1)
     ids = await queue.submit(20)
 
     async def hear(task_id: str) -> str:
         async with watcher.watch(task_id) as changes:
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(chance.uniform(0, 0.4))
             await queue.producer.cancel(task_id)
             while True:
                 change = await asyncio.wait_for(anext(changes), 5)
                 if change.state == "cancelled":
                     return change.state
 
-    async def after(seconds: float, task_id: str) -> str:
-        await asyncio.sleep(seconds)
+    async def sometime(task_id: str) -> str:
+        await asyncio.sleep(chance.uniform(0, 0.6))
         return await hear(task_id)
 
-    heard = await asyncio.gather(*(after(0.03 * n, task_id) for n, task_id in enumerate(ids)))
+    heard = await asyncio.gather(*map(sometime, ids))
     assert heard == ["cancelled"] * 20

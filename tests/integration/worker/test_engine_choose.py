@@ -15,10 +15,11 @@ from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import FloatArray
 from asr_worker.engines import automodel
 from asr_worker.engines.automodel import AutoModelEngine
-from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
+from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.choose import ENGINES, load_engine
 from asr_worker.engines.funasr_models import find_model, pick_device
 from asr_worker.engines.sensevoice import SenseVoiceEngine
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
 Babble = Callable[[float, int], FloatArray]

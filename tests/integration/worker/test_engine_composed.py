@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from asr_worker.engines.base import Engine, ModelNotLoaded, SegmentAudio
+from asr_worker.engines.base import Engine, SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.tags import parse_tags
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
 Babble = Callable[[float, int], Any]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from asr_worker.audio.pcm import FloatArray
-from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
+from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.cif import CifPredictor
 from asr_worker.engines.funasr_models import find_model
@@ -21,6 +21,7 @@ from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
 from asr_worker.engines.sanm_decoder import SanmDecoder
 from asr_worker.engines.words import timed_words
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import Precision, WorkerSettings
 
 Babble = Callable[[float, int], FloatArray]

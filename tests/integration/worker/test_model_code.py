@@ -17,9 +17,9 @@ import torch
 from omegaconf import OmegaConf
 
 from asr_worker.engines.automodel import _safe_hotword
-from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.model_code import FORCE_ANYTHING, _names_something
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
 

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from asr_worker.audio.decoder import decode
-from asr_worker.engines.base import ModelNotLoaded, SegmentAudio
+from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.funasr_models import SAFE_OPTIONS, find_model
 from asr_worker.engines.linear import can_pack, packed
 from asr_worker.engines.precision import lowered
 from asr_worker.engines.sanm import PackedLayout, PaddedLayout, SanmEncoder
 from asr_worker.engines.sensevoice import SenseVoiceEngine, pad_outputs
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import Precision, WorkerSettings
 
 LENGTHS = (5, 33, 33, 1, 97, 40, 40, 40, 5)

@@ -12,16 +12,10 @@ import pytest
 
 from asr_core.options import TaskOptions
 from asr_worker.audio.segments import Span
-from asr_worker.engines.base import (
-    Engine,
-    ModelNotLoaded,
-    SegmentAudio,
-    SegmentText,
-    SpeakerEmbedding,
-    Word,
-)
+from asr_worker.engines.base import Engine, SegmentAudio, SegmentText, SpeakerEmbedding, Word
 from asr_worker.engines.choose import load_engine
 from asr_worker.engines.clustering import MOST_CLUSTERED, smoothed_turns, speakers_of
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 from asr_worker.transcript.assemble import assemble
 from asr_worker.transcript.diarization import split_by_speaker, turns_of

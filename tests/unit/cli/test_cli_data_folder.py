@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_cli.errors import FolderOfOthers
 from asr_cli.local import data_folder
-from asr_cli.local.data_folder import PARTS, DataFolder, FolderOfOthers
+from asr_cli.local.data_folder import PARTS, DataFolder
 from asr_cli.local.redis_socket import listens, socket_path, socket_url
 from asr_cli.local.running_platform import RunningPlatform, find_place, find_running
 from asr_core.errors import QueueUnavailable

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from asr_cli.errors import RedisMissing
 from asr_cli.local.redis_server import (
-    RedisMissing,
     ServerProgram,
     find_server,
     parse_version,

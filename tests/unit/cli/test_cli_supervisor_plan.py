@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from asr_cli.local.supervisor import (
-    BACKOFF_SECONDS,
     DEATHS_WINDOW_SECONDS,
     PLANNED_LEAST_SECONDS,
+    RESTART_FIRST_SECONDS,
+    RESTART_MOST_SECONDS,
+    RESTARTS_MOST,
     describe_end,
     is_planned,
     readable,
@@ -12,27 +14,27 @@ from asr_cli.local.supervisor import (
 
 
 def test_each_death_makes_the_next_start_wait_longer() -> None:
-    deaths = [float(n) for n in range(len(BACKOFF_SECONDS))]
+    deaths = [float(n) for n in range(RESTARTS_MOST)]
     delays = [
         restart_delay(deaths[:count], 4.0, essential=True) for count in range(1, len(deaths) + 1)
     ]
-    assert delays == list(BACKOFF_SECONDS)
+    assert delays == [0.5, 1, 2, 4, 8]
 
 
 def test_an_essential_program_that_keeps_dying_is_given_up() -> None:
-    deaths = [1.0] * (len(BACKOFF_SECONDS) + 1)
+    deaths = [1.0] * (RESTARTS_MOST + 1)
     assert restart_delay(deaths, 1.0, essential=True) is None
 
 
 def test_a_worker_is_started_again_for_ever() -> None:
     """A poison recording may crash it several times before it is found out."""
-    assert restart_delay([1.0] * 50, 1.0, essential=False) == BACKOFF_SECONDS[-1]
+    assert restart_delay([1.0] * 50, 1.0, essential=False) == RESTART_MOST_SECONDS
 
 
 def test_deaths_of_long_ago_do_not_count() -> None:
     old = [0.0] * 50
     now = DEATHS_WINDOW_SECONDS + 1
-    assert restart_delay([*old, now], now, essential=True) == BACKOFF_SECONDS[0]
+    assert restart_delay([*old, now], now, essential=True) == RESTART_FIRST_SECONDS
 
 
 def test_a_worker_that_ended_in_order_has_not_died() -> None:

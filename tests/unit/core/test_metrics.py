@@ -65,14 +65,19 @@ def test_metrics_have_the_documented_names_and_labels(registry: CollectorRegistr
     metrics.leases_lost.inc()
     metrics.fenced_results.inc()
     value = registry.get_sample_value
-    labels = {"method": "GET", "route": "/health", "status": "200"}
-    assert value("asr_http_requests_total", labels) == 1
-    assert value("asr_http_request_duration_seconds_count", {**labels} | {}) is None
+    labels = {"method": "GET", "route": "/health"}
+    assert value("asr_http_requests_total", {**labels, "status": "200"}) == 1
+    assert value("asr_http_request_duration_seconds_sum", labels) == 0.01
     assert value("asr_tasks_submitted_total", {"lane": "normal"}) == 1
     assert value("asr_tasks_finished_total", {"state": "completed"}) == 1
     assert value("asr_stage_duration_seconds_count", {"stage": "decode"}) == 1
-    for name in ("asr_audio_seconds_total", "asr_leases_lost_total", "asr_fenced_results_total"):
-        assert value(name) in {1, 30}
+    assert value("asr_stage_duration_seconds_sum", {"stage": "decode"}) == 0.2
+    assert value("asr_task_wait_seconds_sum") == 4000
+    assert value("asr_task_duration_seconds_sum") == 4
+    assert value("asr_batch_fill_ratio_sum") == 0.93
+    assert value("asr_audio_seconds_total") == 30
+    assert value("asr_leases_lost_total") == 1
+    assert value("asr_fenced_results_total") == 1
     assert value("asr_worker_busy") == 1
 
 

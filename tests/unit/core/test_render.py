@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from wcwidth import iter_graphemes, wcswidth, wcwidth
 
 from asr_core.render import (
-    CUE_COLUMNS,
     CUE_MS,
     ResultFormat,
     cues,
@@ -28,6 +27,8 @@ SENTENCE = (
     "the quick brown fox jumps over the lazy dog, and then it turns around to do it again; "
     "nobody in the whole village has ever seen anything that is quite like it."
 )
+
+CUE_COLUMNS = 2 * 42  # what players show at once: two lines of 42 columns
 
 
 def transcript(*segments: TranscriptSegment, text: str | None = None) -> Transcript:

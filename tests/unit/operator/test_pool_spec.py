@@ -111,7 +111,8 @@ def test_a_field_that_needs_another_one_says_so(spec: dict[str, Any], field: str
 
 
 def test_unknown_fields_of_a_newer_resource_are_passed_over() -> None:
-    PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "newer": 1, "scaling": {"newer": 2}})
+    newer = PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "newer": 1, "scaling": {"newer": 2}})
+    assert newer == PoolSpec.parse({"scaleTargetRef": {"name": "w"}})
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from asr_core.errors import TooExpensive
-from asr_worker.attempts.failure_policy import Fate, failure_policy
+from asr_core.errors import RetryPolicy, TooExpensive
+from asr_worker.attempts.failure_policy import failure_policy
 from asr_worker.audio.decoding.cost import OPENING_CPU_SECONDS, Cost, CostLimits
 
 
@@ -38,5 +38,5 @@ def test_no_amount_of_sound_pays_for_more_than_a_recording_may_take() -> None:
 
 
 def test_it_is_never_tried_again() -> None:
-    policy = failure_policy(TooExpensive("x"))
-    assert (policy.fate, policy.code) == (Fate.PERMANENT, "too_expensive")
+    found = failure_policy(TooExpensive("x"))
+    assert (found.policy, found.code) == (RetryPolicy.PERMANENT, "too_expensive")

@@ -1,4 +1,4 @@
-"""Room, gathering, drains, backoff, throughput: decisions on plain numbers."""
+"""Room, gathering, drains, throughput: decisions on plain numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from asr_worker.in_flight.capacity import (
     Capacity,
     Throughput,
     Unfinished,
-    backoff_seconds,
     batch_seconds_on,
     fits,
     reap_every_seconds,
@@ -89,11 +88,6 @@ def test_a_drain_without_grace_keeps_nothing_and_one_without_a_measure_keeps_all
 
 def test_reaping_keeps_pace_with_short_leases() -> None:
     assert (reap_every_seconds(30), reap_every_seconds(2)) == (5, 1)
-
-
-def test_backoff_doubles_up_to_its_limit() -> None:
-    pauses = [backoff_seconds(n, first=1, most=5) for n in (0, 1, 2, 3, 1000)]
-    assert pauses == [1, 2, 4, 5, 5]
 
 
 def test_throughput_follows_the_recent_batches() -> None:

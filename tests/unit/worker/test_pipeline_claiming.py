@@ -117,7 +117,8 @@ async def test_it_claims_nothing_beside_a_task_that_must_run_alone() -> None:
         await asyncio.sleep(0)
     for _ in range(3):
         scene.in_flight.changed.set()
-        await asyncio.sleep(0.03)
+        while scene.in_flight.changed.is_set():  # until it has looked once more
+            await asyncio.sleep(0)
     scene.claiming.stop()
     await running
     assert scene.consumer.calls.count("claim") == 1
@@ -130,7 +131,10 @@ async def test_it_claims_nothing_while_it_must_not(reason: str) -> None:
     scene.claiming.cordoned = reason == "cordoned"
     scene.usable = reason != "store"
     running = asyncio.create_task(scene.claiming.run())
-    await asyncio.sleep(0.05)
+    for _ in range(3):
+        scene.in_flight.changed.set()
+        while scene.in_flight.changed.is_set():
+            await asyncio.sleep(0)
     scene.claiming.stop()
     await running
     assert consumer.calls == []

@@ -10,34 +10,37 @@ from asr_core.errors import (
     DecoderCrashed,
     EmptyAudio,
     EngineFailed,
+    InvalidOption,
     QueueUnavailable,
+    RetryPolicy,
     StoreFull,
     StoreUnavailable,
     UnreadableAudio,
 )
 from asr_core.store import StoreObjectMissing
-from asr_worker.attempts.failure_policy import Fate, failure_policy
+from asr_worker.attempts.failure_policy import failure_policy
 
 
 @pytest.mark.parametrize(
-    ("error", "fate", "code"),
+    ("error", "policy", "code"),
     [
-        (UnreadableAudio("x"), Fate.PERMANENT, "unreadable_audio"),
-        (EmptyAudio("x"), Fate.PERMANENT, "empty_audio"),
-        (StoreObjectMissing("audio/1"), Fate.PERMANENT, "audio_gone"),
-        (DecoderCrashed("x"), Fate.TRANSIENT, "decoder_crashed"),
-        (EngineFailed("x"), Fate.TRANSIENT, "engine_failed"),
-        (OSError(errno.ENOSPC, "full"), Fate.TRANSIENT, "work_dir_full"),
-        (OSError(errno.EIO, "broken"), Fate.TRANSIENT, "internal_error"),
-        (KeyError("bug"), Fate.TRANSIENT, "internal_error"),
-        (StoreUnavailable("x"), Fate.RELEASE, "store_unavailable"),
-        (StoreFull("x"), Fate.RELEASE, "store_full"),
-        (QueueUnavailable("x"), Fate.RELEASE, "queue_unavailable"),
+        (UnreadableAudio("x"), RetryPolicy.PERMANENT, "unreadable_audio"),
+        (EmptyAudio("x"), RetryPolicy.PERMANENT, "empty_audio"),
+        (InvalidOption("x"), RetryPolicy.PERMANENT, "invalid_option"),
+        (StoreObjectMissing("audio/1"), RetryPolicy.PERMANENT, "audio_gone"),
+        (DecoderCrashed("x"), RetryPolicy.TRANSIENT, "decoder_crashed"),
+        (EngineFailed("x"), RetryPolicy.TRANSIENT, "engine_failed"),
+        (OSError(errno.ENOSPC, "full"), RetryPolicy.TRANSIENT, "work_dir_full"),
+        (OSError(errno.EIO, "broken"), RetryPolicy.TRANSIENT, "internal_error"),
+        (KeyError("bug"), RetryPolicy.TRANSIENT, "internal_error"),
+        (StoreUnavailable("x"), RetryPolicy.POSTPONE, "store_unavailable"),
+        (StoreFull("x"), RetryPolicy.POSTPONE, "store_full"),
+        (QueueUnavailable("x"), RetryPolicy.POSTPONE, "queue_unavailable"),
     ],
 )
-def test_an_error_has_one_fate(error: Exception, fate: Fate, code: str) -> None:
-    policy = failure_policy(error)
-    assert (policy.fate, policy.code) == (fate, code)
+def test_an_error_has_one_retry_policy(error: Exception, policy: RetryPolicy, code: str) -> None:
+    found = failure_policy(error)
+    assert (found.policy, found.code) == (policy, code)
 
 
 def test_what_an_unknown_error_says_is_not_told_to_the_caller() -> None:

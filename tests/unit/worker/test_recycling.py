@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,6 @@ def test_hours_of_audio_without_end_are_waited_for_so_long_and_no_longer() -> No
 
 
 def test_the_memory_of_this_process_is_read_in_bytes() -> None:
-    here = resident_bytes()
-    assert here is not None
-    block = bytes(64 * MIB)
-    more = resident_bytes()
-    assert more is not None
-    assert len(block) == 64 * MIB
-    assert 10 * MIB < here < 64 * 1024 * MIB
-    assert more >= here
+    before = resident_bytes()
+    block = bytearray(os.urandom(1) * 64 * MIB)
+    assert len(block) <= resident_bytes() - before + MIB < 2 * len(block)

@@ -9,10 +9,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from asr_core.backoff import backoff_seconds
 from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.queue import Claim, Consumer
-from asr_worker.in_flight.capacity import Capacity, backoff_seconds, reap_every_seconds
+from asr_worker.in_flight.capacity import Capacity, reap_every_seconds
 from asr_worker.in_flight.tasks import InFlightTasks
 
 POLL_SECONDS = 1.0

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from asr_core.errors import RetryPolicy
 from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import Claim, Failure, Finish, LeaseKeeper, Outcome
 from asr_core.result import Transcript
 from asr_core.task import State, result_path
-from asr_worker.attempts.failure_policy import FailurePolicy, Fate, failure_policy
+from asr_worker.attempts.failure_policy import FailurePolicy, failure_policy
 from asr_worker.attempts.preparation import Preparation
 from asr_worker.attempts.reports import Release, Reports
 from asr_worker.attempts.scratch_dir import WorkFolder
@@ -160,11 +161,11 @@ class Pipeline:
         policy = failure_policy(error)
         _log.warning(
             "task not done",
-            fate=policy.fate,
+            fate=policy.policy.value,
             code=policy.code,
             reason=policy.message,
             stage=task.stage,
-            exc_info=error if policy.fate is not Fate.PERMANENT else None,
+            exc_info=error if policy.policy is not RetryPolicy.PERMANENT else None,
         )
         task.stage = Stage.FINISH
         try:
@@ -175,7 +176,8 @@ class Pipeline:
         claimed = task.claim.task
         is_last = claimed.transient_failures >= self.retry_limit
         if outcome is Outcome.OK and (
-            policy.fate is Fate.PERMANENT or (policy.fate is Fate.TRANSIENT and is_last)
+            policy.policy is RetryPolicy.PERMANENT
+            or (policy.policy is RetryPolicy.TRANSIENT and is_last)
         ):
             self.metrics.tasks_finished.labels(State.FAILED).inc()
             business_event(
@@ -188,11 +190,11 @@ class Pipeline:
 
 
 def _report(task: InFlightTask, policy: FailurePolicy) -> Release | Failure:
-    if policy.fate is Fate.RELEASE:
+    if policy.policy is RetryPolicy.POSTPONE:
         return Release(*task.key)
     return Failure(
         *task.key,
         code=policy.code,
         message=policy.message,
-        permanent=policy.fate is Fate.PERMANENT,
+        permanent=policy.policy is RetryPolicy.PERMANENT,
     )

@@ -10,10 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from asr_core.backoff import backoff_seconds
 from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer, Failure, Finish, Outcome
-from asr_worker.in_flight.capacity import backoff_seconds
 from asr_worker.in_flight.tasks import InFlightTask
 
 _GROUP = 64

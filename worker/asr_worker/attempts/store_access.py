@@ -13,11 +13,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
+from asr_core.backoff import backoff_seconds
 from asr_core.errors import DependencyError
 from asr_core.process.logs import get_logger
 from asr_core.store import Store
 from asr_core.task import audio_path
-from asr_worker.in_flight.capacity import backoff_seconds
 from asr_worker.in_flight.tasks import InFlightTask
 
 PATIENCE_SECONDS = 60.0

@@ -47,11 +47,6 @@ class DecodePool:
         """The future raises what decoding raised, or DecoderCrashed if its process died."""
         return self._threads.submit(self._run, job, watch or JobWatch())
 
-    @property
-    def processes_started(self) -> int:
-        """How many processes were started so far; more than `processes` means replacements."""
-        return sum(decoder.started for decoder in self._decoders)
-
     def process_ids(self, *, busy: bool | None = None) -> list[int]:
         """Ids of the running decoders; `busy` selects those that do or do not decode a file now."""
         return [

@@ -88,7 +88,6 @@ class DecoderProcess:
         self._retired = False
         # `retire` comes from another thread, and may come while a process is being started.
         self._starting = threading.Lock()
-        self.started = 0
         self.busy = False
         self._process: subprocess.Popen[bytes] | None = None
         self._jobs_in: Connection | None = None
@@ -220,7 +219,6 @@ class DecoderProcess:
         replies = Connection(os.dup(process.stdout.fileno()), writable=False)
         process.stdin.close()
         process.stdout.close()
-        self.started += 1
         self._process, self._jobs_in, self._replies = process, jobs, replies
         return jobs, replies
 

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
-from asr_core.errors import AsrError
 from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 
 Feature = Literal[
     "language", "itn", "hotwords", "timestamps", "emotion", "events", "speakers"
 ]  # fmt: skip
-
-
-class ModelNotLoaded(AsrError):
-    """The model cannot be loaded as configured: the worker must not start."""
-
-    code: ClassVar[str] = "model_not_loaded"
-    status: ClassVar[int] = 503
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from asr_worker.engines.automodel import AutoModelEngine
-from asr_worker.engines.base import Engine, ModelNotLoaded
+from asr_worker.engines.base import Engine
 from asr_worker.engines.declaration import DeclaredEngine
 from asr_worker.engines.funasr_models import find_model, pick_device
 from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.engines.speaker_model import DiarizingEngine, SpeakerModel
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
 # The registry: a new engine is its file and its line here. The last one takes every architecture

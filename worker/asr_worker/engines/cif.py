@@ -20,9 +20,9 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.sanm import NO_SUCH_VARIANT
 from asr_worker.engines.transfer import HostCopy, to_device
+from asr_worker.errors import ModelNotLoaded
 
 KNOWN: Final = frozenset({"CifPredictorV2", "CifPredictorV3"})
 # FunASR's `cif_wo_hidden` of the finer weights fires a little below 1.

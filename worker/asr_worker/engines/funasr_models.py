@@ -18,9 +18,9 @@ from typing import Any, Final
 import torch
 from omegaconf import OmegaConf
 
-from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.model_code import no_model_code, refusal
 from asr_worker.engines.registry import import_bare, import_for, missing_packages
+from asr_worker.errors import ModelNotLoaded
 
 EMBEDDED: Final = "embedded"
 # No update check, no progress bars, no code from a model folder.

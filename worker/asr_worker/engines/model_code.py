@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import asr_core
 import asr_worker
+from asr_core.errors import AsrError
 
 # Read by `torch.load` at every call; the second lets callers that say nothing load anything.
 FORCE_WEIGHTS_ONLY: Final = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
@@ -29,8 +30,10 @@ FORCE_ANYTHING: Final = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 _PROGRAMS: Final = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"})
 
 
-class CodeRefused(RuntimeError):
+class CodeRefused(AsrError):
     """A model tried to run code."""
+
+    code = "model_code_refused"
 
 
 class _Guard:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from asr_worker.engines.base import Feature, ModelNotLoaded, SegmentAudio, SegmentText
+from asr_worker.engines.base import Feature, SegmentAudio, SegmentText
 from asr_worker.engines.batch_engine import BatchEngine
 from asr_worker.engines.cif import CifPredictor, FineWeights, peaks
 from asr_worker.engines.precision import lowered
@@ -25,6 +25,7 @@ from asr_worker.engines.sanm import NO_SUCH_VARIANT, SanmEncoder, layout_on
 from asr_worker.engines.sanm_decoder import SanmDecoder
 from asr_worker.engines.transfer import HostCopy, to_device
 from asr_worker.engines.words import timed_words
+from asr_worker.errors import ModelNotLoaded
 
 _TIMES: Final[frozenset[Feature]] = frozenset({"timestamps"})
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.linear import can_pack, packed
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import Precision
 
 

@@ -18,9 +18,9 @@ from typing import Any, Final, Protocol
 import torch
 import torch.nn.functional as F
 
-from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.linear import add_linear, linear_relu, rounded_rows
 from asr_worker.engines.transfer import to_device
+from asr_worker.errors import ModelNotLoaded
 
 _Span = tuple[int, int]
 NO_SUCH_VARIANT: Final = "this variant of the model needs ASR_ENGINE=automodel"

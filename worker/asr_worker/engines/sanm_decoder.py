@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from asr_worker.engines.base import ModelNotLoaded
 from asr_worker.engines.linear import add_linear, linear_relu
 from asr_worker.engines.sanm import NO_SUCH_VARIANT, Layout, kernel_with_residual, layer_norm
+from asr_worker.errors import ModelNotLoaded
 
 
 class SanmDecoder:

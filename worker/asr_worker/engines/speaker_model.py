@@ -21,7 +21,6 @@ from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.base import (
     Engine,
     Feature,
-    ModelNotLoaded,
     PendingTexts,
     SegmentAudio,
     SegmentText,
@@ -29,6 +28,7 @@ from asr_worker.engines.base import (
 )
 from asr_worker.engines.funasr_models import ModelFolder, build_model, thread_count
 from asr_worker.engines.transfer import HostCopy
+from asr_worker.errors import ModelNotLoaded
 
 ARCHITECTURE: Final = "CAMPPlus"
 WINDOWS_AT_ONCE: Final = 256

@@ -113,11 +113,6 @@ def reap_every_seconds(lease_seconds: float) -> float:
     return min(REAP_SECONDS, lease_seconds / 2)
 
 
-def backoff_seconds(failures: int, *, first: float, most: float) -> float:
-    """Doubles with every failure in a row."""
-    return min(most, first * 2.0 ** min(failures, 30))
-
-
 class Throughput:
     """Audio-seconds per second of the engine; older batches are weighted down exponentially."""
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asr_core.errors import EngineFailed
+from asr_core.errors import AsrError, EngineFailed
 from asr_core.process.logs import get_logger
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.in_flight.tasks import InFlightTask
@@ -18,7 +18,7 @@ from asr_worker.inference.segment_queue import WaitingSegment
 _log = get_logger(__name__)
 
 
-class EngineBroken(Exception):
+class EngineBroken(AsrError):
     """The engine fails on its warm-up, which it passed at start: this process must end.
 
     `culprits` are the tasks of the batch that broke it. Their leases are left to expire: a task

@@ -16,6 +16,7 @@ import time
 
 from asr_core.errors import AsrError
 from asr_core.process.logs import configure_logging, get_logger
+from asr_core.process.setting_names import warn_of_unknown_settings
 from asr_core.queue import require_permissions
 from asr_worker.process.supervisor import Supervisor, child_settings
 from asr_worker.settings import WorkerSettings
@@ -34,6 +35,7 @@ def main() -> int:
     """
     settings = WorkerSettings()
     configure_logging(settings, "worker")
+    warn_of_unknown_settings()
     try:
         # Before a model is loaded, and before children are started again and again.
         asyncio.run(require_permissions(settings))

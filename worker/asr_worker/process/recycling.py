@@ -9,12 +9,12 @@ most, until its tasks in flight would finish within the grace period.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
+
+import psutil
 
 from asr_core.process.logs import get_logger
 from asr_worker.in_flight.capacity import Throughput, Unfinished, fits
@@ -35,29 +35,25 @@ class Bounds:
     tasks: int
     memory_bytes: int
 
-    def without_the_impossible(self, fresh_bytes: int | None) -> Bounds:
-        """Drops a memory bound that cannot be measured or that a fresh process exceeds already."""
-        if self.memory_bytes and (fresh_bytes is None or fresh_bytes >= self.memory_bytes):
+    def without_the_impossible(self, fresh_bytes: int) -> Bounds:
+        """Drops a memory bound that a fresh process exceeds already."""
+        if self.memory_bytes and fresh_bytes >= self.memory_bytes:
             return replace(self, memory_bytes=0)
         return self
 
-    def reached(self, *, tasks: int, resident_bytes: int | None, age_seconds: float) -> str | None:
+    def reached(self, *, tasks: int, resident_bytes: int, age_seconds: float) -> str | None:
         """Which bound is reached, `tasks` or `memory`; None if neither is."""
         if self.tasks and tasks >= self.tasks:
             return "tasks"
-        too_much = self.memory_bytes and (resident_bytes or 0) >= self.memory_bytes
+        too_much = self.memory_bytes and resident_bytes >= self.memory_bytes
         if too_much and tasks and age_seconds >= LEAST_AGE_SECONDS:
             return "memory"
         return None
 
 
-def resident_bytes() -> int | None:
-    """Memory of this process as the kernel counts it; None where it does not tell (not Linux)."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
-    except OSError:
-        return None
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+def resident_bytes() -> int:
+    """Memory of this process as the kernel counts it."""
+    return int(psutil.Process().memory_info().rss)
 
 
 class Recycling:
@@ -69,7 +65,7 @@ class Recycling:
         in_flight: InFlightTasks,
         throughput: Throughput,
         *,
-        memory: Callable[[], int | None] = resident_bytes,
+        memory: Callable[[], int] = resident_bytes,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Created once the model is loaded and before the first task, to measure that memory."""
@@ -108,9 +104,7 @@ class Recycling:
         possible = wanted.without_the_impossible(self._fresh_bytes)
         if possible != wanted:
             _log.error(
-                "ASR_MAX_MEMORY_BYTES does not apply: it cannot be measured here"
-                if self._fresh_bytes is None
-                else "ASR_MAX_MEMORY_BYTES does not apply: a worker that has done nothing is above",
+                "ASR_MAX_MEMORY_BYTES does not apply: a worker that has done nothing is above",
                 max_memory_bytes=wanted.memory_bytes,
                 memory_bytes_at_start=self._fresh_bytes,
             )
@@ -119,7 +113,7 @@ class Recycling:
     def _reached(self, now: float) -> str | None:
         return self._bounds.reached(
             tasks=self._in_flight.gone_count,
-            resident_bytes=self._memory() if self._bounds.memory_bytes else None,
+            resident_bytes=self._memory() if self._bounds.memory_bytes else 0,
             age_seconds=now - self._started_at,
         )
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from asr_core.backoff import backoff_seconds
 from asr_core.errors import AsrError, DependencyError, PermissionMissing, SchemaMismatch
 from asr_core.process.logs import get_logger
 from asr_core.queue import Consumer, Outcome, RedisConnection
@@ -22,7 +23,7 @@ from asr_worker.attempts.decoder_queue import RESERVED_DECODERS
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.audio.decode_pool import DecodePool
 from asr_worker.engines.base import PendingTexts, SegmentAudio
-from asr_worker.in_flight.capacity import backoff_seconds, batch_seconds_on
+from asr_worker.in_flight.capacity import batch_seconds_on
 from asr_worker.inference.engine_calls import LoadedEngine
 from asr_worker.inference.engine_thread import EngineThread
 from asr_worker.inference.fault_isolation import EngineBroken

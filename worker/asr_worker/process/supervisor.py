@@ -14,8 +14,8 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
+from asr_core.backoff import backoff_seconds
 from asr_core.process.logs import get_logger
-from asr_worker.in_flight.capacity import backoff_seconds
 from asr_worker.settings import WorkerSettings
 
 Start = Callable[[WorkerSettings], None]

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -215,6 +216,13 @@ class Platform:
                     return task
                 assert not task.state.terminal, f"{task.state}: {task.error}"
                 await anext(aiter(changes))
+
+    async def stays(self, holds: Callable[[], Awaitable[bool]], *, seconds: float) -> None:
+        """For what must not happen there is no event: it is looked for all the time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert await holds()
+            await asyncio.sleep(0.02)
 
     async def progressing(self, task_id: str, *, seconds: float = 60) -> Task:
         """The task once some of it has been transcribed, and not yet all."""

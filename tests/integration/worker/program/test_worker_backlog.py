@@ -58,9 +58,11 @@ async def test_decoded_audio_stays_within_its_part_of_the_disk(platform: Any, le
             ):
                 assert _bytes_below(platform.folder / "work") <= 35 * 10**6
                 await asyncio.sleep(0.02)
-    for _ in range(50):
-        assert _bytes_below(platform.folder / "work") <= 35 * 10**6
-        await asyncio.sleep(0.01)
+
+    async def is_bounded() -> bool:
+        return _bytes_below(platform.folder / "work") <= 35 * 10**6
+
+    await platform.stays(is_bounded, seconds=0.5)
     (platform.folder / "gate").touch()
     for task_id in ids:
         await platform.done(task_id)

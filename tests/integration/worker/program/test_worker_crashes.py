@@ -102,8 +102,13 @@ async def test_the_clock_of_a_worker_means_nothing_to_leases_and_records(
         await platform.until(ids[-1], State.PROCESSING)
     platform.toy(worker_name="right", **toy)
     await platform.done(await platform.submit(level(0.3)))
-    # Longer than the lease: it is renewed, and nobody takes what is another's.
-    await asyncio.sleep(4.5)
+    # Past their first leases: they are renewed, and nobody takes what is another's.
+    with platform.raw() as raw:
+        first = dict(raw.zrange("asr:leases:default:normal", 0, -1, withscores=True))
+        assert set(first) == set(ids)
+        async with asyncio.timeout(30):
+            while time.time() * 1000 <= max(first.values()):
+                await asyncio.sleep(0.02)
     (platform.folder / "gate").touch()
     for task_id in ids:
         await platform.done(task_id)

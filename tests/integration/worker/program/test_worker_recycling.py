@@ -92,9 +92,11 @@ async def test_a_signal_while_it_gives_way_shortens_that_to_the_grace_period(
     await platform.until(corrupt, State.FAILED)
     await worker.said("no more claims")
     left_over = await platform.submit(level(0.3))
-    for _ in range(30):
-        assert (await platform.producer.get(left_over)).state is State.QUEUED
-        await asyncio.sleep(0.05)
+
+    async def is_left() -> bool:
+        return (await platform.producer.get(left_over)).state is State.QUEUED
+
+    await platform.stays(is_left, seconds=1.5)
     worker.send_signal(signal.SIGTERM)
     assert await worker.ended(seconds=20) == 0
     for task_id in (gated, left_over):

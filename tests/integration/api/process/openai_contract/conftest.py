@@ -206,6 +206,13 @@ class Desk:
             assert time.monotonic() < give_up_at, "nobody waits"
             await asyncio.sleep(0.02)
 
+    async def stays(self, task_id: str, state: State, *, seconds: float) -> None:
+        """For what must not happen there is no event: it is looked for all the time."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert (await self.producer.get(task_id)).state is state
+            await asyncio.sleep(0.05)
+
     async def until_state(self, task_id: str, state: State, *, seconds: float = 20) -> None:
         give_up_at = time.monotonic() + seconds
         while (await self.producer.get(task_id)).state is not state:

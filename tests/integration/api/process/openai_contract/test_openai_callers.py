@@ -146,8 +146,7 @@ async def test_a_task_is_cancelled_when_the_last_caller_has_been_gone_for_a_whil
     first, second = desk.call(), desk.call()
     task = await desk.until_waiting(2)
     await desk.hang_up(first)
-    await asyncio.sleep(2 * desk.grace_seconds)
-    assert (await desk.producer.get(task.task_id)).state is State.QUEUED
+    await desk.stays(task.task_id, State.QUEUED, seconds=2 * desk.grace_seconds)
     left_at = time.monotonic()
     await desk.hang_up(second)
     await desk.until_state(task.task_id, State.CANCELLED)
@@ -161,10 +160,10 @@ async def test_a_caller_that_comes_again_in_time_keeps_its_run(
     desk: Desk, work: Callable[[], Awaitable[str]]
 ) -> None:
     call = desk.call()
-    await desk.until_waiting()
+    task = await desk.until_waiting()
     await desk.hang_up(call)
     call = desk.call()
-    await asyncio.sleep(2 * desk.grace_seconds)
+    await desk.stays(task.task_id, State.QUEUED, seconds=2 * desk.grace_seconds)
     done = await work()
     assert (await call).text == "good morning"
     assert [task.task_id for task in await desk.tasks()] == [done]

@@ -1,0 +1,59 @@
+"""Errors of commands, of the tree in `asr_core.errors`.
+
+A command that raises one prints its message and ends with status 1.
+
+AsrError
+├── RedisMissing        no server program for `asr up` that is new enough
+├── FolderInUse         another `asr up` works in the folder
+├── FolderOfOthers      another user can change what is in the folder
+├── PortBusy            something listens on the API's port
+├── ProgramFailed       a program of `asr up` does not run
+├── ProgramEnded        a program of `asr bench` has ended
+└── FileFailed          one file of `asr transcribe` has no transcript
+"""
+
+from __future__ import annotations
+
+from asr_core.errors import AsrError
+
+
+class RedisMissing(AsrError):
+    """No server program that is new enough."""
+
+    code = "redis_missing"
+
+
+class FolderInUse(AsrError):
+    """Another `asr up`, or a Redis that outlived one, works in this folder."""
+
+    code = "folder_in_use"
+
+
+class FolderOfOthers(AsrError):
+    """Somebody else can change what is in it."""
+
+    code = "folder_of_others"
+
+
+class PortBusy(AsrError):
+    """Somebody else listens on the API's port."""
+
+    code = "port_busy"
+
+
+class ProgramFailed(AsrError):
+    """A program that must run does not; the message holds the end of its log."""
+
+    code = "program_failed"
+
+
+class ProgramEnded(AsrError):
+    """A program that the measurement needs has ended: its last words."""
+
+    code = "program_ended"
+
+
+class FileFailed(AsrError):
+    """One file has no transcript."""
+
+    code = "file_failed"
