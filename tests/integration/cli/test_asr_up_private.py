@@ -83,12 +83,12 @@ class Up:
         """Of all its processes, once the last one, the courier, listens."""
         deadline = time.monotonic() + 60
         while True:
-            found = {
-                (each.laddr.ip, each.laddr.port)
-                for process in self.tree()
-                for each in process.net_connections(kind="inet")
-                if each.status == psutil.CONN_LISTEN
-            }
+            found = set()
+            for process in self.tree():
+                with contextlib.suppress(psutil.NoSuchProcess):  # ended since it was listed
+                    for each in process.net_connections(kind="inet"):
+                        if each.status == psutil.CONN_LISTEN:
+                            found.add((each.laddr.ip, each.laddr.port))
             if self.metrics_port + 1 in {port for _, port in found}:
                 return found
             assert time.monotonic() < deadline, found
