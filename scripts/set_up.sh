@@ -56,7 +56,7 @@ install_packages() {
   wanted=$(cat pyproject.toml locks/*.txt | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
   say "installing Python packages (minutes at first: PyTorch is large)"
-  local -a parts=(api worker cli operator simulate) pip=("$venv/bin/python" -m pip install --disable-pip-version-check)
+  local -a parts=(api worker whisper cli operator simulate) pip=("$venv/bin/python" -m pip install --disable-pip-version-check)
   [ "$1" = dev ] && parts+=(dev)
   [ -t 2 ] || pip+=(-q)
   export PIP_BUILD_CONSTRAINT=locks/build.txt
