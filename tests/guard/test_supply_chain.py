@@ -79,7 +79,7 @@ def test_the_lock_has_the_versions_that_are_tested_and_more_only_for_other_machi
 def test_everything_that_this_environment_needs_is_in_the_lock() -> None:
     """What is asked for, and what that asks for: a lock from which nothing is left out."""
     packages, needed = locked("packages"), set[str]()
-    names = ("api", "worker", "cli", "operator", "simulate", "dev")
+    names = ("api", "worker", "whisper", "cli", "operator", "simulate", "dev")
     waiting = [Requirement(each) for each in requirements(*names)]
     while waiting:
         wanted = waiting.pop()
