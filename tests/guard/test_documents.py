@@ -222,7 +222,8 @@ def test_every_test_that_holds_a_trust_boundary_exists_where_it_is_said_to() -> 
 
 @pytest.mark.parametrize("name", ["docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"])
 def test_every_file_that_a_document_names_is_there(name: str) -> None:
-    named = re.findall(r"`((?:core|api|worker|operator|cli|client)/[\w/.]+)`", read(name))
+    rooms = "core|api|worker|operator|cli|client|docs|helm|scripts|tests"
+    named = re.findall(rf"`((?:{rooms})/[\w/.-]+)`", read(name))
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
 
