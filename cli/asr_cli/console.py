@@ -8,7 +8,7 @@ import typer
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
-    """Say in one line what was wrong and what to do, and leave."""
+    """Print in one line what was wrong and what to do, and exit."""
     typer.secho(f"asr: {message}", err=True, fg="red")
     raise typer.Exit(status)
 

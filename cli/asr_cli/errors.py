@@ -18,37 +18,37 @@ from asr_core.errors import AsrError
 
 
 class RedisMissing(AsrError):
-    """No server program that is new enough."""
+    """No Redis server that is new enough."""
 
     code = "redis_missing"
 
 
 class FolderInUse(AsrError):
-    """Another `asr up`, or a Redis that outlived one, works in this folder."""
+    """Another `asr up`, or a Redis left by one, uses this folder."""
 
     code = "folder_in_use"
 
 
 class FolderOfOthers(AsrError):
-    """Somebody else can change what is in it."""
+    """Another user can change its contents."""
 
     code = "folder_of_others"
 
 
 class PortBusy(AsrError):
-    """Somebody else listens on the API's port."""
+    """Another program listens on the API's port."""
 
     code = "port_busy"
 
 
 class ProgramFailed(AsrError):
-    """A program that must run does not; the message holds the end of its log."""
+    """A required program does not run; the message holds the end of its log."""
 
     code = "program_failed"
 
 
 class ProgramEnded(AsrError):
-    """A program that the measurement needs has ended: its last words."""
+    """A program that the measurement needs has ended; the message holds its last output."""
 
     code = "program_ended"
 

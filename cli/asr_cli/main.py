@@ -30,7 +30,7 @@ from asr_core.process.home import ensure_home
 
 
 class _Group(TyperGroup):
-    """Says expected errors in one line each, without a traceback."""
+    """Prints expected errors in one line each, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         from pydantic import ValidationError
@@ -107,10 +107,10 @@ def version() -> None:
 
 
 def main() -> NoReturn:
-    """The `asr` program. It ends with the command's status and never in taking Python down.
+    """The `asr` program. It exits with the command's status, without finalising the interpreter.
 
-    Threads of obstore's that are about to let go of Python objects abort a process whose
-    interpreter goes away under them, whatever the command's end was:
+    obstore's threads may still release Python objects, which aborts the process once the
+    interpreter has been finalised, whatever the command's status was:
     https://github.com/PyO3/pyo3-async-runtimes/issues/40.
     """
     ensure_home()

@@ -21,8 +21,8 @@ DataOption = Annotated[
         file_okay=False,
         readable=False,  # what is another user's is said in our words
         show_default=False,
-        help="Folder of the running `asr up` that is meant.  [default: that of ASR_DATA or `data`, "
-        "unless settings name a Redis]",
+        help="Data folder of a running `asr up`.  [default: ASR_DATA or `data`, unless settings "
+        "name a Redis]",
     ),
 ]
 

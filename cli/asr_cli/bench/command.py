@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from asr_cli.bench.report import Finding
 
 app = typer.Typer(
-    help="Measure this machine: engine, worker, service, decoding, voices, queue; does it last?",
+    help="Measure this machine: engine, worker, service, decoding, speakers, queue, soak.",
     no_args_is_help=True,
     epilog="Examples: `asr bench engine`, `asr bench worker --model embedded --files 200`, "
     "`asr bench service --connections 16`, `asr bench all --json figures.json`",
@@ -30,16 +30,18 @@ _Files = Annotated[int, typer.Option(min=1, help="Recordings in each round.")]
 _Lengths = Annotated[
     str, typer.Option(help="`messages`, `calls`, `meetings`, or seconds for all of one length.")
 ]
-_Rounds = Annotated[int, typer.Option(min=1, help="Contenders take turns; medians are shown.")]
+_Rounds = Annotated[
+    int, typer.Option(min=1, help="Rounds, in which contenders alternate; medians are shown.")
+]
 _Threads = Annotated[
-    int, typer.Option(min=0, help="Of torch, on every side; 0: all processors but one.")
+    int, typer.Option(min=0, help="torch threads of every contender; 0: all CPUs but one.")
 ]
 _UseGpu = Annotated[
     bool | None, typer.Option("--gpu/--cpu", help="[default: a GPU if there is one]")
 ]
-_Seed = Annotated[int, typer.Option(help="Another seed, other recordings.")]
-_Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here, too.")]
-_Plot = Annotated[Path | None, typer.Option(help="Write a PNG of them.")]
+_Seed = Annotated[int, typer.Option(help="Seed of the recordings.")]
+_Json = Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")]
+_Plot = Annotated[Path | None, typer.Option(help="Write a PNG chart.")]
 
 
 @app.command()
@@ -50,14 +52,14 @@ def engine(
     rounds: _Rounds = 3,
     threads: _Threads = 0,
     batch_seconds: Annotated[
-        float, typer.Option(min=0, help="Padded seconds of our batches; 0: as on a worker.")
+        float, typer.Option(min=0, help="Padded audio-seconds per batch; 0: as on a worker.")
     ] = 0.0,
     gpu: _UseGpu = None,
     seed: _Seed = 1,
     json_path: _Json = None,
     plot: _Plot = None,
 ) -> None:
-    """The engine beside AutoModel, in a loop and with its own batches; and where its time goes."""
+    """Compare the engine with AutoModel, in a loop and in batches, and show where time goes."""
     from asr_cli.bench.engine import EngineOrder, measure
     from asr_worker.engines.funasr_models import pick_device
     from asr_worker.in_flight.capacity import batch_seconds_on
@@ -83,7 +85,7 @@ def worker(
     json_path: _Json = None,
     plot: _Plot = None,
 ) -> None:
-    """A worker from store to recorded result, beside a plain loop that keeps nothing."""
+    """Compare a worker, from store to recorded result, with a loop that stores nothing."""
     from asr_cli.bench.worker import WorkerOrder, measure
 
     _check(lengths)
@@ -93,14 +95,14 @@ def worker(
 
 @app.command()
 def service(
-    requests: Annotated[int, typer.Option(min=2, help="In each round.")] = 150,
-    connections: Annotated[list[int] | None, typer.Option(help="May be given again.")] = None,
+    requests: Annotated[int, typer.Option(min=2, help="Requests per round.")] = 150,
+    connections: Annotated[list[int] | None, typer.Option(help="Connections; repeatable.")] = None,
     lengths: _Lengths = "messages",
     rounds: _Rounds = 1,
     threads: _Threads = 0,
     json_path: _Json = None,
 ) -> None:
-    """The API with one worker on the CPU, beside FunASR's own OpenAI server."""
+    """Compare the API with one CPU worker to FunASR's own OpenAI server."""
     from asr_cli.bench.service import measure
 
     _check(lengths)
@@ -115,7 +117,7 @@ def decode(
     json_path: _Json = None,
     plot: _Plot = None,
 ) -> None:
-    """How fast one process decodes wav, flac, mp3, opus and m4a."""
+    """Measure how fast one process decodes wav, flac, mp3, opus and m4a."""
     from asr_cli.bench.decoding import measure
 
     _tell([measure(seconds, rounds)], json_path, plot)
@@ -131,7 +133,7 @@ def voices(
     seed: _Seed = 1,
     json_path: _Json = None,
 ) -> None:
-    """What `speakers=true` adds: a speaker model that hears each recording, too."""
+    """Measure the cost of `speakers=true`, which also runs a speaker model."""
     from asr_cli.bench.voices import measure
 
     _check(lengths)
@@ -140,11 +142,11 @@ def voices(
 
 @app.command()
 def queue(
-    tasks: Annotated[int, typer.Option(min=1, help="In each round.")] = 2000,
+    tasks: Annotated[int, typer.Option(min=1, help="Tasks per round.")] = 2000,
     rounds: _Rounds = 3,
     json_path: _Json = None,
 ) -> None:
-    """Submits, claims and finishes in Redis alone, each on disk before its reply."""
+    """Measure submits, claims and finishes in Redis alone, each fsynced before its reply."""
     from asr_cli.bench.queue import measure
 
     _tell([asyncio.run(measure(tasks, rounds))], json_path, None)
@@ -153,12 +155,12 @@ def queue(
 @app.command()
 def soak(
     model: _Model = "embedded",
-    batches: Annotated[int, typer.Option(min=10, help="One after the other.")] = 1000,
+    batches: Annotated[int, typer.Option(min=10, help="Number of batches.")] = 1000,
     threads: _Threads = 0,
     gpu: _UseGpu = None,
     json_path: _Json = None,
 ) -> None:
-    """Whether the engine's thousandth batch is as fast as its tenth, and memory stays flat."""
+    """Check that the engine's speed and memory stay flat over many batches."""
     from asr_cli.bench.engine import EngineOrder
     from asr_cli.bench.soak import measure
     from asr_worker.engines.funasr_models import pick_device
@@ -171,7 +173,7 @@ def soak(
 
 @app.command("all")
 def everything(json_path: _Json = None) -> None:
-    """All of them with their defaults: some twenty minutes on two cores."""
+    """Run all of them with their defaults: about twenty minutes on two cores."""
     from asr_cli.bench import decoding, engine, queue, service, worker
     from asr_worker.engines.funasr_models import pick_device
     from asr_worker.in_flight.capacity import batch_seconds_on
@@ -212,4 +214,4 @@ def _tell(found: list[Finding], json_path: Path | None, plot: Path | None) -> No
         try:
             draw(found[0], plot)
         except ModuleNotFoundError:
-            say("no picture: matplotlib is not installed (pip install 'asr-platform[simulate]')")
+            say("no chart: matplotlib is not installed (pip install 'asr-platform[simulate]')")

@@ -25,7 +25,7 @@ HOST = "127.0.0.1"
 
 
 class BenchPlatform:
-    """Programs started here end with the `with` block; what they say goes to files."""
+    """Programs started here end with the `with` block; their output goes to files."""
 
     def __init__(
         self, *, threads: int, model: str = "embedded", use_gpu: bool | None = None
@@ -85,7 +85,7 @@ class BenchPlatform:
         return self.running(sys.executable, "-m", "asr_cli", "api", "--port", str(self.api_port))
 
     def worker(self) -> AbstractContextManager[None]:
-        """One worker, as a block; it tells its metrics on `metrics_port`."""
+        """One worker, as a block; its metrics are on `metrics_port`."""
         return self.running(
             *(sys.executable, "-m", "asr_worker"), ASR_METRICS_PORT=str(self.metrics_port)
         )
@@ -110,7 +110,7 @@ class BenchPlatform:
                 await asyncio.sleep(0.1)
 
     async def engine_seconds(self) -> float:
-        """Seconds that the worker's engine has worked, as its own metrics say."""
+        """Seconds that the worker's engine was busy, from its own metrics."""
         async with httpx.AsyncClient() as client:
             reply = await client.get(f"http://{HOST}:{self.metrics_port}/metrics")
         for line in reply.text.splitlines():

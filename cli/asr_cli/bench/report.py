@@ -1,4 +1,4 @@
-"""What was measured, as a table, as JSON and as a picture."""
+"""What was measured, as a table, as JSON and as a chart."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def draw(finding: Finding, path: Path) -> None:
     axes.set_xlabel(finding.unit)
     axes.set_title(finding.title)
     figure.savefig(path, dpi=120)
-    typer.echo(f"picture in {path}", err=True)
+    typer.echo(f"chart in {path}", err=True)
 
 
 def _processor() -> str:

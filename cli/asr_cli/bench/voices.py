@@ -1,4 +1,4 @@
-"""What it costs to hear who speaks: CAM++ in full size, as a worker runs it beside its engine."""
+"""The cost of speaker diarisation: a full-size CAM++, as a worker runs it beside its engine."""
 
 from __future__ import annotations
 

@@ -24,19 +24,19 @@ SEND_AGAIN_EXAMPLES = "Examples: `asr queue send-again 1763-0`, `asr queue send-
 
 
 def courier() -> None:
-    """Run the courier alone: it delivers webhooks and fetches recordings by URL."""
+    """Run only the courier, which delivers webhooks and downloads recordings submitted by URL."""
     from asr_api.courier.program import main
 
     main()
 
 
 def webhooks(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Webhooks on a page.")] = 50,
-    cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Webhooks per page.")] = 50,
+    cursor: Annotated[str, typer.Option(help="Cursor printed by the previous page.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data: DataOption = None,
 ) -> None:
-    """List the webhooks that were given up, and why."""
+    """List the webhooks that could not be delivered, and why."""
     from asr_core.queue import Outbox
 
     page = with_redis(lambda connection: Outbox(connection).dead(cursor=cursor, limit=limit), data)
@@ -47,11 +47,11 @@ def webhooks(
 
 
 def send_again(
-    places: Annotated[list[str] | None, typer.Argument(help="Webhooks to try again.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every one given up.")] = False,
+    places: Annotated[list[str] | None, typer.Argument(help="Webhooks to send again.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All undelivered webhooks.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Give webhooks that were given up all their tries again, under their old ids."""
+    """Send undelivered webhooks again, with all their tries and the same ids."""
     if bool(places) == everything:
         fail("name the webhooks to send again, or use --all", status=2)
     wanted = list(places or ())
@@ -70,9 +70,9 @@ def send_again(
     ids = with_redis(run, data)
     for webhook_id in ids:
         typer.echo(webhook_id)
-    say(f"{len(ids)} put back")
+    say(f"{len(ids)} will be sent again")
     if not everything and len(ids) < len(wanted):
-        fail(f"{len(wanted) - len(ids)} of them are not among those given up")
+        fail(f"{len(wanted) - len(ids)} of them are not undelivered webhooks")
 
 
 def _page_json(page: DeadWebhookPage) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _print_page(page: DeadWebhookPage) -> None:
 
     console = Console()
     if not page.webhooks:
-        console.print("no webhook was given up")
+        console.print("no undelivered webhooks")
         return
     table = Table("place", "given up", "task", "state", "receiver", "tries", "reason")
     for dead in page.webhooks:

@@ -24,13 +24,13 @@ _DEFAULT_SCOPES = (Scope.TRANSCRIBE, Scope.READ, Scope.WRITE)
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Make, list, renew and revoke API keys, in the Redis of a running `asr up` or of the "
-    "settings.",
-    epilog="The API asks for keys where it runs with `ASR_AUTH=keys`.",
+    help="Create, list, rotate and revoke API keys, in the Redis of a running `asr up` or the one "
+    "that settings name.",
+    epilog="The API requires keys when it runs with `ASR_AUTH=keys`.",
 )
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Expires = Annotated[
-    str, typer.Option(metavar="TIME", help="When it ends: `90d`, `12h`, `30m`.  [default: never]")
+    str, typer.Option(metavar="TIME", help="Lifetime: `90d`, `12h`, `30m`.  [default: never]")
 ]
 
 
@@ -39,19 +39,19 @@ _Expires = Annotated[
     "transcribe --scope read --expires 90d --json`"
 )
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for, to tell it from others.")],
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
     tenant: Annotated[
-        str, typer.Option(help="Whose it is: keys of one tenant see the same tasks.")
+        str, typer.Option(help="Its tenant; keys of one tenant see the same tasks.")
     ] = DEFAULT_TENANT,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="May be repeated.  [default: transcribe, read, write]"),
+        typer.Option(help="Repeatable.  [default: transcribe, read, write]"),
     ] = None,
     expires: _Expires = "",
     as_json: _Json = False,
     data: DataOption = None,
 ) -> None:
-    """Make a key and print it. It is shown only now: only its SHA-256 is kept."""
+    """Create a key and print it. It cannot be shown again: only its SHA-256 is stored."""
     from asr_core.queue import ApiKeyStore
 
     check_tenant(tenant)
@@ -69,7 +69,7 @@ def create(
 
 @app.command("list", epilog="Examples: `asr keys list`, `asr keys list --json`")
 def list_keys(as_json: _Json = False, data: DataOption = None) -> None:
-    """All keys, without the keys themselves; ended ones for thirty days."""
+    """List all keys, without their secrets; expired and revoked ones for thirty days."""
     from asr_core.queue import ApiKeyStore
 
     keys = with_redis(lambda connection: ApiKeyStore(connection).list(), data)
@@ -84,7 +84,7 @@ def revoke(
     key_ids: Annotated[list[str], typer.Argument(help="Ids, as `asr keys list` shows them.")],
     data: DataOption = None,
 ) -> None:
-    """End keys now: every API pod refuses them within ten seconds."""
+    """Revoke keys: every API pod refuses them within ten seconds."""
     from asr_core.queue import ApiKeyStore, RedisConnection
 
     async def run(connection: RedisConnection) -> None:
@@ -97,15 +97,15 @@ def revoke(
 
 @app.command(epilog="Example: `asr keys rotate 0199… --grace 48h --expires 90d`")
 def rotate(
-    key_id: Annotated[str, typer.Argument(help="The key to renew.")],
+    key_id: Annotated[str, typer.Argument(help="Id of the key to replace.")],
     grace: Annotated[
-        str, typer.Option(metavar="TIME", help="How long the old key goes on.")
+        str, typer.Option(metavar="TIME", help="How long the old key stays valid.")
     ] = "24h",
     expires: _Expires = "",
     as_json: _Json = False,
     data: DataOption = None,
 ) -> None:
-    """Make a key in the place of another, which goes on for a while, and print it."""
+    """Create a replacement for a key and print it; the old one stays valid for a while."""
     from asr_core.queue import ApiKeyStore
 
     grace_seconds = _seconds(grace, "--grace")
@@ -142,7 +142,7 @@ def _show_once(secret: str, key: ApiKey, as_json: bool) -> None:
         return
     typer.echo(secret)
     say(f"id {key.id}, tenant {key.tenant}, scopes {_scopes(key)}, expires {utc(key.expires_at)}")
-    say("keep it now: it cannot be shown again")
+    say("store it now: it cannot be shown again")
 
 
 def _as_json(key: ApiKey) -> dict[str, Any]:
@@ -165,7 +165,7 @@ def _print_table(keys: list[ApiKey]) -> None:
 
     console = Console()
     if not keys:
-        console.print("no keys; `asr keys create NAME` makes one")
+        console.print("no keys; `asr keys create NAME` creates one")
         return
     whole = Column("id", no_wrap=True, min_width=36)  # `asr keys revoke` needs all of it
     table = Table(whole, "name", "tenant", "scopes", "expires", "last used", box=SIMPLE)

@@ -20,7 +20,7 @@ _INTERRUPTED = 130
 
 EXAMPLES = """
 Exit status: 0: every accepted task reached a final state; 1: a task was lost, none completed, or no
-server answers; 2: wrong usage; 130: a second Ctrl-C left tasks unfinished.
+server answers; 2: usage error; 130: a second Ctrl-C left tasks unfinished.
 
 Examples:
 
@@ -43,7 +43,7 @@ def load_test(
         ),
     ],
     seconds: Annotated[
-        float, typer.Argument(metavar="SECONDS", help="How long new tasks are submitted.")
+        float, typer.Argument(metavar="SECONDS", help="How long to submit new tasks.")
     ],
     server: ServerFlag = None,
     api_key: ApiKeyFlag = None,
@@ -53,21 +53,21 @@ def load_test(
             exists=True,
             dir_okay=False,
             readable=True,
-            help="Recordings, taken in turn.  [default: the bundled one]",
+            help="Recordings, used in turn.  [default: the bundled one]",
         ),
     ] = None,
-    lane: Annotated[Lane, typer.Option(help="Who waits for it.")] = Lane.NORMAL,
-    pool: Annotated[str, typer.Option(help="Which workers.")] = DEFAULT_POOL,
+    lane: Annotated[Lane, typer.Option(help="Priority.")] = Lane.NORMAL,
+    pool: Annotated[str, typer.Option(help="Pool of workers.")] = DEFAULT_POOL,
     rate: Annotated[
         float | None,
         typer.Option(
             metavar="TASKS_PER_SECOND",
-            help="Open loop: submit so many, evenly, whatever the server does; latency counts from "
-            "the intended moment.  [default: each client waits for its task]",
+            help="Open loop: submit at this rate, however slow the server is; latency counts "
+            "from the scheduled time.  [default: closed loop, each client waits for its task]",
         ),
     ] = None,
     drain_seconds: Annotated[
-        float, typer.Option(min=0, help="How long to wait afterwards for what was accepted.")
+        float, typer.Option(min=0, help="How long to wait for accepted tasks afterwards.")
     ] = 120.0,
     json_file: Annotated[
         Path | None,
@@ -76,26 +76,26 @@ def load_test(
             metavar="FILE",
             allow_dash=True,
             dir_okay=False,
-            help="Also write the report as JSON; `-`: on stdout, and the table on stderr.",
+            help="Also write the report as JSON; `-`: to stdout, and the table to stderr.",
         ),
     ] = None,
     delete: Annotated[
         bool,
         typer.Option(
             "--delete/--keep",
-            help="Delete each of its tasks once it has ended, so that its recordings take no place "
-            "of yours (MAX_RECORDINGS), or leave them to retention.",
+            help="Delete each task when it has ended, so that it does not displace your own "
+            "recordings (MAX_RECORDINGS); --keep leaves them to retention.",
         ),
     ] = True,
     **flags: Any,
 ) -> None:
     """Submit recordings from CONCURRENCY clients for SECONDS, and account for every accepted task.
 
-    A client submits, waits until the task has ended, and goes on. Each error is counted by its
-    kind, and no request is sent again in silence; only a submission whose reply was lost is asked
-    for with its idempotency key. A task is lost if it was answered with 202 and is then gone, or
-    has no final state when the drain is over. Ctrl-C ends the load early and still reports; the
-    second ends the waiting too.
+    Each client submits a recording, waits until the task has ended, and submits the next. Errors
+    are counted by kind and never retried silently; only a submission whose reply was lost is sent
+    again, with its idempotency key. A task is lost if it was accepted (202) and then disappears, or
+    has no final state after the drain. Ctrl-C ends the load early and still reports; a second one
+    also ends the drain.
     """
     import asyncio
 

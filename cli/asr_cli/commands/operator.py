@@ -23,29 +23,27 @@ Examples:
 def operator(
     namespace: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Serve this namespace; may be repeated.  [default: ASR_WATCH_NAMESPACES]"
-        ),
+        typer.Option(help="Serve this namespace; repeatable.  [default: ASR_WATCH_NAMESPACES]"),
     ] = None,
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", help="Serve every namespace.")
     ] = False,
     liveness: Annotated[
         str | None,
-        typer.Option(help="URL on which the probe is answered.  [default: ASR_LIVENESS_URL]"),
+        typer.Option(help="URL that answers the liveness probe.  [default: ASR_LIVENESS_URL]"),
     ] = None,
     metrics_port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help="Prometheus port.  [default: ASR_METRICS_PORT]"),
     ] = None,
     print_crd: Annotated[
-        bool, typer.Option("--print-crd", help="Print the WorkerPool resource, and end.")
+        bool, typer.Option("--print-crd", help="Print the WorkerPool CRD and exit.")
     ] = False,
     print_role: Annotated[
-        bool, typer.Option("--print-role", help="Print the rules of the role it needs, and end.")
+        bool, typer.Option("--print-role", help="Print the RBAC rules it needs and exit.")
     ] = False,
 ) -> None:
-    """Run the Kubernetes operator: it keeps as many workers as the queue needs."""
+    """Run the Kubernetes operator, which scales the workers with the queue."""
     if print_crd or print_role:
         from asr_operator.cluster.manifests import crd_text, role_rules_text
 

@@ -15,13 +15,15 @@ ServerFlag = Annotated[
     typer.Option(
         envvar="ASR_SERVER",
         show_default=False,
-        help="Address of the API.  [default: that of the `asr up` of ASR_DATA or `data`, or "
+        help="Address of the API.  [default: the `asr up` running in ASR_DATA or `data`, else "
         "http://127.0.0.1:8000]",
     ),
 ]
 ApiKeyFlag = Annotated[
     str | None,
-    typer.Option(envvar="ASR_API_KEY", show_default=False, help="Where the server asks for one."),
+    typer.Option(
+        envvar="ASR_API_KEY", show_default=False, help="API key, if the server requires one."
+    ),
 ]
 
 
@@ -49,7 +51,7 @@ def _flag(field: OptionField) -> inspect.Parameter:
     flag = "--" + field.name.replace("_", "-")
     names = [f"{flag}/--no-{flag[2:]}"] if field.kind is Kind.SWITCH else [flag]
     text = field.description + (
-        "; with commas between, or given again" if field.kind is Kind.WORDS else ""
+        "; comma-separated, or repeat the flag" if field.kind is Kind.WORDS else ""
     )
     bounds: dict[str, Any] = {}
     if field.kind is Kind.NUMBER:

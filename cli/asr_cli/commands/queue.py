@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Look at the queue and its dead letters, in the Redis of a running `asr up` or of the "
-    "settings.",
-    epilog="Example: `asr queue status`; of an `asr up` elsewhere: `asr queue status --data DIR`",
+    help="Inspect the queue and its dead letters, in the Redis of a running `asr up` or the one "
+    "that settings name.",
+    epilog="Example: `asr queue status`; of a folder: `asr queue status --data DIR`",
 )
 app.command(epilog=courier.WEBHOOKS_EXAMPLES)(courier.webhooks)
 app.command("send-again", epilog=courier.SEND_AGAIN_EXAMPLES)(courier.send_again)
-_Pool = Annotated[str, typer.Option(help="The pool to look at.")]
-_Tenant = Annotated[str | None, typer.Option(help="Only what this tenant has there.")]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_Pool = Annotated[str, typer.Option(help="Pool to show.")]
+_Tenant = Annotated[str | None, typer.Option(help="Only tasks of this tenant.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(epilog="Examples: `asr queue status`, `asr queue status --pool gpu-large --json`")
@@ -35,7 +35,7 @@ def status(
     as_json: _Json = False,
     data: DataOption = None,
 ) -> None:
-    """What waits and what is in flight, lane by lane, and who works on it."""
+    """Show waiting and in-flight tasks by lane, and the live workers."""
     from asr_cli.commands.queue_tables import backlog_json, backlog_tables
     from asr_core.queue import BacklogReader, Eviction, read_eviction
     from asr_core.settings.queue import QueueSettings
@@ -58,12 +58,12 @@ def status(
 
 @app.command(epilog="Examples: `asr queue dead`, `asr queue dead --limit 500 --json`")
 def dead(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Dead letters on a page.")] = 50,
-    cursor: Annotated[str, typer.Option(help="Where the page before ended.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Dead letters per page.")] = 50,
+    cursor: Annotated[str, typer.Option(help="Cursor printed by the previous page.")] = "",
     as_json: _Json = False,
     data: DataOption = None,
 ) -> None:
-    """List the dead letters: tasks given up after errors, or after crashing workers alone."""
+    """List the dead letters: tasks that failed after repeated errors or worker crashes."""
     from asr_cli.commands.queue_tables import dead_letters_json, dead_letters_table
     from asr_core.queue import Producer
     from asr_core.settings.queue import QueueSettings
@@ -82,17 +82,17 @@ def dead(
 
 @app.command("put-back", epilog="Examples: `asr queue put-back 0199…`, `asr queue put-back --all`")
 def put_back(
-    task_ids: Annotated[list[str] | None, typer.Argument(help="Tasks to queue again.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
+    task_ids: Annotated[list[str] | None, typer.Argument(help="Tasks to requeue.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All dead letters.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Queue dead letters again, with their counters of errors and crashes reset."""
+    """Requeue dead letters, with their error and crash counters reset."""
     from asr_cli.commands.dead_letters import put_back_all, put_back_each
     from asr_core.queue import Producer
     from asr_core.settings.queue import QueueSettings
 
     if bool(task_ids) == everything:
-        fail("name the tasks to put back, or use --all", status=2)
+        fail("name the tasks to requeue, or use --all", status=2)
     ids = list(task_ids or ())
 
     async def run(connection: RedisConnection) -> tuple[list[str], list[str]]:
@@ -102,6 +102,6 @@ def put_back(
     done, failed = with_redis(run, data)
     for task_id in done:
         typer.echo(task_id)
-    say(f"{len(done)} put back")
+    say(f"{len(done)} requeued")
     if failed:
         fail("; ".join(failed))

@@ -15,7 +15,7 @@ from asr_core.queue import Backlog, DeadLetterPage, WorkerRecord
 
 _SIGNALS = {
     "no_stream": "nothing has been submitted to this pool yet",
-    "no_group": "the stream has no consumer group yet; API and workers make it when they start",
+    "no_group": "the stream has no consumer group yet; API and workers create it when they start",
 }
 
 
@@ -70,7 +70,7 @@ def backlog_tables(backlog: Backlog, workers: Sequence[WorkerRecord]) -> None:
         highlight=False,
     )
     if not backlog.trusted:
-        console.print("this Redis has been seen for less than one lease: orphans are not known yet")
+        console.print("Redis started less than one lease ago: orphans are not known yet")
 
 
 def dead_letters_json(page: DeadLetterPage) -> dict[str, Any]:

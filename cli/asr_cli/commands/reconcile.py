@@ -16,14 +16,14 @@ EXAMPLES = """
 Examples:
 
 - `asr reconcile`
-- `asr reconcile --sweep --dry-run --json` counts blobs that no task points to
+- `asr reconcile --sweep --dry-run --json` counts orphaned blobs
 - `asr reconcile --adopt-store` after Redis or the store was restored from a backup
 """
 
 
 def reconcile(
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Also delete blobs of the store that no task points to.")
+        bool, typer.Option("--sweep", help="Also delete orphaned blobs, which no task points to.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --sweep: only count them.")
@@ -32,26 +32,26 @@ def reconcile(
         float | None,
         typer.Option(
             min=0,
-            help="With --sweep: age in seconds from which a blob may go. Only lower it while no "
-            "upload, submission or task under way is older: its blob has no task yet, and would "
-            "be lost.  [default: a day]",
+            help="With --sweep: age in seconds of the blobs to delete. Lower it only while "
+            "no upload or submission in progress is older: its blob has no task yet, and would "
+            "be deleted.  [default: a day]",
         ),
     ] = None,
     adopt_store: Annotated[
         bool,
         typer.Option(
             "--adopt-store",
-            help="Say that this Redis and this store belong together, whatever marker they carry. "
-            "What has no task by then is swept a day later, or at once with --sweep.",
+            help="Declare that this Redis and this store belong together, whatever their markers "
+            "say. Orphaned blobs are deleted a day later, or at once with --sweep.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Queue again what fell out of the queue, count the backlog anew, remove dead consumers.
+    """Requeue what fell out of the queue, recount the backlog, remove dead consumers.
 
-    The API does this every minute, and sweeps about once an hour; by hand it is for a queue without
-    an API, and for what the API refuses to decide.
+    The API does this every minute, and sweeps about once an hour. Run it by hand where no API runs,
+    and for what the API does not decide by itself.
     """
     import json
 

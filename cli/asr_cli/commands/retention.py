@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 EXAMPLES = """
 Examples:
 
-- `asr retention --dry-run` says what would be deleted
+- `asr retention --dry-run` prints what would be deleted
 - `asr retention --max-recordings 100 --results-max-age-days 30`
-- `asr retention --every 300` goes on until SIGTERM
+- `asr retention --every 300` runs until SIGTERM
 """
 
 
 def retention(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing; say what would be deleted.")
+        bool, typer.Option("--dry-run", help="Delete nothing; print what would be deleted.")
     ] = False,
     every: Annotated[
         float | None,
         typer.Option(
-            min=1, metavar="SECONDS", help="Do it again and again, with a log in place of the line."
+            min=1, metavar="SECONDS", help="Repeat at this interval, and log instead of printing."
         ),
     ] = None,
     max_recordings: Annotated[
@@ -42,29 +42,27 @@ def retention(
     recordings_min_age_minutes: Annotated[
         float | None,
         typer.Option(
-            help="Minutes from the end of a task for which --max-recordings, unless 0, spares its "
+            help="Minutes after the end of a task in which --max-recordings, unless 0, keeps its "
             "recording.  [default: ASR_RECORDINGS_MIN_AGE_MINUTES or 60]"
         ),
     ] = None,
     recordings_max_age_days: Annotated[
         float | None,
         typer.Option(
-            help="Days that such a recording stays.  [default: ASR_RECORDINGS_MAX_AGE_DAYS or none]"
+            help="Days to keep these recordings.  [default: ASR_RECORDINGS_MAX_AGE_DAYS or none]"
         ),
     ] = None,
     results_max_age_days: Annotated[
         float | None,
-        typer.Option(
-            help="Days that a finished task stays at all.  [default: ASR_RESULTS_MAX_AGE_DAYS or 7]"
-        ),
+        typer.Option(help="Days to keep finished tasks.  [default: ASR_RESULTS_MAX_AGE_DAYS or 7]"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Delete recordings, results and records that are past their time.
+    """Delete expired recordings, results and task records.
 
-    Finished tasks only; a failed one keeps its recording for a retry until its record goes. `asr
-    up` runs this by itself. Status 0 only if everything that had to go is gone.
+    Only finished tasks expire. A failed task keeps its recording for a retry until its record is
+    deleted. `asr up` runs this by itself. Exit status 0 only if everything expired was deleted.
     """
     import asyncio
 
@@ -78,7 +76,7 @@ def retention(
     from asr_core.settings.store import RetentionSettings
 
     if dry_run and every:
-        fail("--dry-run looks once: leave out --every", status=2)
+        fail("--dry-run and --every exclude each other", status=2)
     options: dict[str, Any] = {
         "max_recordings": max_recordings,
         "recordings_min_age_minutes": recordings_min_age_minutes,

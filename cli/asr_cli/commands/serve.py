@@ -27,7 +27,7 @@ def api(
     host: Annotated[
         str | None,
         typer.Option(
-            help="Address to listen on; `::` is every address of IPv4 and IPv6.  "
+            help="Address to listen on; `::` is every IPv4 and IPv6 address.  "
             "[default: ASR_API_HOST or 127.0.0.1]"
         ),
     ] = None,
@@ -35,10 +35,10 @@ def api(
         int | None, typer.Option(min=0, max=65535, help="Port.  [default: ASR_API_PORT or 8000]")
     ] = None,
     grace: Annotated[
-        int, typer.Option(min=0, help="Seconds that requests under way get at SIGTERM.")
+        int, typer.Option(min=0, help="Seconds that open requests get after SIGTERM.")
     ] = 25,
 ) -> None:
-    """Run the HTTP API alone; Redis and the store are named by settings."""
+    """Run only the HTTP API; settings name Redis and the store."""
     import asyncio
 
     from asr_api.server import serve
@@ -52,7 +52,7 @@ def api(
     host = host or settings.api_host
     port = settings.api_port if port is None else port
     if port and not port_is_free(host, port):
-        fail(f"port {port} on {host} is busy: stop what listens there, or choose another --port")
+        fail(f"port {port} on {host} is in use: stop what listens there, or choose another --port")
     configure_logging(settings, "api")
     warn_of_unknown_settings()
     asyncio.run(require_permissions(settings))
@@ -60,7 +60,7 @@ def api(
 
 
 def worker() -> None:
-    """Run the worker alone; Redis, the store and the model are named by settings."""
+    """Run only the worker; settings name Redis, the store and the model."""
     from asr_worker.process.main import leave, main
 
     leave(main())

@@ -29,7 +29,7 @@ _Traces = Annotated[
     ),
 ]
 _Policies = Annotated[
-    list[str] | None, typer.Option("--policy", help="Only this one; may be given again.")
+    list[str] | None, typer.Option("--policy", help="Only this policy; repeatable.")
 ]
 
 
@@ -41,26 +41,24 @@ def simulate(
     throughput: Annotated[
         float, typer.Option(min=0.001, help="Audio-seconds per second of one worker.")
     ] = 20.0,
-    startup: Annotated[
-        float, typer.Option(min=0, help="Seconds from a new pod to one that works.")
-    ] = 30.0,
+    startup: Annotated[float, typer.Option(min=0, help="Seconds until a new pod is ready.")] = 30.0,
     startup_jitter: Annotated[
-        float, typer.Option(min=0, max=1, help="Share by which start-ups vary, up and down.")
+        float, typer.Option(min=0, max=1, help="Variation of that time, as a fraction.")
     ] = 0.2,
-    min_replicas: Annotated[int, typer.Option(min=0, max=64)] = 0,
-    max_replicas: Annotated[int, typer.Option(min=1, max=64)] = 8,
+    min_replicas: Annotated[int, typer.Option(min=0, max=64, help="Fewest workers.")] = 0,
+    max_replicas: Annotated[int, typer.Option(min=1, max=64, help="Most workers.")] = 8,
     gpus: Annotated[int, typer.Option(min=1, help="GPUs of the cluster.")] = 1000,
     down_window: Annotated[
         float | None, typer.Option(min=0, help="stabilizationSeconds.down of our plan.")
     ] = None,
     grace: Annotated[
-        float, typer.Option(min=0, help="Seconds that a worker has to finish when it is taken.")
+        float, typer.Option(min=0, help="Grace period of a stopped worker, in seconds.")
     ] = 30.0,
     drain: Annotated[
-        bool, typer.Option(help="Workers that are taken finish what fits into their grace period.")
+        bool, typer.Option(help="Stopped workers finish what fits into the grace period.")
     ] = True,
     outage: Annotated[
-        list[str] | None, typer.Option(help="Redis is away: FROM:SECONDS; may be given again.")
+        list[str] | None, typer.Option(help="Redis outage, FROM:SECONDS; repeatable.")
     ] = None,
     restart: Annotated[
         list[float] | None, typer.Option(help="The autoscaler restarts at this second.")
@@ -71,18 +69,18 @@ def simulate(
     mean_audio: Annotated[
         float, typer.Option(min=1, help="Mean seconds of a generated recording.")
     ] = 180.0,
-    scale: Annotated[float, typer.Option(min=0.01, help="Multiplies a generated load.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Another seed, another trace.")] = 1,
+    scale: Annotated[float, typer.Option(min=0.01, help="Factor on the generated load.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the generated trace.")] = 1,
     policy: _Policies = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write a PNG of backlog and replicas over time.")
     ] = None,
     write_trace: Annotated[
-        Path | None, typer.Option(help="Write the generated trace as CSV, and end.")
+        Path | None, typer.Option(help="Write the generated trace as CSV and exit.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Replay arrivals through the operator's plan, its peers at their best, and an oracle."""
+    """Replay arrivals through the operator's plan, its tuned peers and an oracle, and compare."""
     from asr_operator.simulate.comparison import POLICIES, compare
     from asr_operator.simulate.model import ClusterModel
     from asr_operator.simulate.outcome import Scenario
@@ -119,7 +117,7 @@ def simulate(
             _print(scenario, entries, objective)
         if plot is not None:
             draw(scenario, entries, plot)
-            say(f"picture in {plot}")
+            say(f"chart in {plot}")
     if as_json:
         typer.echo(json.dumps(data, indent=2))
 

@@ -20,9 +20,9 @@ GB = 10**9
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="What each tenant may take, in the Redis of a running `asr up` or of the settings; felt "
-    "within ten seconds.",
-    epilog="What is not set for a tenant is as the settings `ASR_TENANT_…` say.",
+    help="Limits and weights of tenants, in the Redis of a running `asr up` or the one that "
+    "settings name; changes apply within ten seconds.",
+    epilog="What is not set for a tenant follows the settings `ASR_TENANT_…`.",
 )
 
 
@@ -31,23 +31,21 @@ def set_limits(
     tenant: Annotated[str, typer.Argument(help="The tenant's name.")],
     weight: Annotated[
         float | None,
-        typer.Option(min=0.01, max=100, help="Its share of the workers, beside others' 1."),
+        typer.Option(min=0.01, max=100, help="Share of the workers; other tenants have 1."),
     ] = None,
     rate: Annotated[
-        int | None, typer.Option(min=0, help="Requests a minute; 0: without limit.")
+        int | None, typer.Option(min=0, help="Requests a minute; 0: unlimited.")
     ] = None,
-    concurrent: Annotated[
-        int | None, typer.Option(min=0, help="Open tasks; 0: without limit.")
-    ] = None,
+    concurrent: Annotated[int | None, typer.Option(min=0, help="Open tasks; 0: unlimited.")] = None,
     stored_gb: Annotated[
-        float | None, typer.Option(min=0, help="Recordings kept, in 10⁹ bytes; 0: without limit.")
+        float | None, typer.Option(min=0, help="Recordings kept, in 10⁹ bytes; 0: unlimited.")
     ] = None,
     reset: Annotated[
-        bool, typer.Option("--reset", help="First drop all that was set for it.")
+        bool, typer.Option("--reset", help="First remove all limits of its own.")
     ] = False,
     data: DataOption = None,
 ) -> None:
-    """Give a tenant limits of its own. What is left out stays as it is."""
+    """Set limits of one tenant. Those not given stay as they are."""
     from asr_core.access import TenantLimits
     from asr_core.queue import RedisConnection, Tenants
     from asr_core.settings.queue import TenantSettings
@@ -74,10 +72,10 @@ def set_limits(
 
 @app.command("list", epilog="Examples: `asr tenants list`, `asr tenants list --json`")
 def list_tenants(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Every tenant that has tasks or limits: what it may take, and what it holds."""
+    """List the tenants that have tasks or limits, with limits and usage."""
     from asr_core.queue import Tenants
     from asr_core.settings.queue import TenantSettings
 
@@ -111,7 +109,7 @@ def _print_table(standings: list[TenantUsage]) -> None:
             _told(most_gb),
         )
     console.print(table)
-    console.print("–: as the settings say", highlight=False)
+    console.print("–: the default of the settings", highlight=False)
 
 
 def _told(limit: float | None, none: str = "–") -> str:

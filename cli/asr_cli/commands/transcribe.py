@@ -35,17 +35,19 @@ def transcribe(
     server: ServerFlag = None,
     api_key: ApiKeyFlag = None,
     format: Annotated[
-        ResultFormat, typer.Option(help="Form of the transcript.")
+        ResultFormat, typer.Option(help="Format of the transcript.")
     ] = ResultFormat.TEXT,
     output_dir: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="One file per recording here, not on stdout."),
+        typer.Option(file_okay=False, help="Write one file per recording here instead of stdout."),
     ] = None,
-    lane: Annotated[Lane, typer.Option(help="Who waits for it.")] = Lane.NORMAL,
-    pool: Annotated[str, typer.Option(help="Which workers.")] = DEFAULT_POOL,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Files under way at once.")] = 8,
+    lane: Annotated[Lane, typer.Option(help="Priority.")] = Lane.NORMAL,
+    pool: Annotated[str, typer.Option(help="Pool of workers.")] = DEFAULT_POOL,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=256, help="Files processed at a time.")
+    ] = 8,
     patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to keep asking a server that is busy or away.")
+        float, typer.Option(min=0, help="Seconds to retry while the server is busy or down.")
     ] = 600.0,
     **flags: Any,
 ) -> None:
@@ -169,4 +171,4 @@ class _Batch:
 
     def _note_ignored(self, file: Path, names: Sequence[str]) -> None:
         if names:
-            self._progress.note(f"{file.name}: the model does not heed: {', '.join(names)}")
+            self._progress.note(f"{file.name}: the model does not support: {', '.join(names)}")

@@ -13,7 +13,7 @@ EXAMPLES = """
 Examples:
 
 - `asr up`
-- `asr up --once` transcribes the bundled recording, checks the transcript and ends
+- `asr up --once` transcribes the bundled recording, checks the transcript and exits
 - `asr up --workers 2 --port 8080 --data /var/lib/asr`
 - `asr up --model iic/SenseVoiceSmall`
 """
@@ -23,7 +23,8 @@ def up(
     once: Annotated[
         bool,
         typer.Option(
-            "--once", help="End after the bundled recording; status 0 only if it was right."
+            "--once",
+            help="Transcribe the bundled recording and exit; status 0 only if it is right.",
         ),
     ] = False,
     workers: Annotated[
@@ -35,7 +36,7 @@ def up(
         typer.Option(
             min=0,
             max=65535,
-            help="Port of the API; 0: a free one.  [default: ASR_API_PORT or 8000]",
+            help="Port of the API; 0 picks a free one.  [default: ASR_API_PORT or 8000]",
         ),
     ] = None,
     host: Annotated[
@@ -47,8 +48,8 @@ def up(
             file_okay=False,
             readable=False,
             show_default=False,
-            help="Folder for everything it writes: queue, audio, results, logs; closed to other "
-            "users.  [default: ASR_DATA or data]",
+            help="Folder for queue, audio, results and logs; no other user can read it."
+            "  [default: ASR_DATA or data]",
         ),
     ] = None,
     model: Annotated[
@@ -58,14 +59,13 @@ def up(
         ),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Show the programs' logs here too.")
+        bool, typer.Option("--verbose", "-v", help="Also print the programs' logs.")
     ] = False,
 ) -> None:
     """Run everything on this machine: a private Redis, the API, the courier and workers.
 
-    It transcribes a bundled recording to show that all is well, prints the addresses, and serves
-    until Ctrl-C. Redis and store settings (`REDIS_*`, `ASR_STORE_URL`) do not apply here: both are
-    private to `--data`.
+    Transcribes a bundled recording as a check, prints the addresses and serves until Ctrl-C. Redis
+    and store settings (`REDIS_*`, `ASR_STORE_URL`) are ignored: both live in `--data`.
     """
     import asyncio
     import os

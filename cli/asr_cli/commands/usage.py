@@ -26,16 +26,17 @@ _DAYS = 400
 def usage(
     first: Annotated[
         datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="[default: 30 days ago]"),
+        typer.Option("--from", formats=["%Y-%m-%d"], help="First day.  [default: 30 days ago]"),
     ] = None,
     last: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="[default: today]")
+        datetime | None,
+        typer.Option("--to", formats=["%Y-%m-%d"], help="Last day.  [default: today]"),
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, by day.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Completed tasks and their audio, per tenant; days in UTC, kept for 400."""
+    """Show completed tasks and their audio per tenant. Days are UTC and kept for 400 days."""
     from asr_core.queue import Tenants
     from asr_core.queue.tenants import today
     from asr_core.settings.queue import TenantSettings
@@ -70,4 +71,4 @@ def _print_table(used: list[Usage], from_day: date, to_day: date) -> None:
         own = [u for u in used if u.tenant == name]
         audio = duration(sum(u.audio_seconds for u in own))
         table.add_row(name, str(sum(u.tasks for u in own)), audio)
-    Console().print(table if used else "nothing was completed in this time")
+    Console().print(table if used else "no task was completed in this period")

@@ -60,7 +60,7 @@ class DataFolder:
 
 
 def is_open(path: Path) -> bool:
-    """Whether its mode lets group or others in, the target's where it is a link."""
+    """Whether its mode gives access to group or others; of a link, its target's mode."""
     return bool(path.stat().st_mode & OTHERS)
 
 
@@ -104,7 +104,7 @@ def _restrict(path: Path) -> None:
 
 
 def _refuse_of_others(path: Path) -> None:
-    """Where all may write, somebody may have laid out our parts. Root may serve others' folders."""
+    """Where all may write, other users may have created our parts. Root may serve their folders."""
     own = os.getuid()
     for part in (path / name for name in sorted(_OURS)):
         try:

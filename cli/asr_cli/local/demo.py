@@ -1,4 +1,4 @@
-"""The bundled recording: transcribed over HTTP as a first proof that everything works."""
+"""The bundled recording: transcribed over HTTP to check that everything works."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def find_demo() -> Demo | None:
 
 
 def spoken_words(text: str) -> list[str]:
-    """The words of a transcript without case, punctuation and accents of writing."""
+    """The words of a transcript without case, punctuation and typographic variants."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "")
     kept = (c if c.isalnum() else " " for c in folded)
     return "".join(kept).split()
 
 
 def transcript_is_right(transcript: str, expected: str) -> bool:
-    """Whether both say the same words."""
+    """Whether both have the same words."""
     return spoken_words(transcript) == spoken_words(expected)

@@ -1,4 +1,4 @@
-"""The programs of `asr up` from the first check to the last stop."""
+"""The programs of `asr up`, from the checks before the start to the stop."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def prepare(
     count = workers or worker.worker_count
     if wanted and not port_is_free(host, wanted):
         raise PortBusy(
-            f"port {wanted} on {host} is busy: stop what listens there, or choose another --port"
+            f"port {wanted} on {host} is in use: stop what listens there, or choose another --port"
         )
     folder = DataFolder(data)
     plan = StackPlan(
@@ -104,7 +104,7 @@ class LocalPlatform:
         self._stopping = False
 
     async def run(self, *, once: bool) -> int:
-        """The exit status: 0 after a right transcript (`once`) or a wanted stop."""
+        """The exit status: 0 after a correct transcript (`once`) or a requested stop."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal)
@@ -169,17 +169,17 @@ class LocalPlatform:
         folder = self._prepared.folder
         if folder.was_open:
             self._console.note(
-                "  other users could read this folder: it is closed to them now (0700, files 0600)"
+                "  other users could read this folder; its modes are now 0700, files 0600"
             )
         for part in folder.still_open:
             self._console.problem(f"other users can read {part}: chmod 700 {part.resolve()}")
 
     async def _tell_about_redis(self) -> None:
-        """Who names another Redis takes it for the one in use; and none may evict."""
+        """Names settings of another Redis, which would otherwise be taken for the one in use."""
         if unused := self._plan.unused_redis:
             self._console.note(
-                f"  {', '.join(unused)} not used: this is a private Redis, which never evicts; "
-                "with yours run `asr api`, `asr courier` and `asr worker`"
+                f"  {', '.join(unused)} ignored: `asr up` runs a private Redis; "
+                "to use yours, run `asr api`, `asr courier` and `asr worker`"
             )
         connection = RedisConnection(self._plan.redis_settings)
         try:
@@ -236,7 +236,7 @@ class LocalPlatform:
         self._console.note(f"  {by}")
         right = transcript_is_right(transcript.text, demo.expected)
         if not right:
-            self._console.problem(f"the words should be: “{demo.expected}”")
+            self._console.problem(f"the expected words are: “{demo.expected}”")
         return right
 
     async def _transcribe(self, audio: Path) -> Transcript:
@@ -262,18 +262,18 @@ class LocalPlatform:
             f"  queue      asr queue status --data {shlex.quote(str(plan.data))}",
             f"             redis-cli -s {shlex.quote(str(plan.redis_socket))} XLEN asr_tasks",
             "",
-            "  Send a recording of yours, or this one:",
+            "  Send a recording:",
             f"    curl -F audio=@{demo.audio if demo else 'talk.wav'} {url}/api/v1/asr/submit",
             f"    curl '{url}/api/v1/asr/result/TASK_ID?wait=30&format=text'",
             "",
-            "  Ctrl-C stops everything; what was accepted is kept for the next start.",
+            "  Ctrl-C stops everything; accepted recordings are kept for the next start.",
         ):
             self._console.print(line)
         if self._prepared.keyless and not is_loopback(plan.host):
             names = ", ".join(("IP addresses", "localhost", *plan.allowed_hosts))
             self._console.problem(
-                f"whoever reaches {plan.host} may use it: ASR_AUTH=keys asks for API keys. "
-                f"Without, it answers to {names}; ASR_ALLOWED_HOSTS names more"
+                f"anyone who reaches {plan.host} can use it: ASR_AUTH=keys requires API keys. "
+                f"Without keys it answers to {names}; ASR_ALLOWED_HOSTS adds names"
             )
 
     async def _unless_failed(

@@ -1,4 +1,4 @@
-"""What `asr up` says while it serves: what the platform's own health reports as wrong."""
+"""Problems that `asr up` prints while it serves: those of the platform's own health report."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def problems_of(health: Mapping[str, Any]) -> list[str]:
     ]
     problems = health["workers"]["problems"]
     if health["workers"]["status"] == "blocked" and not problems:  # told with an admin's key only
-        found.append("workers: some take no work; ASR_API_KEY with the scope admin is told why")
+        found.append("workers: some take no work; set ASR_API_KEY with the scope admin to see why")
     return found + [f"{problem}; it takes no work" for problem in problems]
 
 
 async def tell_problems(api_url: str, console: UpConsole) -> None:
-    """Says each problem once, and once when it has passed, until cancelled."""
+    """Prints each problem once, and once when it is over, until cancelled."""
     told: list[str] = []
     headers = authorization(None)
     async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30.0) as http:
@@ -42,13 +42,13 @@ async def tell_problems(api_url: str, console: UpConsole) -> None:
                         console.problem(problem)
                 for problem in told:
                     if _subject(problem) not in map(_subject, found):
-                        console.note(f"{_subject(problem)} is well again")
+                        console.note(f"{_subject(problem)} has recovered")
                 told = found
             await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _look(http: httpx.AsyncClient) -> list[str] | None:
-    """None where the API does not say: an API that ends is the supervisor's to tell."""
+    """None if the API does not answer: the supervisor reports an API that ends."""
     try:
         return problems_of((await http.get("/api/v1/health")).json())
     except (httpx.HTTPError, ValueError, LookupError):

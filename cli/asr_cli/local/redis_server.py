@@ -54,7 +54,7 @@ def find_server(
     which: Callable[[str], str | None] = shutil.which,
     ask_version: Callable[[str], str] = _ask_version,
 ) -> ServerProgram:
-    """The first server on PATH that is new enough; RedisMissing says what was found instead."""
+    """The first server on PATH that is new enough; RedisMissing names what was found instead."""
     too_old = []
     for name, minimum in MINIMUM.items():
         path = which(name)

@@ -27,7 +27,7 @@ def socket_path(folder: Path) -> Path:
     if _can_listen(there := temporary_folder("asr-up") / f"{digest}.sock"):
         return there
     raise OSError(
-        f"no Unix socket can be made in {folder} nor in {there.parent}: set TMPDIR to a local "
+        f"cannot create a Unix socket in {folder} or {there.parent}: set TMPDIR to a local "
         "folder with a short name"
     )
 

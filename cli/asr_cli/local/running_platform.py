@@ -63,7 +63,7 @@ def find_running(folder: Path) -> RunningPlatform | None:
         return running if listens(Path(running.redis_socket)) else None
     except PermissionError:
         raise QueueUnavailable(
-            f"{folder} is another user's: its `asr up` is closed to you"
+            f"{folder} belongs to another user, and so does its `asr up`"
         ) from None
     except (OSError, ValueError, TypeError):  # none, or that of another version
         return None
@@ -79,7 +79,7 @@ class Place:
 
     @contextmanager
     def advising(self) -> Iterator[None]:
-        """Adds to Redis's being away what else could have been meant."""
+        """Adds to the error that Redis is unavailable what else could have been meant."""
         try:
             yield
         except QueueUnavailable as error:

@@ -24,7 +24,7 @@ _NAMES_OF_REDIS = ("ASR_REDIS_URL", "REDIS_URL", "REDIS_HOST")
 
 @dataclass(frozen=True)
 class StackPlan:
-    """What `asr up` was asked for, with every open choice made."""
+    """The arguments of `asr up`, with every default resolved."""
 
     data: Path
     host: str
@@ -107,7 +107,7 @@ class StackPlan:
         return self._program(name, _asr("worker"), own, stop_seconds=stop_seconds, essential=False)
 
     def retention(self) -> Program:
-        """Deletes what is past its time, for as long as the platform runs."""
+        """Deletes what has expired, for as long as the platform runs."""
         arguments = _asr("retention", "--every", f"{RETENTION_SECONDS:g}")
         return self._program(
             "retention", arguments, {}, stop_seconds=_STOP_MARGIN_SECONDS, essential=False
@@ -149,7 +149,7 @@ class StackPlan:
 
 
 def names_of_machine(listens_on: str, hostname: str) -> tuple[str, ...]:
-    """How others of its network call this machine, where it listens for them. Pure."""
+    """Names by which other hosts reach this machine, if it listens for them. Pure."""
     name = hostname.lower()
     if is_loopback(listens_on) or not host_of(name):
         return ()

@@ -1,4 +1,4 @@
-"""Starts programs in order, restarts what dies, stops all in the opposite order."""
+"""Starts programs in order, restarts those that die, stops all in reverse order."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Supervisor:
         self._groups: list[list[Child]] = []
 
     async def start(self, programs: Sequence[Program]) -> None:
-        """Start one group; groups are stopped in the opposite order of their start."""
+        """Start one group; groups are stopped in reverse order."""
         group: list[Child] = []
         self._groups.append(group)
         for program in programs:
@@ -100,7 +100,7 @@ class Supervisor:
             ended.cancel()
 
     async def watch(self) -> None:
-        """Restart what dies, for ever; ProgramFailed once a program dies too often."""
+        """Restart programs that die, until one dies too often: ProgramFailed."""
         keepers = [
             asyncio.create_task(self._keep(child)) for group in self._groups for child in group
         ]
@@ -127,7 +127,7 @@ class Supervisor:
             status = await child.wait()
             lived_seconds = time.monotonic() - started_at
             if is_planned(status, lived_seconds, essential=child.program.essential):
-                self._announce(f"{child.program.name} ended in order; a fresh one takes over")
+                self._announce(f"{child.program.name} ended normally; starting a new one")
                 await child.start()
                 continue
             end = describe_end(child.program.name, status)
@@ -135,9 +135,7 @@ class Supervisor:
             delay = restart_delay(deaths, time.monotonic(), essential=child.program.essential)
             if delay is None:
                 raise self._failure(child, f"{end}, {len(deaths)} times")
-            self._announce(
-                f"{end}; starting it again in {delay:g} s (log: {child.program.log_file})"
-            )
+            self._announce(f"{end}; restarting in {delay:g} s (log: {child.program.log_file})")
             await asyncio.sleep(delay)
             await child.start()
 

@@ -132,7 +132,7 @@ def test_asr_up_says_that_a_disk_is_full_and_that_it_has_room_again(
     filler = fill(small_disk)
     until(lambda: f"asr: worker-1: the disk of {small_disk}" in log.read_text(), 60)
     filler.unlink()
-    until(lambda: "worker-1 is well again" in log.read_text(), 60)
+    until(lambda: "worker-1 has recovered" in log.read_text(), 60)
 
 
 def test_a_full_store_makes_the_platform_unavailable_in_health(

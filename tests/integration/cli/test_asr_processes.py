@@ -114,7 +114,7 @@ async def test_what_dies_is_started_again_and_said(tmp_path: Path) -> None:
     await supervisor.start([program(tmp_path, "worker-1", code, essential=False)])
     watch = asyncio.create_task(supervisor.watch())
     await until(count, "xx")
-    assert "worker-1 ended with status 0; starting it again" in told[0]
+    assert "worker-1 ended with status 0; restarting" in told[0]
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
     await supervisor.stop()

@@ -202,7 +202,7 @@ def test_asr_up_runs_it_and_starts_it_again_when_it_dies(asr: Any, tmp_path: Pat
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
-    assert "retention was killed by SIGKILL; starting it again" in told
+    assert "retention was killed by SIGKILL; restarting" in told
 
 
 def pid_when(wanted: Callable[[int], object], folder: Path) -> int:

@@ -53,9 +53,7 @@ async def test_a_worker_that_gave_way_is_started_again_at_once_and_without_an_al
     monkeypatch.setattr(supervisor, "PLANNED_LEAST_SECONDS", 0.0)
     monkeypatch.setattr(supervisor, "RESTART_FIRST_SECONDS", 1000.0)
     monkeypatch.setattr(supervisor, "RESTART_MOST_SECONDS", 1000.0)
-    assert (
-        await _lives(tmp_path, 0, 0, 0) == ["worker-1 ended in order; a fresh one takes over"] * 3
-    )
+    assert await _lives(tmp_path, 0, 0, 0) == ["worker-1 ended normally; starting a new one"] * 3
 
 
 async def test_a_worker_that_crashed_or_ends_at_once_is_announced_and_waited_for(
@@ -65,6 +63,6 @@ async def test_a_worker_that_crashed_or_ends_at_once_is_announced_and_waited_for
     monkeypatch.setattr(supervisor, "RESTART_MOST_SECONDS", 0.02)
     log = tmp_path / "log"
     assert await _lives(tmp_path, 70, 0) == [
-        f"worker-1 ended with status 70; starting it again in 0.01 s (log: {log})",
-        f"worker-1 ended with status 0; starting it again in 0.02 s (log: {log})",
+        f"worker-1 ended with status 70; restarting in 0.01 s (log: {log})",
+        f"worker-1 ended with status 0; restarting in 0.02 s (log: {log})",
     ]

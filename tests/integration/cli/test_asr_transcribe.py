@@ -79,7 +79,7 @@ def test_what_the_model_does_not_heed_is_told_on_stderr(
     (file,) = recordings("talk.wav")
     done = asr("transcribe", file, "--speakers", "--language", "en-US")
     assert (done.returncode, done.stdout) == (0, "the words of talk.wav\n")
-    assert done.stderr.splitlines() == ["talk.wav: the model does not heed: speakers"]
+    assert done.stderr.splitlines() == ["talk.wav: the model does not support: speakers"]
 
 
 def test_what_could_not_be_read_is_told_on_stderr(asr: Any, recordings: Recordings) -> None:

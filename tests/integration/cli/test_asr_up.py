@@ -57,7 +57,7 @@ def test_once_transcribes_the_bundled_recording_and_ends_with_nothing_left_runni
 ) -> None:
     done = asr("up", "--once", "--port", str(port), "--data", "here", REDIS_HOST="cache.example")
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "REDIS_HOST not used: this is a private Redis, which never evicts" in done.stderr
+    assert "REDIS_HOST ignored: `asr up` runs a private Redis" in done.stderr
     demo = find_demo()
     assert demo is not None
     spoken = re.search(r"“(.*)”", done.stdout)
@@ -125,7 +125,7 @@ def test_a_killed_worker_is_started_again_and_killing_it_all_leaves_nothing_runn
     assert done.returncode == 0, done.stderr
     process.kill()
     _, told = process.communicate(timeout=60)
-    assert "worker-1 was killed by SIGKILL; starting it again" in told
+    assert "worker-1 was killed by SIGKILL; restarting" in told
     deadline = time.monotonic() + 60
     while left := processes_under(tmp_path / "here"):
         assert time.monotonic() < deadline, left

@@ -35,12 +35,12 @@ def test_the_dashboard_moves_under_load_and_goes_on_after_an_api_restart(open_pa
     charts = page.locator(".chart svg")
     expect(charts).to_have_count(7)
     expect(charts.nth(1)).to_have_attribute(
-        "aria-label", re.compile(r"ended: last .*highest [1-9]")
+        "aria-label", re.compile(r"finished: last .*highest [1-9]")
     )
 
     stack.end("api")
     expect(page.locator("#state")).to_have_text("No answer")
-    expect(page.locator("#problem")).to_contain_text("goes on by itself")
+    expect(page.locator("#problem")).to_contain_text("reconnects by itself")
     stack.start_api()
     expect(page.locator("#state")).to_have_text("Live")
     expect(page.locator("#problem")).to_be_hidden()
@@ -53,8 +53,8 @@ def test_a_redis_that_is_away_is_said_and_old_figures_are_not_taken_for_new(open
     page = open_page("/dashboard")
     expect(page.locator("#state")).to_have_text("Live")
     stack.end("redis")
-    expect(page.locator("#state")).to_have_text("Redis is away")
-    expect(page.locator("#problem")).to_contain_text("What stands below is old.")
+    expect(page.locator("#state")).to_have_text("Redis unavailable")
+    expect(page.locator("#problem")).to_contain_text("The figures below are out of date.")
     stack.start_redis()
     expect(page.locator("#state")).to_have_text("Live")
 

@@ -66,7 +66,7 @@ def test_a_tenant_sees_its_own_tasks_and_an_admin_all_or_those_of_one(
     shoot(page, "admin")
     page.locator("#tenant").select_option("dash-large")
     expect(tile(page, "Done")).to_have_text("5")
-    expect(page.locator("#whose")).to_contain_text("The tasks of dash-large")
+    expect(page.locator("#whose")).to_contain_text("Tasks of dash-large")
     expect(page.locator("#workers")).to_contain_text("worker-1")
     shoot(page, "admin-one-tenant")
 

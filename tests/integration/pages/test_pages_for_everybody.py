@@ -89,7 +89,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_sent(open_page):
     assert {None, "Bearer wrong", "Bearer right"} == set(sent)
 
 
-def test_where_keys_are_on_the_page_asks_for_one_and_then_works_to_the_sound(
+def test_where_keys_are_on_the_page_asks_for_one_and_then_plays_audio(
     open_page, stack, guarded, demo
 ):
     page = open_page("/", url=guarded.url)
@@ -99,7 +99,7 @@ def test_where_keys_are_on_the_page_asks_for_one_and_then_works_to_the_sound(
     expect(page.locator("#key-problem")).not_to_be_empty()
     page.locator("#key-field").fill(guarded.make_key("--tenant", "acme"))
     page.keyboard.press("Enter")
-    expect(page.locator("#empty")).to_have_text("Nothing from this browser yet.")
+    expect(page.locator("#empty")).to_have_text("No recordings from this browser yet.")
     ready(page, "/", demo)
     page.wait_for_function("() => document.querySelector('audio').duration > 10")
     assert page.evaluate("document.querySelector('audio').src").startswith("blob:")
@@ -113,7 +113,7 @@ def test_what_a_key_does_not_allow_is_said(open_page, guarded):
     page = open_page("/", url=guarded.url)
     page.locator("#key-field").fill(guarded.make_key("--scope", "transcribe"))
     page.keyboard.press("Enter")
-    expect(page.locator("#problem")).to_contain_text("This API key does not allow that.")
+    expect(page.locator("#problem")).to_contain_text("This API key is not allowed to do that.")
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/assets/base.css", "/assets/transcribe.js"])

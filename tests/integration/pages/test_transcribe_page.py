@@ -56,12 +56,12 @@ def test_words_light_up_and_a_click_or_an_arrow_seeks(open_page, demo):
     expect(words.nth(3)).to_have_class(re.compile("lit"))
 
 
-def test_what_the_model_did_not_heed_is_said(open_page, demo):
+def test_what_the_model_does_not_support_is_shown(open_page, demo):
     page = open_page("/")
     page.select_option("select[name=speakers]", "true")
     give(page, ("who.wav", demo.read_bytes()))
     expect(page.locator("#transcript")).to_have_text(SAID)
-    expect(page.locator("#ignored")).to_have_text("This model tells no speakers apart.")
+    expect(page.locator("#ignored")).to_have_text("This model does not separate speakers.")
 
 
 def test_what_could_not_be_read_is_said(open_page, demo):

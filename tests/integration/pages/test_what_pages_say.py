@@ -1,4 +1,4 @@
-"""What the pages say before it matters: how long sound is kept, and that a worker takes no work."""
+"""What the pages announce: how long audio is kept, and that a worker takes no work."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from asr_core.settings.queue import QueueSettings
 from asr_core.settings.redis import RedisSettings
 
 HOUR, DAY = 3600, 86_400
-KEPT = "Sound is kept for an hour, and of the 10 newest recordings for longer."
+KEPT = "Audio is kept for an hour, and of the 10 newest recordings for longer."
 PROBLEM = "the disk of /work is full: 4 MiB free, 32 MiB needed"
 
 
-def keep_no_sound(stack: Any) -> None:
+def keep_no_audio(stack: Any) -> None:
     """A pass of retention."""
     place = {
         "REDIS_PORT": str(stack.redis_port),
@@ -31,7 +31,7 @@ def keep_no_sound(stack: Any) -> None:
     subprocess.run(command, cwd=stack.folder, env={**os.environ, **place}, check=True)
 
 
-def test_the_page_says_beforehand_how_long_sound_is_kept(open_page: Any) -> None:
+def test_the_page_says_beforehand_how_long_audio_is_kept(open_page: Any) -> None:
     page = open_page("/")
     expect(page.locator("#kept")).to_have_text(f"{KEPT} Transcripts are kept for 7 days.")
 
@@ -40,13 +40,13 @@ def test_the_page_says_beforehand_how_long_sound_is_kept(open_page: Any) -> None
     ("most", "least", "longest", "results", "said"),
     [
         (10, HOUR, None, None, KEPT),
-        (0, 0, None, None, "Sound is deleted once its transcript is there."),
-        (None, HOUR, None, None, "Sound is kept with its transcript."),
-        (None, HOUR, 2 * DAY, None, "Sound is kept for 2 days."),
-        (1, 0, None, None, "Sound is kept of the newest recording."),
+        (0, 0, None, None, "Audio is deleted once it has been transcribed."),
+        (None, HOUR, None, None, "Audio is kept as long as its transcript."),
+        (None, HOUR, 2 * DAY, None, "Audio is kept for 2 days."),
+        (1, 0, None, None, "Audio is kept of the newest recording."),
         (
             *(5, 90, DAY, 12 * HOUR),
-            "Sound is kept for 1.5 minutes, and of the 5 newest recordings for longer and for a "
+            "Audio is kept for 1.5 minutes, and of the 5 newest recordings for longer and for a "
             "day at most. Transcripts are kept for 12 hours.",
         ),
     ],
@@ -65,7 +65,7 @@ def test_the_words_for_how_long(
     assert page.evaluate(asked, retention) == said
 
 
-def test_a_recording_whose_sound_has_gone_has_no_player(
+def test_a_recording_whose_audio_is_deleted_has_no_player(
     open_page: Any, stack: Any, demo: Any
 ) -> None:
     page = open_page("/")
@@ -74,16 +74,16 @@ def test_a_recording_whose_sound_has_gone_has_no_player(
     player, told = page.locator("audio"), page.locator("#audio-problem")
     expect(page.locator(".word").first).to_be_visible()
     expect(player).to_be_visible()
-    keep_no_sound(stack)
+    keep_no_audio(stack)
     # As a part of a long recording that the browser has not got yet.
     page.evaluate("document.querySelector('audio').src += '?part'")
-    expect(told).to_have_text("The sound has been deleted; the transcript is kept.")
+    expect(told).to_have_text("The audio has been deleted; the transcript is kept.")
     expect(player).to_be_hidden()
     expect(page.locator("#keys")).to_be_hidden()
     page.reload()
     expect(page.locator(".word").first).to_be_visible()
     expect(player).to_be_hidden()
-    expect(told).to_have_text("The sound has been deleted; the transcript is kept.")
+    expect(told).to_have_text("The audio has been deleted; the transcript is kept.")
 
 
 def test_the_dashboard_names_the_worker_that_takes_no_work(open_page: Any, stack: Any) -> None:
@@ -113,6 +113,6 @@ def test_the_dashboard_names_the_worker_that_takes_no_work(open_page: Any, stack
         expect(page.locator("#workers tr", has_text="worker-9")).to_contain_text("takes no work")
         expect(page.locator(".tile.bad", has_text="Workers")).to_contain_text("1 take no work")
         dead_letters = page.locator(".tile", has_text="Dead letters")
-        expect(dead_letters).to_contain_text("given up after errors or crashes")
+        expect(dead_letters).to_contain_text("failed after repeated errors or crashes")
     finally:
         run(leaves=True)

@@ -140,7 +140,7 @@ def test_durations_are_told_in_a_fitting_unit() -> None:
 
 def test_dead_letters_are_said_to_come_of_errors_as_well_as_of_crashes() -> None:
     shown = CliRunner().invoke(app, ["queue", "dead", "--help"], env={"COLUMNS": "200"}).output
-    assert "given up after errors, or after crashing workers" in shown
+    assert "failed after repeated errors or worker crashes" in shown
 
 
 def test_why_a_worker_takes_no_work_stands_beside_it() -> None:

@@ -4,10 +4,10 @@ const BASE = new URL('..', import.meta.url); // of this file's folder: right als
 const KEY = 'asr-key';
 const WORDS = {
   0: 'The server cannot be reached.',
-  401: 'An API key is needed.',
-  403: 'This API key does not allow that.',
-  429: 'Too much at once.',
-  503: 'The platform cannot serve right now.',
+  401: 'An API key is required.',
+  403: 'This API key is not allowed to do that.',
+  429: 'Too many requests.',
+  503: 'The service is unavailable right now.',
 };
 
 /** What a request came to; `status` is 0 where no reply came. */

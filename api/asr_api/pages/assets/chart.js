@@ -7,7 +7,7 @@ import { number } from './format.js';
 const NS = 'http://www.w3.org/2000/svg';
 const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [480, 170, 46, 8, 8, 20];
 
-/** `series`: names; `show`: how a value is written; `from` and `to` of draw() are Unix seconds. */
+/** `series`: names; `show`: formats a value; `from` and `to` of draw() are Unix seconds. */
 export class Chart {
   constructor(container, { title, unit = '', series, show = number }) {
     Object.assign(this, { title, series, format: show, times: [], values: [] });
@@ -112,7 +112,7 @@ export class Chart {
     const said = this.values.map((series, index) => {
       const known = series.filter((value) => value !== null);
       const name = this.series.length > 1 ? `${this.series[index]}: ` : '';
-      return known.length ? `${name}last ${this.format(known.at(-1))}, highest ${this.format(Math.max(...known))}` : `${name}nothing yet`;
+      return known.length ? `${name}last ${this.format(known.at(-1))}, highest ${this.format(Math.max(...known))}` : `${name}no data yet`;
     });
     return `${this.title}. ${said.join('; ')}.`;
   }

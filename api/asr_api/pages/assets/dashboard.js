@@ -46,12 +46,12 @@ function setUp() {
   const box = byId('charts');
   charts = {
     open: new Chart(box, { title: 'Open tasks', series: ['open'] }),
-    flow: new Chart(box, { title: 'Tasks', unit: 'per minute', series: ['arrived', 'ended'] }),
+    flow: new Chart(box, { title: 'Tasks', unit: 'per minute', series: ['submitted', 'finished'] }),
     audio: new Chart(box, { title: 'Throughput', unit: 'seconds of audio per second', series: ['audio'] }),
-    wait: new Chart(box, { title: 'Wait until begun', series: latencies, show: duration }),
-    total: new Chart(box, { title: 'From submitted to done', series: latencies, show: duration }),
+    wait: new Chart(box, { title: 'Wait in queue', series: latencies, show: duration }),
+    total: new Chart(box, { title: 'Submit to result', series: latencies, show: duration }),
     factor: new Chart(box, { title: 'Real-time factor', unit: 'processing ÷ audio', series: ['factor'] }),
-    errors: new Chart(box, { title: 'Errors', unit: 'in each stretch', series: ['failed', 'tried again', 'lost with a worker'] }),
+    errors: new Chart(box, { title: 'Errors', unit: 'per interval', series: ['failed', 'retried', 'lost with a worker'] }),
   };
 }
 
@@ -84,9 +84,9 @@ async function look() {
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    const away = error.status === 503 ? 'Redis is away' : 'No answer';
+    const away = error.status === 503 ? 'Redis unavailable' : 'No answer';
     showState('away', away);
-    byId('problem').textContent = `${error.message} ${seen.at ? 'What stands below is old. ' : ''}This page goes on by itself.`;
+    byId('problem').textContent = `${error.message} ${seen.at ? 'The figures below are out of date. ' : ''}This page reconnects by itself.`;
     byId('problem').hidden = false;
     return false;
   }
@@ -127,8 +127,8 @@ function fillSelect(select, choices) {
 /** Figures of one tenant are said to be so: they are not the platform's. */
 function showWhose() {
   const { tenant } = seen.stats;
-  const mine = `Your tasks: everything here is about the tasks of ${tenant}, the tenant of your key.`;
-  byId('whose').textContent = byId('tenant').value ? `The tasks of ${tenant}; the workers serve all tenants.` : mine;
+  const mine = `Your tasks: this page shows only the tasks of ${tenant}, the tenant of your key.`;
+  byId('whose').textContent = byId('tenant').value ? `Tasks of ${tenant}; the workers serve all tenants.` : mine;
   byId('whose').hidden = !tenant;
 }
 
@@ -145,10 +145,10 @@ function draw() {
   const blocked = workers.filter((worker) => worker.problem);
   const notices = [
     ...blocked.slice(0, 3).map((worker) => `${worker.name} takes no work: ${worker.problem}.`),
-    blocked.length > 3 ? `So do ${blocked.length - 3} others.` : '',
-    !pool.workers && pool.serving === 'blocked' ? 'The workers take no work right now. Recordings are kept, and wait.' : '',
-    pool.trusted ? '' : 'This Redis has been seen for less than one lease: tasks of dead workers are not told apart yet.',
-    pool.models.includes('embedded') ? 'The demo model answers in this pool. It is for first runs and tests, not for people’s speech.' : '',
+    blocked.length > 3 ? `${blocked.length - 3} more take no work.` : '',
+    !pool.workers && pool.serving === 'blocked' ? 'The workers take no work right now. Recordings are kept and will wait.' : '',
+    pool.trusted ? '' : 'Redis started less than one lease ago: tasks of dead workers cannot be identified yet.',
+    pool.models.includes('embedded') ? 'This pool runs the demo model. It is for first runs and tests, not for human speech.' : '',
   ];
   byId('notice').textContent = notices.filter(Boolean).join(' ');
   byId('notice').hidden = !byId('notice').textContent;
@@ -157,11 +157,11 @@ function draw() {
 
 function showNow(pool) {
   showTiles(byId('now'), [
-    { name: 'Waiting', figure: number(pool.waiting), aside: `${duration(pool.audio_seconds)} of audio open` },
+    { name: 'Waiting', figure: number(pool.waiting), aside: `${duration(pool.audio_seconds)} of audio` },
     { name: 'Oldest wait', figure: duration(pool.oldest_wait_seconds), aside: `${pool.delayed} backing off` },
     { name: 'In flight', figure: number(pool.in_flight), aside: pool.orphans ? `${pool.orphans} of dead workers` : '' },
     ...(pool.workers ? workerTiles(pool.workers) : [servingTile(pool)]),
-    { name: 'Dead letters', figure: number(pool.dead), aside: 'given up after errors or crashes', bad: pool.dead > 0 },
+    { name: 'Dead letters', figure: number(pool.dead), aside: 'failed after repeated errors or crashes', bad: pool.dead > 0 },
   ]);
 }
 
@@ -177,18 +177,18 @@ function workerTiles(workers) {
 
 function servingTile(pool) {
   const words = { ok: 'Yes', none: 'No', blocked: 'No' };
-  const asides = { ok: pool.models.join(', '), none: 'no worker is running now', blocked: 'the workers take no work' };
+  const asides = { ok: pool.models.join(', '), none: 'no worker is running', blocked: 'the workers take no work' };
   return { name: 'Serving', figure: words[pool.serving], aside: asides[pool.serving], bad: pool.serving !== 'ok' };
 }
 
 function showSums(stats) {
-  const parts = (told) => (told ? `p95 ${duration(told.p95)} · p99 ${duration(told.p99)}` : 'nothing yet');
+  const parts = (told) => (told ? `p95 ${duration(told.p95)} · p99 ${duration(told.p99)}` : 'no data yet');
   showTiles(byId('sums'), [
     { name: 'Done', figure: number(stats.completed), aside: `${number(stats.arrivals)} arrived` },
-    { name: 'Failed', figure: number(stats.failed), aside: `${stats.retried} tried again, ${stats.crashed} lost`, bad: stats.failed > 0 },
+    { name: 'Failed', figure: number(stats.failed), aside: `${stats.retried} retried, ${stats.crashed} lost`, bad: stats.failed > 0 },
     { name: 'Audio transcribed', figure: duration(stats.audio_seconds), aside: `${number(stats.audio_seconds / (seen.stats.minutes * 60))} s per second` },
     { name: 'Median wait', figure: duration(stats.wait?.p50 ?? null), aside: parts(stats.wait) },
-    { name: 'Median to done', figure: duration(stats.total?.p50 ?? null), aside: parts(stats.total) },
+    { name: 'Median total time', figure: duration(stats.total?.p50 ?? null), aside: parts(stats.total) },
     { name: 'Real-time factor', figure: number(stats.real_time_factor), aside: 'processing ÷ audio' },
   ]);
 }
@@ -211,7 +211,7 @@ function drawCharts() {
 
 function showState(state, text) {
   const chip = byId('state');
-  if (chip.dataset.state !== state) announce(state === 'live' ? 'The figures are live.' : `${text}: the figures are old.`);
+  if (chip.dataset.state !== state) announce(state === 'live' ? 'The figures are live.' : `${text}: the figures are out of date.`);
   chip.dataset.state = state;
   chip.textContent = text;
   byId('content').classList.toggle('old', state !== 'live');

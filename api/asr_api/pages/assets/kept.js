@@ -8,12 +8,12 @@ export function kept(retention) {
 }
 
 function sound({ max_recordings: most, recordings_min_age_seconds: least, recordings_max_age_seconds: longest }) {
-  if (most === 0) return 'Sound is deleted once its transcript is there.';
+  if (most === 0) return 'Audio is deleted once it has been transcribed.';
   const limit = longest === null ? '' : ` and for ${span(longest)} at most`;
-  if (most === null) return limit ? `Sound is kept for ${span(longest)}.` : 'Sound is kept with its transcript.';
+  if (most === null) return limit ? `Audio is kept for ${span(longest)}.` : 'Audio is kept as long as its transcript.';
   const newest = most === 1 ? 'of the newest recording' : `of the ${most} newest recordings`;
-  if (!least || (longest !== null && longest <= least)) return `Sound is kept ${newest}${limit}.`;
-  return `Sound is kept for ${span(least)}, and ${newest} for longer${limit}.`;
+  if (!least || (longest !== null && longest <= least)) return `Audio is kept ${newest}${limit}.`;
+  return `Audio is kept for ${span(least)}, and ${newest} for longer${limit}.`;
 }
 
 /** 3600 → "an hour", 604800 → "7 days" */

@@ -1,4 +1,4 @@
-// The recording's sound: loaded with the caller's key, its time told on every frame.
+// Plays a recording: loaded with the caller's key, its time reported on every frame.
 
 import { key, request, url } from './api.js';
 

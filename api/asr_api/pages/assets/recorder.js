@@ -8,7 +8,7 @@ const KINDS = [
 
 /** Why this browser cannot record here; '' where it can. */
 export function recordingProblem() {
-  if (!window.isSecureContext) return 'Browsers give the microphone only to pages on https or localhost.';
+  if (!window.isSecureContext) return 'The microphone is available only on https or localhost.';
   if (!navigator.mediaDevices || !window.MediaRecorder) return 'This browser cannot record.';
   return '';
 }

@@ -24,17 +24,17 @@ export function showWorkers(table, workers) {
     worker.tasks_done,
     moment(worker.started_at),
   ]);
-  fill(table, heads, rows, { text: [0, 1, 2, 3], none: 'No worker is alive.' });
+  fill(table, heads, rows, { text: [0, 1, 2, 3], none: 'No live workers.' });
 }
 
 export function showLanes(table, pools) {
-  const heads = ['Pool', 'Lane', 'Waiting', 'In flight', 'Of dead workers', 'Held back', 'Audio'];
+  const heads = ['Pool', 'Lane', 'Waiting', 'In flight', 'Of dead workers', 'Throttled', 'Audio'];
   const rows = pools.flatMap((pool) =>
     Object.entries(pool.lanes).map(([lane, counts]) => [
       pool.pool, lane, counts.waiting, counts.in_flight, counts.orphans, counts.held, duration(counts.audio_seconds),
     ]),
   );
-  fill(table, heads, rows, { text: [0, 1], none: 'There are no pools.' });
+  fill(table, heads, rows, { text: [0, 1], none: 'No pools.' });
 }
 
 /** `tiles`: {name, figure, aside, bad} */

@@ -35,7 +35,7 @@ export class TaskList {
     const more = this.tasks.hasMore({ mine: this.mine });
     byId('more').hidden = !more;
     byId('empty').hidden = Boolean(tasks.length || more || this.uploads.list().length || this.tasks.problem);
-    byId('empty').textContent = this.mine ? 'Nothing from this browser yet.' : 'Nothing has been submitted yet.';
+    byId('empty').textContent = this.mine ? 'No recordings from this browser yet.' : 'No recordings yet.';
   }
 
   #row(task) {

@@ -1,4 +1,4 @@
-// One recording: its state, its sound, its transcript, and what can be done with it.
+// One recording: its state, audio, transcript and actions.
 
 import { ApiError, ENDED, json, request } from './api.js';
 import { announce, byId, el } from './dom.js';
@@ -9,8 +9,8 @@ import { TranscriptView } from './transcript.js';
 const FORMATS = { txt: 'text', srt: 'srt', vtt: 'vtt', json: 'json' };
 const MEDIA = { txt: 'text/plain', srt: 'application/x-subrip', vtt: 'text/vtt', json: 'application/json' };
 const IGNORED = {
-  speakers: 'tells no speakers apart', language: 'finds the language itself', itn: 'writes numbers its own way',
-  hotwords: 'favours no words',
+  speakers: 'does not separate speakers', language: 'detects the language itself', itn: 'formats numbers its own way',
+  hotwords: 'does not support hotwords',
 };
 
 export class TaskView {
@@ -95,7 +95,7 @@ export class TaskView {
     const gone = task.audio_available === false && task.status !== 'fetching' && (audio.paused || audio.error);
     if (gone && audio.getAttribute('src')) this.player.unload();
     audio.hidden = gone;
-    if (gone) tell('audio-problem', `The sound has been deleted${this.#result ? '; the transcript is kept' : ''}.`);
+    if (gone) tell('audio-problem', `The audio has been deleted${this.#result ? '; the transcript is kept' : ''}.`);
   }
 
   #onChange() {
@@ -129,7 +129,7 @@ export class TaskView {
     byId('downloads').hidden = byId('copy').hidden = !result;
     byId('keys').hidden = !result?.segments.length || task.audio_available === false;
     byId('demo').hidden = result?.model !== 'embedded';
-    const ignored = (result?.options_ignored ?? task.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not heed ${name}`);
+    const ignored = (result?.options_ignored ?? task.options_ignored ?? []).map((name) => IGNORED[name] ?? `does not support ${name}`);
     tell('ignored', ignored.length ? `This model ${ignored.join(', ')}.` : '');
     const warnings = result?.warnings ?? [];
     byId('warnings').replaceChildren(...warnings.map((warning) => el('div', {}, warning.message)));
@@ -177,8 +177,8 @@ function facts(task, result) {
 
 function said(task) {
   if (task.status === 'processing') return `Transcribing, ${Math.round((task.progress ?? 0) * 100)} % done`;
-  if (task.status === 'fetching') return 'The server fetches the recording.';
-  return task.position ? `Waiting in the queue, place ${task.position}` : 'Waiting in the queue';
+  if (task.status === 'fetching') return 'The server is downloading the recording.';
+  return task.position ? `Waiting in the queue, position ${task.position}` : 'Waiting in the queue';
 }
 
 function tell(id, text) {

@@ -8,7 +8,7 @@ const REFRESH_SECONDS = 3;
 const PAGE = 50;
 
 /**
- * Tells `change` whenever a task came, changed or went; `ended` with the task that has ended;
+ * Fires `change` whenever a task was added, changed or removed; `ended` with the task that has ended;
  * `problem` when reading them begins or ceases to fail.
  */
 export class Tasks extends EventTarget {

@@ -76,7 +76,7 @@ function setUpRecorder() {
   });
   const said = (error) =>
     recordingProblem() ||
-    (error.name === 'NotAllowedError' ? 'The browser was not allowed to use the microphone.' : `The microphone cannot be used: ${error.message}`);
+    (error.name === 'NotAllowedError' ? 'Access to the microphone was denied.' : `The microphone cannot be used: ${error.message}`);
   const onTime = (seconds, level) => {
     byId('elapsed').textContent = clock(seconds);
     byId('level').value = level;
@@ -142,11 +142,11 @@ function showNotice() {
   const pool = byId('options').elements.pool.value;
   const there = models[pool] ?? [];
   let notice = '';
-  if (!there.length) notice = 'No worker is running right now. Recordings are kept, and wait for one.';
-  else if (blocked[pool]) notice = 'The workers take no work right now; the dashboard says why. Recordings are kept, and wait.';
+  if (!there.length) notice = 'No worker is running right now. Recordings are kept and will wait.';
+  else if (blocked[pool]) notice = 'The workers take no work right now; the dashboard shows why. Recordings are kept and will wait.';
   else if (there.includes('embedded')) {
     notice =
-      'The demo model answers here. It knows several hundred English words as a speech synthesiser says them; for people’s speech, start a worker with a real model (ASR_MODEL).';
+      'This server runs the demo model. It knows several hundred English words in synthetic speech; for human speech, start a worker with a real model (ASR_MODEL).';
   }
   show('notice', notice);
 }
@@ -195,7 +195,7 @@ async function retry(id) {
 
 async function remove(id) {
   const name = tasks.get(id)?.filename || 'The recording';
-  byId('delete-text').textContent = `${name}, its transcript and its record are deleted for good.`;
+  byId('delete-text').textContent = `${name}, its transcript and its record will be deleted permanently.`;
   const dialog = byId('delete-dialog');
   dialog.returnValue = '';
   dialog.showModal();

@@ -5,7 +5,7 @@ import { newKey, pause, upload } from './api.js';
 const AT_ONCE = 2;
 const ATTEMPTS = 6;
 
-/** Tells `change`, and `accepted` with {task_id, file name}. */
+/** Fires `change`, and `accepted` with {task_id, file name}. */
 export class Uploads extends EventTarget {
   #all = [];
 
