@@ -148,7 +148,7 @@ async def platform(folder: Path) -> AsyncIterator[tuple[str, dict[str, int]]]:
             *(sys.executable, "-m", "asr_cli", "up", "--port", str(port), "--workers", "1"),
             *("--data", str(folder / "data")),
             cwd=folder,
-            env={**inherited, "ASR_POOLS": f"default,{PARKED}"},
+            env={**inherited, "ASR_MODEL": "embedded", "ASR_POOLS": f"default,{PARKED}"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,6 +9,10 @@ AsrError
 ├── PortBusy            something listens on the API's port
 ├── ProgramFailed       a program of `asr up` does not run
 ├── ProgramEnded        a program of `asr bench` has ended
+├── ModelNotFetched     no source has a model as its authors publish it
+├── NoRoomForModel      the disk is full
+├── SourceFailed        one source of a model: the next one is tried
+│   └── WrongContent    what came is not what it should be
 └── FileFailed          one file of `asr transcribe` has no transcript
 """
 
@@ -57,3 +61,27 @@ class FileFailed(AsrError):
     """One file has no transcript."""
 
     code = "file_failed"
+
+
+class ModelNotFetched(AsrError):
+    """No source has the model; the message holds what each of them said."""
+
+    code = "model_not_fetched"
+
+
+class NoRoomForModel(AsrError):
+    """The disk of the model cache is full."""
+
+    code = "no_room_for_model"
+
+
+class SourceFailed(AsrError):
+    """One source of a model has it not, or has other bytes. Does not leave `asr_cli.models`."""
+
+    code = "source_failed"
+
+
+class WrongContent(SourceFailed):
+    """What came has another content than the catalogue says, and was deleted."""
+
+    code = "wrong_content"

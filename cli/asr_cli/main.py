@@ -15,6 +15,7 @@ from asr_cli.commands import (
     courier,
     keys,
     load_test,
+    models,
     operator,
     queue,
     reconcile,
@@ -72,6 +73,7 @@ app.command(epilog=transcribe.EXAMPLES)(transcribe.transcribe)
 app.command("load-test", epilog=load_test.EXAMPLES)(load_test.load_test)
 app.add_typer(queue.app, name="queue")
 app.add_typer(keys.app, name="keys")
+app.add_typer(models.app, name="models")
 app.add_typer(tenants.app, name="tenants")
 app.command(epilog=usage.EXAMPLES)(usage.usage)
 app.command(epilog=reconcile.EXAMPLES)(reconcile.reconcile)

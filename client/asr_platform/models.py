@@ -112,8 +112,9 @@ class Task(Model):
     """A task, and once it is completed its transcript as `result`.
 
     `status` is `fetching`, `queued`, `processing`, `completed`, `failed` or `cancelled`;
-    `progress` is from 0 to 1; `attempt` counts how often a worker has begun it. In a history
-    `result`, `position` and `model` are not filled in.
+    `progress` is from 0 to 1; `attempt` counts how often a worker has begun it; `notice` is what to
+    know of the model: the bundled one knows no human voice. In a history `result`, `position`,
+    `model` and `notice` are not filled in.
     """
 
     task_id: str
@@ -137,6 +138,7 @@ class Task(Model):
     links: Links = Links()
     position: int | None = None
     model: str | None = None
+    notice: str | None = None
     result: Transcript | None = None
 
     @property

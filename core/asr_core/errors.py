@@ -30,6 +30,7 @@ AsrError
 │   ├── DecoderCrashed
 │   └── EngineFailed
 ├── InvalidSetting               invalid setting: the program does not start
+├── ModelDamaged                 a cached model is not what its authors publish
 ├── StoreObjectMissing           404, the store has no object at this path
 ├── SweepRefused                 Redis and store do not match: no orphaned blob is deleted
 ├── RetentionRefused             the same, for retention
@@ -88,6 +89,12 @@ class InvalidSetting(AsrError, ValueError):
     """An invalid setting; the program exits with this message."""
 
     code = "invalid_setting"
+
+
+class ModelDamaged(AsrError):
+    """A cached model has other files than the catalogue says. It is not loaded."""
+
+    code = "model_damaged"
 
 
 class RequestError(AsrError):

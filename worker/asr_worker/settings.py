@@ -10,6 +10,7 @@ from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
 from asr_core.settings.base import GIB, OptionalFromEnv
 from asr_core.settings.listening import MetricsSettings
 from asr_core.settings.logs import LogSettings
+from asr_core.settings.models import ModelSettings
 from asr_core.settings.queue import QueueSettings
 from asr_core.settings.redis import RedisSettings
 from asr_core.settings.store import StoreSettings
@@ -18,10 +19,16 @@ from asr_core.task import DEFAULT_POOL
 Precision = Literal["float32", "bfloat16", "int8"]
 
 
-class WorkerSettings(RedisSettings, QueueSettings, StoreSettings, LogSettings, MetricsSettings):
+class WorkerSettings(
+    RedisSettings, QueueSettings, StoreSettings, LogSettings, MetricsSettings, ModelSettings
+):
     """A worker's settings."""
 
-    model: str = Field("embedded", description="`embedded`, a FunASR hub id, or a local folder")
+    model: str = Field(
+        "embedded",
+        description="`embedded`, a name of `asr models list` in the cache, a hub id, or a local "
+        "folder; `asr up` sets `auto` where nobody named one",
+    )
     model_revision: str = ""
     engine: Literal["auto", "sensevoice", "paraformer", "automodel"] = "auto"
     precision: Precision = Field(

@@ -15,7 +15,8 @@ PREFLIGHT_MAX_AGE_SECONDS = 7200
 # Response headers that pages may read beyond the CORS-safelisted ones.
 EXPOSED = (
     "Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "ETag",
-    "Idempotency-Replayed", "Location", "Retry-After", "WWW-Authenticate", "x-asr-options-ignored",
+    "Idempotency-Replayed", "Location", "Retry-After", "WWW-Authenticate",
+    "x-asr-model-notice", "x-asr-options-ignored",
     "x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests",
     "x-request-id", "x-should-retry",
 )  # fmt: skip

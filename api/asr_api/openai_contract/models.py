@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from asr_api.errors import ModelNotFound
 from asr_api.settings.api import ApiSettings
+from asr_core.models.entry import notice_of
 from asr_core.queue import RedisConnection, ServedModel, list_models
 from asr_core.task import DEFAULT_POOL
 from asr_core.text_limits import shortened
@@ -34,6 +35,16 @@ class ModelBody(BaseModel):
     object: str = "model"
     created: int = 0
     owned_by: str = OWNER
+    notice: str | None = Field(
+        None, description="what to know of it: the bundled model knows no human voice"
+    )
+
+    @classmethod
+    def of(cls, name: str, chosen: Chosen | None) -> ModelBody:
+        """With the notice of whatever serves that name."""
+        served = chosen.served if chosen else []
+        notices = (notice_of(each.model_id) for each in served)
+        return cls(id=name, notice=next(filter(None, notices), None))
 
 
 class ModelListBody(BaseModel):

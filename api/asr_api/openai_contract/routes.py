@@ -25,12 +25,14 @@ from asr_api.errors import (
 )
 from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
 from asr_api.http.error_reply import OPENAI_BAD_REQUESTS, openai_reply_to
+from asr_api.http.model_notice import NOTICE_HEADERS, notice_header
 from asr_api.openai_contract.leased_reply import LeasedReply, pieces_of
 from asr_api.openai_contract.models import (
     ModelBody,
     ModelListBody,
     choose,
     ids,
+    named,
     served_by_pool,
 )
 from asr_api.openai_contract.outcome import transcript_after
@@ -80,10 +82,11 @@ _ERRORS = (
             "description": "The transcript, in the form that was asked for",
             "content": EXAMPLES,
             "headers": {
+                **NOTICE_HEADERS,
                 IGNORED_HEADER: {
                     "description": "fields that were not heeded; left out where there are none",
                     "schema": {"type": "string", "examples": ["temperature, prompt"]},
-                }
+                },
             },
         },
         **documented_errors(*_ERRORS),
@@ -118,13 +121,16 @@ async def _transcribe(
     request: Request, intake: Intake, reader: TaskReader, tenant: str, lease: WaiterLease
 ) -> LeasedReply:
     parsed: TranscriptionRequest | None = None
+    notice: dict[str, str] = {}
     settings = intake.settings
     strict = settings.openai_strict
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
-        nonlocal parsed
+        nonlocal parsed, notice
         parsed = read_parameters(fields, strict=strict)
         chosen = await choose(intake.connection, settings, parsed.model)
+        for served in chosen.served:
+            notice |= notice_header(served.model_id)
         parsed = heed(parsed, chosen.served, strict=strict)
         return SubmitOptions(
             chosen.pool,
@@ -141,7 +147,7 @@ async def _transcribe(
     lease.attach(submission.task_id)
     if parsed.stream:
         pieces = events(reader, intake.waiters, settings, submission.task_id, tenant, parsed)
-        headers = {**HEADERS, **_ignored_header(parsed)}
+        headers = {**HEADERS, **_ignored_header(parsed), **notice}
         return LeasedReply(pieces, lease, media_type=EVENT_STREAM, headers=headers)
     task = await _ended(
         request, reader, submission.task_id, tenant, settings.transcription_wait_seconds
@@ -151,7 +157,8 @@ async def _transcribe(
     # Hours of words take seconds: keep them off the event loop.
     body, media_type = await asyncio.to_thread(reply_body, transcript, parsed)
     data = body.encode()
-    headers = {"Content-Length": str(len(data)), **_ignored_header(parsed)}
+    notice = notice_header(transcript.model)
+    headers = {"Content-Length": str(len(data)), **_ignored_header(parsed), **notice}
     return LeasedReply(pieces_of(data), lease, media_type=media_type, headers=headers)
 
 
@@ -183,8 +190,12 @@ async def models(
     connection: ConnectionOf, settings: SettingsOf, _tenant: TenantOf
 ) -> ModelListBody:
     """OpenAI's own names (`whisper-1` …) mean the default pool, and are not listed."""
-    names = ids(await served_by_pool(connection, settings.pools), settings.model_aliases)
-    return ModelListBody(data=[ModelBody(id=name) for name in names])
+    by_pool = await served_by_pool(connection, settings.pools)
+    aliases = settings.model_aliases
+    names = ids(by_pool, aliases)
+    return ModelListBody(
+        data=[ModelBody.of(name, named(aliases.get(name, name), by_pool)) for name in names]
+    )
 
 
 @router.get(
@@ -198,5 +209,4 @@ async def model(
     model: str, connection: ConnectionOf, settings: SettingsOf, _tenant: TenantOf
 ) -> ModelBody:
     """Any name that `model` may have."""
-    await choose(connection, settings, model)
-    return ModelBody(id=model)
+    return ModelBody.of(model, await choose(connection, settings, model))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from asr_api.dependencies import ReaderOf, RootOf, SettingsOf, TenantOf
 from asr_api.errors import ResultGone
 from asr_api.http.error_examples import documented_errors
+from asr_api.http.model_notice import NOTICE_HEADERS, notice_header
 from asr_api.routes.task_ids import TaskId
 from asr_api.schemas.tasks import ResultBody
 from asr_core.errors import (
@@ -38,7 +39,7 @@ _OTHER_FORMATS: dict[str, Any] = {
     operation_id="result",
     summary="A task's state, and its transcript when there is one",
     responses={
-        200: {"content": _OTHER_FORMATS},
+        200: {"content": _OTHER_FORMATS, "headers": NOTICE_HEADERS},
         **documented_errors(
             TaskNotFound,
             StateConflict,
@@ -72,8 +73,10 @@ async def result(
     if format is not ResultFormat.JSON:
         _require_completed(task)
         # Hours of words take seconds: meanwhile the loop serves others.
-        text = await asyncio.to_thread(render, await reader.transcript(task), format)
-        return Response(text, media_type=format.media_type)
+        transcript = await reader.transcript(task)
+        text = await asyncio.to_thread(render, transcript, format)
+        headers = notice_header(transcript.model)
+        return Response(text, media_type=format.media_type, headers=headers)
     if task.state is State.COMPLETED:
         transcript = await reader.transcript(task)
         return ResultBody.with_transcript(task, root, position=None, transcript=transcript)

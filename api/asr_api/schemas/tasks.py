@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from asr_core.models.entry import notice_of
 from asr_core.options import TaskOptions
 from asr_core.queue import Submission
 from asr_core.result import Transcript
@@ -117,6 +118,9 @@ class ResultBody(TaskBody):
         description="one-based place among your own that wait in its lane; null: it does not wait"
     )
     model: str | None = Field(description="the model that made the transcript")
+    notice: str | None = Field(
+        None, description="what to know of that model: the bundled one knows no human voice"
+    )
     result: Transcript | None
 
     @classmethod
@@ -124,7 +128,13 @@ class ResultBody(TaskBody):
         cls, task: Task, root: str, *, position: int | None, transcript: Transcript | None
     ) -> ResultBody:
         model = transcript.model if transcript else None
-        return cls(**_task_fields(task, root), position=position, model=model, result=transcript)
+        return cls(
+            **_task_fields(task, root),
+            position=position,
+            model=model,
+            notice=notice_of(model) if model else None,
+            result=transcript,
+        )
 
 
 class RetentionBody(BaseModel):

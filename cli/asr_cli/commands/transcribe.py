@@ -113,6 +113,7 @@ class _Batch:
         self._format = format
         self._output_dir = output_dir
         self._progress = progress
+        self._notices: set[str] = set()
 
     async def run(self, files: list[Path], concurrency: int) -> list[tuple[Path, str]]:
         import asyncio
@@ -167,6 +168,9 @@ class _Batch:
             self._note_ignored(file, [n for n in task.result.options_ignored if n not in known])
             for warning in task.result.warnings:
                 self._progress.note(f"{file.name}: {warning.message}")
+            if task.notice and task.notice not in self._notices:  # once for all files
+                self._notices.add(task.notice)
+                self._progress.note(task.notice)
         return await self._client.result(task, self._format.value)
 
     def _note_ignored(self, file: Path, names: Sequence[str]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from asr_cli.console import fail, say
+
+if TYPE_CHECKING:
+    from asr_cli.local.stack import StackPlan
 
 EXAMPLES = """
 Examples:
@@ -15,7 +18,8 @@ Examples:
 - `asr up`
 - `asr up --once` transcribes the bundled recording, checks the transcript and exits
 - `asr up --workers 2 --port 8080 --data /var/lib/asr`
-- `asr up --model iic/SenseVoiceSmall`
+- `asr up --model whisper-small`
+- `asr up --model embedded` asks nobody for a model, and knows no human voice
 """
 
 
@@ -55,7 +59,8 @@ def up(
     model: Annotated[
         str | None,
         typer.Option(
-            help="`embedded`, a FunASR hub id or a folder.  [default: ASR_MODEL or embedded]"
+            help="`auto`, a name of `asr models list`, `embedded`, a hub id or a folder.  "
+            "[default: ASR_MODEL or auto]"
         ),
     ] = None,
     verbose: Annotated[
@@ -64,13 +69,15 @@ def up(
 ) -> None:
     """Run everything on this machine: a private Redis, the API, the courier and workers.
 
-    Transcribes a bundled recording as a check, prints the addresses and serves until Ctrl-C. Redis
-    and store settings (`REDIS_*`, `ASR_STORE_URL`) are ignored: both live in `--data`.
+    The model is what is cached, else SenseVoiceSmall from a hub, else Whisper base from a package
+    index. Transcribes a bundled recording as a check, prints the addresses and serves until Ctrl-C.
+    Redis and store settings (`REDIS_*`, `ASR_STORE_URL`) are ignored: both live in `--data`.
     """
     import asyncio
     import os
+    from dataclasses import replace
 
-    from asr_cli.local.local_platform import LocalPlatform, prepare
+    from asr_cli.local.local_platform import INTERRUPTED, LocalPlatform, prepare
     from asr_cli.local.running_platform import data_folder
     from asr_cli.local.up_console import UpConsole
     from asr_core.process.setting_names import given_variables, unknown_settings
@@ -83,7 +90,31 @@ def up(
     except OSError as error:
         fail(str(error))
     try:
-        status = asyncio.run(LocalPlatform(prepared, UpConsole(), verbose=verbose).run(once=once))
+        ready = replace(prepared, plan=_with_model(prepared.plan))
+        status = asyncio.run(LocalPlatform(ready, UpConsole(), verbose=verbose).run(once=once))
+    except KeyboardInterrupt:  # while a model was fetched: later it is a signal for the platform
+        say("interrupted: what was fetched is kept, the next start goes on")
+        status = INTERRUPTED
     finally:
         prepared.folder.close()
     raise typer.Exit(status)
+
+
+def _with_model(plan: StackPlan) -> StackPlan:
+    """The plan with a model that is there: `auto` becomes a name, and a name is fetched."""
+    from dataclasses import replace
+
+    from asr_cli.models.choose import choose
+    from asr_cli.models.fetch import Fetcher
+    from asr_cli.models.progress import FetchConsole
+    from asr_core.models import ModelCache
+    from asr_worker.settings import WorkerSettings
+
+    worker = WorkerSettings()
+    fetcher = Fetcher(
+        ModelCache(plan.model_cache),
+        FetchConsole(),
+        mirrors=worker.model_mirror,
+        offline=worker.offline,
+    )
+    return replace(plan, model=choose(plan.model, fetcher, engine=worker.engine))

@@ -18,7 +18,8 @@ from asr_core.process.private_folder import OTHERS
 PARTS = ("redis", "store", "spool", "work", "logs")
 LOCK = "lock"
 RUNNING = "running.json"
-_OURS = frozenset({*PARTS, LOCK, RUNNING, f"{RUNNING}.new"})
+MODELS = "models"  # no part that must be there: ASR_MODEL_CACHE may name another place
+_OURS = frozenset({*PARTS, LOCK, RUNNING, f"{RUNNING}.new", MODELS})
 _OWNER = 0o700
 
 

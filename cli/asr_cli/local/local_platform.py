@@ -29,6 +29,7 @@ from asr_cli.local.supervisor import Supervisor
 from asr_cli.local.up_console import UpConsole
 from asr_core.access.hosts import is_loopback
 from asr_core.errors import DependencyError
+from asr_core.models import AUTO_NAME, notice_of
 from asr_core.queue import BacklogReader, RedisConnection, read_eviction
 from asr_core.settings.queue import QueueSettings
 from asr_core.settings.store import RetentionSettings
@@ -55,7 +56,10 @@ class Prepared:
 def prepare(
     data: Path, *, host: str | None, port: int | None, workers: int | None, model: str | None
 ) -> Prepared:
-    """Fill what was left open from the settings; RedisMissing, PortBusy or FolderInUse."""
+    """Fill what was left open from the settings; RedisMissing, PortBusy or FolderInUse.
+
+    The model is `auto` where nobody named one; who starts the plan makes a name of it before.
+    """
     server = find_server()
     api, worker = ApiSettings(), WorkerSettings()
     CourierSettings()  # a wrong one is said now, not by a program that keeps dying
@@ -79,7 +83,9 @@ def prepare(
         if "grace_seconds" in worker.model_fields_set
         else GRACE_SECONDS,
         metrics_port=worker.metrics_port,
-        model=model,
+        model=model or (worker.model if "model" in worker.model_fields_set else AUTO_NAME),
+        model_cache=(worker.model_cache or data / "models").absolute(),
+        offline=worker.offline,
         environment=dict(os.environ),
         allowed_hosts=(*api.allowed_hosts, *names_of_machine(host, socket.gethostname())),
     )
@@ -234,6 +240,8 @@ class LocalPlatform:
         self._console.print(f"\n  “{transcript.text}”\n")
         by = f"model: {transcript.model}, engine: {transcript.engine}, device: {transcript.device}"
         self._console.note(f"  {by}")
+        if notice := notice_of(transcript.model):
+            self._console.problem(notice)
         right = transcript_is_right(transcript.text, demo.expected)
         if not right:
             self._console.problem(f"the expected words are: “{demo.expected}”")

@@ -12,25 +12,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pydantic import Field
-
 from asr_cli.console import say
 from asr_cli.local.data_folder import PARTS, RUNNING
 from asr_cli.local.redis_socket import listens, private_settings, socket_url
 from asr_core.errors import QueueUnavailable
-from asr_core.settings.base import Settings
+from asr_core.settings.models import FolderSettings
 from asr_core.settings.redis import RedisSettings
 from asr_core.settings.store import StoreSettings
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 # Of these settings none says which Redis is meant.
 _TUNING = frozenset({"key_prefix", "timeout_seconds", "max_connections"})
-
-
-class FolderSettings(Settings):
-    """Where `asr up` keeps everything."""
-
-    data: str = Field("data", min_length=1)
 
 
 def data_folder(given: Path | None) -> Path:

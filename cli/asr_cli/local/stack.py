@@ -34,8 +34,10 @@ class StackPlan:
     cpu_threads_per_worker: int | None
     grace_seconds: float
     metrics_port: int
-    model: str | None
+    model: str
+    model_cache: Path
     environment: Mapping[str, str]
+    offline: bool = False
     allowed_hosts: tuple[str, ...] = ()
 
     @property
@@ -95,9 +97,11 @@ class StackPlan:
             "WORKER_COUNT": "1",
             "ASR_WORK_DIR": str(self.data / "work"),
             "ASR_GRACE_SECONDS": f"{self.grace_seconds:g}",
+            "ASR_MODEL": self.model,
+            "ASR_MODEL_CACHE": str(self.model_cache),
         }
-        if self.model is not None:
-            own["ASR_MODEL"] = self.model
+        if self.offline:
+            own["HF_HUB_OFFLINE"] = "1"
         if self.cpu_threads_per_worker is not None:
             own["ASR_CPU_THREADS"] = str(self.cpu_threads_per_worker)
         if self.metrics_port:

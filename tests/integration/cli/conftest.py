@@ -31,10 +31,10 @@ from asr_core.task import result_path
 
 @dataclass
 class Asr:
-    """Runs `asr` with an environment of its own."""
+    """Runs `asr` with an environment of its own, in which no model is ever downloaded."""
 
     folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=lambda: {"ASR_MODEL": "embedded"})
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def start(

@@ -103,7 +103,8 @@ def clean_environment(**changes: str) -> dict[str, str]:
 def start(folder: Path, data: Path, *arguments: str, **environment: str) -> Up:
     """From a shell whose umask hides nothing."""
     port, metrics = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
-    changes = {"ASR_METRICS_PORT": str(metrics), "TMPDIR": str(folder / "tmp"), **environment}
+    own = {"ASR_MODEL": "embedded", "TMPDIR": str(folder / "tmp")}
+    changes = {"ASR_METRICS_PORT": str(metrics), **own, **environment}
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "asr_cli", "up", "--port", str(port), "--data", str(data)),

@@ -19,6 +19,7 @@ PLAN = StackPlan(
     grace_seconds=5.0,
     metrics_port=9100,
     model="iic/SenseVoiceSmall",
+    model_cache=Path("/somewhere/my data/models"),
     environment={
         "PATH": "/bin", "REDIS_HOST": "elsewhere", "REDIS_CA_FILE": "/ca", "REDIS_TLS": "true",
         "REDIS_CLUSTER": "true", "ASR_KEY": "1",

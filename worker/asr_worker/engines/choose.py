@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import Engine
 from asr_worker.engines.declaration import DeclaredEngine
-from asr_worker.engines.funasr_models import find_model, pick_device
+from asr_worker.engines.funasr_models import OFFLINE, find_model, pick_device
 from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.engines.speaker_model import DiarizingEngine, SpeakerModel
@@ -26,7 +27,9 @@ ENGINES: Final[tuple[type[DeclaredEngine], ...]] = (
 def load_engine(settings: WorkerSettings) -> Engine:
     """Finds the model, chooses its engine, loads it and warms it up. Raises ModelNotLoaded."""
     device = pick_device(settings.use_gpu)
-    folder = find_model(settings.model, settings.model_revision)
+    if settings.offline:
+        os.environ[OFFLINE] = "1"  # before a library that downloads is imported
+    folder = find_model(settings.model, settings.model_revision, settings.cache_folder)
     chosen = _chosen(settings, folder.architecture)
     if settings.precision not in chosen.precisions:
         able = " and ".join(each.name for each in ENGINES if settings.precision in each.precisions)

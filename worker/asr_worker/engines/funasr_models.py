@@ -18,11 +18,14 @@ from typing import Any, Final
 import torch
 from omegaconf import OmegaConf
 
+from asr_core.models import EMBEDDED
+from asr_worker.engines.cached_models import cached_folder
 from asr_worker.engines.model_code import no_model_code, refusal
 from asr_worker.engines.registry import import_bare, import_for, missing_packages
 from asr_worker.errors import ModelNotLoaded
 
-EMBEDDED: Final = "embedded"
+# Of Hugging Face's libraries; here it holds for ModelScope, too.
+OFFLINE: Final = "HF_HUB_OFFLINE"
 # No update check, no progress bars, no code from a model folder.
 SAFE_OPTIONS: Final[dict[str, Any]] = {
     "disable_update": True,
@@ -42,12 +45,15 @@ class ModelFolder:
     architecture: str
 
 
-def find_model(model: str, revision: str = "") -> ModelFolder:
-    """Resolves `embedded`, a local folder or a hub id, which is downloaded if necessary.
+def find_model(model: str, revision: str = "", cache_folder: Path | None = None) -> ModelFolder:
+    """Resolves `embedded`, a name of the catalogue in the cache folder, a local folder or a hub id,
+    which is downloaded if necessary.
 
     Raises ModelNotLoaded.
     """
-    path = _embedded_folder() if model == EMBEDDED else Path(model)
+    model, path = cached_folder(model, cache_folder) or (model, Path(model))
+    if model == EMBEDDED:
+        path = _embedded_folder()
     if not path.is_dir():
         path = _download(model, revision)
     config = path / "config.yaml"
@@ -137,6 +143,10 @@ def _embedded_folder() -> Path:
 def _download(model: str, revision: str) -> Path:
     if model.startswith((".", "/", "~")):
         raise ModelNotLoaded(f"model folder {model!r} does not exist")
+    if os.environ.get(OFFLINE) == "1":
+        raise ModelNotLoaded(
+            f"model {model!r} is no folder here, and nobody is asked (ASR_OFFLINE)"
+        )
     options = {"model": model, **SAFE_OPTIONS}
     if revision:
         options["model_revision"] = revision
