@@ -6,6 +6,7 @@ import importlib.util
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 _FOLDER = "embedded"
@@ -60,7 +61,7 @@ def _in_digits(words: Sequence[str]) -> list[str]:
     """`twenty first` as `21st`; digits that follow each other as one number, however grouped."""
     folded: list[str] = []
     tens = 0
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         if word in _TENS and (following in _ORDINALS or following in _DIGITS[1:]):
             tens = _TENS[word]
             continue

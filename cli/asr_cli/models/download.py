@@ -87,6 +87,8 @@ def reason(error: Exception) -> str:
         return "does not answer"
     if isinstance(error, httpx.TimeoutException):
         return "sends nothing"
+    if "peer closed connection" in str(error):
+        return "ends in the middle"
     return str(error) or type(error).__name__
 
 
@@ -135,10 +137,11 @@ def _start(reply: httpx.Response, there: int) -> int:
 
 def _write(reply: httpx.Response, order: Order, start: int, advance: Callable[[int], None]) -> None:
     with order.target.open("r+b" if start else "wb") as file:
-        file.seek(start)
-        file.truncate()
+        if start:
+            file.seek(start)
+            file.truncate()
         try:
-            for block in reply.iter_raw(_BLOCK):
+            for block in reply.iter_raw():
                 file.write(block)
                 advance(file.tell())
                 if order.size and file.tell() > order.size:

@@ -65,9 +65,12 @@ def test_a_worker_program_is_one_process_however_many_are_wanted() -> None:
     assert PLAN.worker(1).environment["WORKER_COUNT"] == "1"
 
 
-def test_the_model_goes_to_workers_and_is_left_to_the_settings_where_none_is_named() -> None:
-    assert PLAN.worker(1).environment["ASR_MODEL"] == "iic/SenseVoiceSmall"
-    assert "ASR_MODEL" not in replace(PLAN, model=None).worker(1).environment
+def test_the_model_and_its_cache_go_to_workers() -> None:
+    environment = PLAN.worker(1).environment
+    assert environment["ASR_MODEL"] == "iic/SenseVoiceSmall"
+    assert environment["ASR_MODEL_CACHE"] == "/somewhere/my data/models"
+    assert "HF_HUB_OFFLINE" not in environment
+    assert replace(PLAN, offline=True).worker(1).environment["HF_HUB_OFFLINE"] == "1"
 
 
 def test_a_worker_gets_its_grace_before_it_is_killed() -> None:

