@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import os
 from collections.abc import AsyncGenerator, Awaitable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from asr_cli.models.fetch import Fetcher
+from asr_cli.models.progress import FetchConsole
+from asr_core.errors import AsrError
+from asr_core.models import WHISPER_BASE, ModelCache
+from asr_core.settings.models import ModelSettings
 from asr_platform import AsyncClient, Client
 
 
@@ -66,3 +73,24 @@ async def _awaited(each: Awaitable[Any]) -> Any:
 def client_class(request: pytest.FixtureRequest) -> Any:
     """Each of the two clients of `asr_platform`, to be used without `await`."""
     return request.param
+
+
+@pytest.fixture(scope="session")
+def whisper_base() -> Path:
+    """The folder of Whisper base, fetched once per machine into the user's cache, or what
+    `ASR_TEST_WHISPER` names. Skips where no source has it.
+    """
+    if given := os.environ.get("ASR_TEST_WHISPER"):
+        return Path(given)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    settings = ModelSettings()
+    fetcher = Fetcher(
+        ModelCache(home / "asr-platform" / "models"),
+        FetchConsole(),
+        mirrors=settings.model_mirror,
+        offline=settings.offline,
+    )
+    try:
+        return fetcher.cached(WHISPER_BASE) or fetcher.fetch(WHISPER_BASE)
+    except AsrError as error:
+        pytest.skip(error.message)

@@ -83,7 +83,7 @@ def prepare(
         if "grace_seconds" in worker.model_fields_set
         else GRACE_SECONDS,
         metrics_port=worker.metrics_port,
-        model=model or (worker.model if "model" in worker.model_fields_set else AUTO_NAME),
+        model=model or ("model" in worker.model_fields_set and worker.model) or AUTO_NAME,
         model_cache=(worker.model_cache or data / "models").absolute(),
         offline=worker.offline,
         environment=dict(os.environ),

@@ -46,6 +46,18 @@ def test_one_file_that_fails_is_named_and_the_others_are_written(
     assert done.stdout == ""
 
 
+def test_that_the_bundled_model_knows_no_human_voice_is_said_once_and_in_every_document(
+    asr: Any, recordings: Recordings
+) -> None:
+    done = asr("transcribe", *recordings("toy-1.wav", "toy-2.wav"), "--format", "json")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("knows 669 words of one speech synthesiser and no human voice") == 1
+    assert all("no human voice" in json.loads(line)["notice"] for line in done.stdout.splitlines())
+    done = asr("transcribe", *recordings("talk.wav"), "--format", "json")
+    assert json.loads(done.stdout)["notice"] is None
+    assert "no human voice" not in done.stderr
+
+
 def test_a_file_that_is_no_audio_fails_with_the_servers_words(asr: Any, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a recording")
     done = asr("transcribe", "notes.txt")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -11,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from asr_core.models import Model, ModelFile
 from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import FloatArray
-from asr_worker.engines import automodel
+from asr_worker.engines import automodel, cached_models
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.choose import ENGINES, load_engine
@@ -82,6 +86,40 @@ def test_the_embedded_model_is_found_by_its_name(embedded_folder: Path) -> None:
 def test_a_folder_that_is_missing_is_named_and_nothing_is_downloaded(model: str) -> None:
     with pytest.raises(ModelNotLoaded, match="nowhere"):
         find_model(model)
+
+
+@pytest.mark.parametrize("name", ["sensevoice-small", "base", "auto"])
+def test_a_name_of_the_catalogue_that_is_not_cached_is_told_with_what_fetches_it(
+    tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ModelNotLoaded, match=r"`asr models pull (sensevoice-small|whisper-base)`"):
+        load_engine(_settings(model=name, model_cache=tmp_path))
+
+
+def test_a_name_of_the_catalogue_is_loaded_from_the_cache_once_its_content_is_right(
+    embedded_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = tuple(
+        ModelFile(each.name, each.stat().st_size, hashlib.sha256(each.read_bytes()).hexdigest())
+        for each in embedded_folder.iterdir()
+    )
+    model = Model("small-one", ("sensevoice",), (), files, (), "en", "MIT", ("one",))
+    monkeypatch.setattr(
+        cached_models, "find_model", lambda name: model if name in ("small-one", "one") else None
+    )
+    shutil.copytree(embedded_folder, tmp_path / "small-one")
+    engine = load_engine(_settings(model="one", model_cache=tmp_path, use_gpu=False))
+    assert (engine.name, engine.model_id) == ("sensevoice", "small-one")
+    (tmp_path / "small-one" / "am.mvn").write_text("other bytes")
+    with pytest.raises(ModelNotLoaded, match=r"am\.mvn has 11 bytes"):
+        load_engine(_settings(model="one", model_cache=tmp_path, use_gpu=False))
+
+
+def test_offline_no_hub_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")  # and put back afterwards
+    with pytest.raises(ModelNotLoaded, match="nobody is asked"):
+        load_engine(_settings(model="iic/SenseVoiceSmall", offline=True))
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def load_engine(settings: WorkerSettings) -> Engine:
     device = pick_device(settings.use_gpu)
     if settings.offline:
         os.environ[OFFLINE] = "1"  # before a library that downloads is imported
-    folder = find_model(settings.model, settings.model_revision, settings.cache_folder)
+    folder = find_model(settings.model, settings.model_revision, cache_folder=settings.cache_folder)
     chosen = _chosen(settings, folder.architecture)
     if settings.precision not in chosen.precisions:
         able = " and ".join(each.name for each in ENGINES if settings.precision in each.precisions)

@@ -45,7 +45,7 @@ class ModelFolder:
     architecture: str
 
 
-def find_model(model: str, revision: str = "", cache_folder: Path | None = None) -> ModelFolder:
+def find_model(model: str, revision: str = "", *, cache_folder: Path | None = None) -> ModelFolder:
     """Resolves `embedded`, a name of the catalogue in the cache folder, a local folder or a hub id,
     which is downloaded if necessary.
 

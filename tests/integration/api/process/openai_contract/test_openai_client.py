@@ -23,9 +23,21 @@ def test_models_are_pools_and_what_serves_them(client: Client) -> None:
     assert [model.id for model in client.models.list()] == ["default", "embedded"]
     for name in ("default", "embedded", "whisper-1"):
         assert client.models.retrieve(name).id == name
+        assert "no human voice" in client.models.retrieve(name).notice
+    assert all("no human voice" in model.notice for model in client.models.list())
     with pytest.raises(openai.NotFoundError) as caught:
         client.models.retrieve("whisper-9")
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_every_reply_of_the_bundled_model_says_that_it_knows_no_human_voice(
+    client: Client, demo: bytes, stream: bool
+) -> None:
+    raw = client.audio.transcriptions.with_raw_response.create(
+        file=("talk.wav", demo), model="whisper-1", stream=stream
+    )
+    assert "no human voice" in raw.headers["x-asr-model-notice"]
 
 
 @pytest.mark.parametrize("model", ["whisper-1", "default", "embedded"])
