@@ -99,14 +99,13 @@ class Fetcher:
         asked = [each for each in named if each.kind not in self._unreachable]
         if not asked:
             if named:
-                said.append("hubs: no answer")
+                said.append("no hub answers")
             return ()
         answers = hubs.ask(model, asked, self.probe_seconds)
         self._unreachable |= answers.unreachable
         if not answers.answering:
             reasons = (f"{hubs.file_url(hub, '').host}: {answers.silent[hub]}" for hub in asked)
             said.append(f"no hub answers ({'; '.join(reasons)})")
-            self.console.problem(f"{model.name}: {said[-1]}")
         return answers.answering
 
     def _take(self, model: Model, name: str, source: Place) -> str:

