@@ -162,7 +162,11 @@ class Fetcher:
     def _bring(self, model: Model, file: ModelFile, source: Place, target: Path) -> None:
         if isinstance(source, Path):
             path = source / model.name / file.name
-            copy(path, Order(httpx.URL(""), target, file.size, file.name), self.console)
+            copy(
+                path,
+                Order(httpx.URL(""), target, file.size, f"{model.name}: {file.name}"),
+                self.console,
+            )
             return
         headers: tuple[tuple[str, str], ...] = ()
         if isinstance(source, Hub):
@@ -170,7 +174,7 @@ class Fetcher:
         else:
             assert isinstance(source, httpx.URL)
             url = source.copy_with(path=f"{source.path.rstrip('/')}/{model.name}/{file.name}")
-        order = Order(url, target, file.size, f"{model.name}/{file.name}", headers)
+        order = Order(url, target, file.size, f"{model.name}: {file.name}", headers)
         with httpx.Client(follow_redirects=True, timeout=timeout(self.read_seconds)) as client:
             download(client, order, self.console)
 

