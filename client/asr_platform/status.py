@@ -175,6 +175,7 @@ class ServedModel(Model):
     object: str = "model"
     created: int = 0
     owned_by: str = ""
+    notice: str | None = None
 
 
 class ServedModels(Model):
