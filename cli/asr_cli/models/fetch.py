@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +74,8 @@ class Fetcher:
                 folder = self.cache.install(model, came_from)
                 self.console.note(f"{model.name}: verified, from {came_from}")
                 return folder
+            with suppress(OSError):  # where anything was begun it stays
+                self.cache.partial(model).rmdir()
         raise ModelNotFetched(f"{model.name} could not be had: {'; '.join(said) or 'no source'}")
 
     def _sources(self, model: Model, said: list[str]) -> Iterator[tuple[str, Place]]:
