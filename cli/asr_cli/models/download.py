@@ -19,7 +19,7 @@ from asr_cli.models.progress import FetchConsole
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 _BLOCK = 1 << 20
-_ATTEMPTS_WITHOUT_PROGRESS = 3
+_ATTEMPTS_WITHOUT_PROGRESS = 2
 _PAUSE_SECONDS = 1.0
 _RANGE = re.compile(r"bytes (\d+)-")
 _LENGTH = re.compile(r"bytes \*/(\d+)")

@@ -21,7 +21,7 @@ from asr_cli.models.download import (
     require_room,
     timeout,
 )
-from asr_cli.models.package_index import PackageIndex, local_path
+from asr_cli.models.package_index import PackageIndex, local_path, shown
 from asr_cli.models.pip_settings import PipSettings, read_pip_settings
 from asr_cli.models.progress import FetchConsole
 from asr_core.errors import ModelDamaged
@@ -61,8 +61,9 @@ class Fetcher:
         Raises ModelNotFetched with what each source said, NoRoomForModel.
         """
         with self._held(model):
-            if folder := self.cached(model):  # by whoever held the lock before
-                return folder
+            with suppress(ModelDamaged):
+                if folder := self.cache.verified(model):  # by whoever held the lock before
+                    return folder
             said: list[str] = []
             for name, source in self._sources(model, said):
                 try:
@@ -83,9 +84,9 @@ class Fetcher:
         for mirror in self.mirrors:
             folder = local_path(mirror)
             if folder is None and self.offline:
-                said.append(f"{mirror}: not asked (ASR_OFFLINE)")
+                said.append(f"{shown(mirror)}: not asked (ASR_OFFLINE)")
             else:
-                yield mirror, folder or httpx.URL(mirror)
+                yield shown(mirror), folder or httpx.URL(mirror)
         if self.offline:
             said.append("hubs and package indexes: not asked (ASR_OFFLINE)")
             return

@@ -84,9 +84,9 @@ class PackageIndex:
                     is_wheel = wheel.name.endswith(".whl") and "/" not in wheel.name
                     if is_wheel and wheel.name.lower().replace("-", "_").startswith(wanted):
                         return wheel
-                said.append(f"{_shown(name)} has none")
+                said.append(f"{shown(name)} has none")
             except SourceFailed as error:
-                said.append(f"{_shown(name)}: {error.message}")
+                said.append(f"{shown(name)}: {error.message}")
         raise SourceFailed(f"no wheel of {package} {version} ({'; '.join(said) or 'no index'})")
 
     def _wheels(self, address: str) -> list[FoundWheel]:
@@ -151,7 +151,7 @@ def _escaped(package: str) -> str:
     return package.replace("-", "_")
 
 
-def _shown(address: str) -> str:
+def shown(address: str) -> str:
     """An address without a login."""
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.hostname}{parts.path}" if parts.username else address
