@@ -12,7 +12,7 @@ AsrError
 ├── ModelNotFetched     no source has a model as its authors publish it
 ├── NoRoomForModel      the disk is full
 ├── SourceFailed        one source of a model: the next one is tried
-│   └── WrongContent    what came is not what it should be
+│   └── WrongContent    the received content is wrong
 └── FileFailed          one file of `asr transcribe` has no transcript
 """
 
@@ -64,7 +64,7 @@ class FileFailed(AsrError):
 
 
 class ModelNotFetched(AsrError):
-    """No source has the model; the message holds what each of them said."""
+    """No source has the model; the message gives each source's failure."""
 
     code = "model_not_fetched"
 
@@ -76,12 +76,12 @@ class NoRoomForModel(AsrError):
 
 
 class SourceFailed(AsrError):
-    """One source of a model has it not, or has other bytes. Does not leave `asr_cli.models`."""
+    """One source does not have the model, or has other bytes; not raised by `asr_cli.models`."""
 
     code = "source_failed"
 
 
 class WrongContent(SourceFailed):
-    """What came has another content than the catalogue says, and was deleted."""
+    """The received content is not what the catalogue says; it was deleted."""
 
     code = "wrong_content"

@@ -112,9 +112,9 @@ class Task(Model):
     """A task, and once it is completed its transcript as `result`.
 
     `status` is `fetching`, `queued`, `processing`, `completed`, `failed` or `cancelled`;
-    `progress` is from 0 to 1; `attempt` counts how often a worker has begun it; `notice` is what to
-    know of the model: the bundled one knows no human voice. In a history `result`, `position`,
-    `model` and `notice` are not filled in.
+    `progress` is from 0 to 1; `attempt` counts how often a worker has begun it; `notice` is a
+    warning about the model: the bundled one knows no human voice. In a history `result`,
+    `position`, `model` and `notice` are not filled in.
     """
 
     task_id: str

@@ -27,7 +27,7 @@ class WorkerSettings(
     model: str = Field(
         "embedded",
         description="`embedded`, a name of `asr models list` in the cache, a hub id, or a local "
-        "folder; `asr up` sets `auto` where nobody named one",
+        "folder; `asr up` sets `auto` if unset",
     )
     model_revision: str = ""
     engine: Literal["auto", "sensevoice", "paraformer", "automodel"] = "auto"

@@ -36,7 +36,7 @@ class ModelBody(BaseModel):
     created: int = 0
     owned_by: str = OWNER
     notice: str | None = Field(
-        None, description="what to know of it: the bundled model knows no human voice"
+        None, description="a warning: the bundled model knows no human voice"
     )
 
     @classmethod

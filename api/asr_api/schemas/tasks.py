@@ -119,7 +119,7 @@ class ResultBody(TaskBody):
     )
     model: str | None = Field(description="the model that made the transcript")
     notice: str | None = Field(
-        None, description="what to know of that model: the bundled one knows no human voice"
+        None, description="a warning about the model: the bundled one knows no human voice"
     )
     result: Transcript | None
 

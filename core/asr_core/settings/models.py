@@ -1,4 +1,4 @@
-"""Where models are cached, and whether anybody may be asked for them."""
+"""Where models are cached, and whether they may be downloaded."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ModelSettings(FolderSettings):
         None, description="folder of models; unset: `models` in the folder of ASR_DATA"
     )
     model_mirror: CommaSeparated[str] = Field(
-        (), description="tried first: folders, or URLs, that hold NAME/FILE of each model"
+        (), description="folders or URLs with NAME/FILE of each model, tried first"
     )
-    offline: bool = Field(False, description="true: nobody is asked for a model")
+    offline: bool = Field(False, description="true: no model is downloaded")
 
     @property
     def cache_folder(self) -> Path:

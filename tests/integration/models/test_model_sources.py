@@ -145,7 +145,7 @@ def test_offline_asks_nobody_and_a_folder_is_nobody(
     fetcher: Make, small: Any, site: Any, tmp_path: Path
 ) -> None:
     small.on_hub(site)
-    with pytest.raises(ModelNotFetched, match=r"not asked \(ASR_OFFLINE\)"):
+    with pytest.raises(ModelNotFetched, match=r"skipped \(ASR_OFFLINE\)"):
         fetcher(offline=True, mirrors=(f"{site.url}/mirror",)).fetch(small.model)
     assert site.asked == []
     folder = tmp_path / "usb" / "small-model"

@@ -1,5 +1,5 @@
-"""Names of the catalogue, resolved to folders of the model cache. Nothing is fetched here: a worker
-starts from what was verified before it.
+"""Resolves names of the catalogue to folders of the model cache. Nothing is fetched here: a worker
+loads what `asr up` or `asr models pull` has put there.
 """
 
 from __future__ import annotations

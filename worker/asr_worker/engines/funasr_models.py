@@ -145,7 +145,7 @@ def _download(model: str, revision: str) -> Path:
         raise ModelNotLoaded(f"model folder {model!r} does not exist")
     if os.environ.get(OFFLINE) == "1":
         raise ModelNotLoaded(
-            f"model {model!r} is no folder here, and nobody is asked (ASR_OFFLINE)"
+            f"model {model!r} is not a local folder, and downloads are off (ASR_OFFLINE)"
         )
     options = {"model": model, **SAFE_OPTIONS}
     if revision:
