@@ -34,7 +34,8 @@ class Segment(Model):
     """A stretch of speech in one channel; `channel` is None where channels were mixed.
 
     `speaker` is `A` for the first who speaks, `B` for the next; None where speakers were not
-    separated. `words` is empty where the model gives no word times.
+    separated. `words` is empty where the model gives no word times. The last four are Whisper's own
+    measures of its decoding; None for other models.
     """
 
     start_seconds: float
@@ -46,6 +47,10 @@ class Segment(Model):
     emotion: str | None = None
     events: tuple[str, ...] = ()
     words: tuple[Word, ...] = ()
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    temperature: float | None = None
 
 
 class TranscriptWarning(Model):

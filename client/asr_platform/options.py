@@ -10,6 +10,7 @@ from asr_platform.errors import InvalidArgument
 
 Lane = Literal["interactive", "normal", "batch"]
 Channels = Literal["mix", "split"]
+Work = Literal["transcribe", "translate"]
 
 
 class SubmitOptions(TypedDict, total=False):
@@ -20,27 +21,33 @@ class SubmitOptions(TypedDict, total=False):
     - `lane`: the priority, highest first: `interactive`, `normal` (the default) or `batch`.
     - `pool`: which workers; there is one pool for each model. Default: `default`.
     - `language`: `auto` (the default), or a language by code or English name: `en`, `english`.
+    - `task`: `transcribe` (the default), or `translate` what is said to English; a pool whose model
+      cannot refuses it (`model_cannot_translate`).
     - `channels`: `mix` (the default) transcribes all channels as one, `split` each by itself.
     - `track`: which of several audio tracks of a file, from 1. Default: the one flagged as default.
     - `itn`: digits and punctuation in the text.
     - `speakers`: separate speakers.
     - `hotwords`: words to favour, as a sequence, or as text with commas between.
+    - `prompt`: text as it might stand before this recording: names, spelling and style to follow.
     - `webhook`: a URL that is called when the task has ended; see `asr_platform.webhooks`.
     """
 
     lane: Lane | None
     pool: str | None
     language: str | None
+    task: Work | None
     channels: Channels | None
     track: int | None
     itn: bool | None
     speakers: bool | None
     hotwords: Sequence[str] | None
+    prompt: str | None
     webhook: str | None
 
 
 # In characters, as in the OpenAPI document: an upload of longer ones would be in vain.
-LONGEST = {"pool": 63, "language": 64, "webhook": 2048, "hotwords": 128}  # of each phrase
+# Hotwords: each phrase.
+LONGEST = {"pool": 63, "language": 64, "webhook": 2048, "hotwords": 128, "prompt": 1024}
 MOST_HOTWORDS = 100
 OPTION_NAMES = tuple(SubmitOptions.__annotations__)
 _ALL_NAMES = ", ".join(OPTION_NAMES)

@@ -25,7 +25,8 @@ AsrError
 │   ├── UnreadableAudio
 │   ├── EmptyAudio
 │   ├── AudioTooLong
-│   └── TooExpensive             decoding exceeds its CPU time limit
+│   ├── TooExpensive             decoding exceeds its CPU time limit
+│   └── ModelCannotTranslate     400 at submit; by a worker where its pool was not known then
 ├── TransientTaskError           transient: retried with backoff
 │   ├── DecoderCrashed
 │   └── EngineFailed
@@ -246,6 +247,13 @@ class TooExpensive(PermanentTaskError):
     """Decoding exceeded the CPU time allowed for this duration."""
 
     code = "too_expensive"
+
+
+class ModelCannotTranslate(PermanentTaskError):
+    """The model only transcribes: its transcript would not be the translation asked for."""
+
+    code = "model_cannot_translate"
+    status = 400
 
 
 class TransientTaskError(AsrError):

@@ -22,6 +22,7 @@ from asr_core.text_limits import (
     HOTWORDS,
     HOTWORDS_MAX,
     LANGUAGE,
+    PROMPT,
     WORD,
     TextLimit,
     WordsLimit,
@@ -45,12 +46,14 @@ class Option:
     """What a field's type does not say.
 
     `needs_engine`: only an engine that supports the feature of this name applies it; for others it
-    is named in `options_ignored`. `text` bounds a `str` as requests spell it, `words` a list of
-    phrases. `spelling` describes what requests may write, where that is more than what the record
-    holds.
+    is named in `options_ignored`, or, where it is `essential`, the task is refused: what came out
+    without it would be another thing. `text` bounds a `str` as requests spell it, `words` a list
+    of phrases. `spelling` describes what requests may write, where that is more than what the
+    record holds.
     """
 
     needs_engine: bool = False
+    essential: bool = False
     text: TextLimit = WORD
     words: WordsLimit = HOTWORDS
     spelling: str = ""
@@ -138,11 +141,17 @@ class TaskOptions(BaseModel):
             spelling="`auto`, a code or a name in English: `en`, `en-US`, `english`",
         ),
     ] = Field("auto", pattern=r"^(auto|[a-z]{2,3})$", description="`auto` or an ISO 639 code")
+    task: Annotated[
+        Literal["transcribe", "translate"], Option(needs_engine=True, essential=True)
+    ] = Field("transcribe", description="transcribe, or translate what is said to English")
     itn: Annotated[bool, Option(needs_engine=True)] = Field(
         False, description="inverse text normalisation: digits and punctuation in the text"
     )
     hotwords: Annotated[tuple[Hotword, ...], Option(needs_engine=True, words=HOTWORDS)] = Field(
         (), max_length=HOTWORDS_MAX, description="words to favour"
+    )
+    prompt: Annotated[str, Option(needs_engine=True, text=PROMPT)] = Field(
+        "", description="text as it might stand before this: names, spelling and style to follow"
     )
     speakers: Annotated[bool, Option(needs_engine=True)] = Field(
         False, description="separate speakers; needs workers with a speaker model"
@@ -181,6 +190,14 @@ class TaskOptions(BaseModel):
             if name not in features or (name == "language" and foreign)
         )
         return lacking + self._unreadable
+
+    def refused(self, features: Collection[str]) -> tuple[str, ...]:
+        """What is asked here of a model that has not got it, and without which nothing may run."""
+        return tuple(
+            name
+            for name in self.unheeded(features, ())
+            if name in OPTIONS and OPTIONS[name].option.essential
+        )
 
     def check_texts(self) -> None:
         """The bounds of new tasks. Raises InvalidOption."""

@@ -25,6 +25,7 @@ class TranscriptSegment(_Frozen):
     """A stretch between two quiet points, in one channel; `channel` is None for a mono mix.
 
     `speaker` is `A` for whoever speaks first, `B` for the next; None where nobody was told apart.
+    The last four are Whisper's own measures of its decoding; None for other models.
     """
 
     start_seconds: float
@@ -36,6 +37,10 @@ class TranscriptSegment(_Frozen):
     emotion: str | None = None
     events: tuple[str, ...] = ()
     words: tuple[TranscriptWord, ...] = ()
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    temperature: float | None = None
 
 
 class TranscriptWarning(_Frozen):

@@ -48,6 +48,11 @@ class TextLimit:
         kept = text[: self.characters].encode(errors="replace")[: self.bytes]
         return kept.decode(errors="ignore")
 
+    def ending(self, text: str) -> str:
+        """As much of the end as fits."""
+        kept = text[-self.characters :].encode(errors="replace")[-self.bytes :]
+        return kept.decode(errors="ignore")
+
     def schema(self, **more: Any) -> dict[str, Any]:
         """A string in JSON Schema, which counts characters; bytes are told in words."""
         told = more.pop("description", "")
@@ -129,8 +134,11 @@ HOTWORD: Final = TextLimit(128, 256)
 HOTWORDS_MAX: Final = 100
 HOTWORDS_MAX_BYTES: Final = 8 * 1024
 HOTWORDS: Final = WordsLimit(HOTWORD, HOTWORDS_MAX, HOTWORDS_MAX_BYTES)
-# Read for its phrases, and not kept: clients send what they transcribed before.
-PROMPT: Final = TextLimit(16_384, 65_536)
+# What a model may read as if it stood before the recording. Whisper takes the last 224 tokens of
+# it, which are some 900 letters of English and fewer characters of Chinese.
+PROMPT: Final = TextLimit(1024, 4096)
+# OpenAI's field, which clients fill with all that they transcribed before; the end of it is kept.
+PROMPT_FIELD: Final = TextLimit(16_384, 65_536)
 # OpenAI's `chunking_strategy`: a word, or an object in JSON.
 CHUNKING: Final = TextLimit(1024, 4096)
 # Why a task failed; a part may be a container's, a server's or a library's own words.

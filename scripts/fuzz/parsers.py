@@ -20,7 +20,8 @@ from asr_api.http.filenames import attachment_disposition, clean_filename
 from asr_api.http.ranges import parse_range
 from asr_api.http.request_context import request_id_of
 from asr_api.http.upgrade import head_without_offer
-from asr_api.openai_contract.parameters import read_parameters
+from asr_api.openai_contract.model_names import named
+from asr_api.openai_contract.parameters import heed, read_parameters
 from asr_api.probe.sniff import other_format
 from asr_api.routes.usage import _only_iso
 from asr_api.settings.web import is_root_path
@@ -31,7 +32,9 @@ from asr_api.uploads.disposition import parse_disposition
 from asr_api.uploads.multipart import FormReader
 from asr_core.access.api_key import is_secret
 from asr_core.access.hosts import split_authority
+from asr_core.options import TaskOptions
 from asr_core.process.logs import mask_credentials
+from asr_core.queue import ServedModel
 from asr_core.render import ResultFormat, render
 from asr_core.result import Transcript, TranscriptSegment, TranscriptWord
 from asr_core.store.backend import check_path
@@ -95,7 +98,13 @@ def options(name: str, value: str) -> None:
 
 
 def openai(name: str, value: str) -> None:
-    read_parameters([("model", "m"), (name, value)])
+    asked = read_parameters([("model", "m"), (name, value)])
+    heed(asked, [ServedModel("m", frozenset({"hotwords"}), frozenset())], strict=False)
+
+
+def openai_model(value: str) -> None:
+    served = [ServedModel("whisper-base", frozenset(), frozenset())]
+    named(value, {"default": served}, TaskOptions())
 
 
 def openai_name(name: str) -> None:
@@ -213,6 +222,7 @@ PARSERS = (
             "stream", "chunking_strategy", "response_format", "include[]", "track",
         )
     ),
+    Parser("OpenAI's name of a model", openai_model, (("", "a"), ("", "whisper-"), ("", "/"))),
     Parser("OpenAI's field of another name", openai_name, (("", "["), ("", "é"), ("a", "[1]"))),
     Parser(
         "offer to upgrade",

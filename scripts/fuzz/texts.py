@@ -24,6 +24,7 @@ CHARACTERS = 60_000  # a head may have 64 KiB
 MOST_SECONDS = 5.0
 AT_ONCE = 4
 SUBMIT, OPENAI = "/api/v1/asr/submit", "/v1/audio/transcriptions"
+TRANSLATE = "/v1/audio/translations"
 
 _HEADERS = (
     "range", "if-range", "if-none-match", "x-request-id", "idempotency-key", "authorization",
@@ -38,6 +39,7 @@ _FIELDS = {
         *("timestamp_granularities[]", "stream", "chunking_strategy", "track", "include[]"),
         "another",
     ),
+    TRANSLATE: ("model", "prompt", "response_format", "temperature", "stream", "another"),
 }
 _TEXT_KINDS = (Kind.TEXT, Kind.CHOICE, Kind.WORDS)
 _JSON = (

@@ -13,7 +13,9 @@ PUBLIC = frozenset(
 )
 # Public routes that show more to the scope `admin`: counts, names, reasons.
 OPERATORS_SEE_MORE = frozenset({"/api/v1/health", "/health"})
-_TRANSCRIBE = frozenset({"/api/v1/asr/submit", "/v1/audio/transcriptions"})
+_TRANSCRIBE = frozenset(
+    {"/api/v1/asr/submit", "/v1/audio/transcriptions", "/v1/audio/translations"}
+)
 
 
 def scope_for(method: str, route: str) -> Scope | None:

@@ -26,6 +26,7 @@ from asr_core.errors import (
     EmptyAudio,
     IdempotencyConflict,
     InvalidOption,
+    ModelCannotTranslate,
     QueueFull,
     QueueUnavailable,
     RangeNotSatisfiable,
@@ -42,7 +43,7 @@ from asr_core.errors import (
 
 _TASK_ID = "0197d4a5-2f6e-7c3a-9b1d-4e8f2a6c0d11"
 _DESCRIPTIONS = {
-    400: "The body breaks the rules of multipart",
+    400: "The body breaks the rules of multipart, or asks for what the model does not do",
     404: "No such task",
     408: "The client fell silent",
     409: "Not in this state",
@@ -67,6 +68,9 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     ),
     UnsupportedParameter: ("'include' is not supported: there are no logprobs.", "include"),
     ModelNotFound: ("There is no model 'whisper-9'; there are: default, embedded.", "model"),
+    ModelCannotTranslate: (
+        "The model of pool 'default' (embedded) does not translate; these do: whisper.", "task",
+    ),
     TranscriptionFailed: ("engine_failed: the engine failed on this audio", None),
     TranscriptionTimeout: ("There is no transcript after 600 s.", None),
     AudioGone: ("The task's audio has been deleted.", None),
@@ -97,9 +101,9 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
 
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (
     MalformedUpload, UploadTimeout, IdempotencyConflict, StateConflict, UploadTooLarge,
-    UnsupportedAudio, UnsupportedMediaType, EncodedBody, InvalidOption, UrlRefused,
-    UnreadableAudio, EmptyAudio, AudioTooLong, TooExpensive, QueueFull, QueueUnavailable,
-    RedisEvicts, StoreUnavailable, SpoolFull, StoreFull,
+    UnsupportedAudio, UnsupportedMediaType, EncodedBody, InvalidOption, ModelCannotTranslate,
+    UrlRefused, UnreadableAudio, EmptyAudio, AudioTooLong, TooExpensive, QueueFull,
+    QueueUnavailable, RedisEvicts, StoreUnavailable, SpoolFull, StoreFull,
 )  # fmt: skip
 
 

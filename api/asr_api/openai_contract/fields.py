@@ -1,7 +1,8 @@
-"""Form fields of `POST /v1/audio/transcriptions`: known names, and the encodings that clients use.
+"""Form fields of OpenAI's two endpoints for audio: known names, and the encodings that clients use.
 Pure.
 
-Fields and their meaning: `openai.types.audio.transcription_create_params`.
+Fields and their meaning: `openai.types.audio.transcription_create_params` and
+`translation_create_params`.
 """
 
 from __future__ import annotations
@@ -10,33 +11,55 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from asr_api.errors import UnsupportedParameter
 from asr_core.errors import InvalidOption
 from asr_core.text_limits import shortened
 
 FILE_FIELDS = ("file",)
-LISTS = ("timestamp_granularities", "keywords")
 # Options of a task that have their own names and spellings here too. `track` is not of OpenAI's
 # contract, which has no word for it; `hotwords` and `speakers` come from fields of other names.
 OPTION_FIELDS = ("language", "track")
-SINGLE = (
-    "model", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
-    *OPTION_FIELDS,
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The fields of one endpoint: `single` and `lists`, and with a reason those of its contract
+    that no model here heeds. Its answers are `task`s.
+    """
+
+    task: Literal["transcribe", "translate"]
+    single: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    unheeded: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def text_fields(self) -> tuple[str, ...]:
+        """As forms name them; lists with brackets or without."""
+        lists = (*self.lists, *self.unheeded)
+        return (*self.single, *(name + end for name in lists for end in ("", "[]")))
+
+
+TRANSCRIPTIONS = Endpoint(
+    "transcribe",
+    ("model", "prompt", "response_format", "temperature", "stream", "chunking_strategy",
+     *OPTION_FIELDS),
+    ("timestamp_granularities", "keywords"),
+    {
+        "include": "no log probabilities are given",
+        "languages": "name one with `language`, or none",
+        "known_speaker_names": "speakers are told apart and not recognised",
+        "known_speaker_references": "speakers are told apart and not recognised",
+    },
 )  # fmt: skip
-# Fields of the contract that no model here heeds.
-UNHEEDED: Mapping[str, str] = {
-    "include": "no log probabilities are given",
-    "languages": "name one with `language`, or none",
-    "known_speaker_names": "speakers are told apart and not recognised",
-    "known_speaker_references": "speakers are told apart and not recognised",
-}
-TEXT_FIELDS = (
-    *SINGLE, *(name + brackets for name in (*LISTS, *UNHEEDED) for brackets in ("", "[]")),
-)  # fmt: skip
+# `stream` is known so that it can be refused: who asks for events cannot read anything else.
+# `language` is not: here some clients name the language to translate to with it.
+TRANSLATIONS = Endpoint(
+    "translate", ("model", "prompt", "response_format", "temperature", "stream", "track")
+)
 NAMES_MAX = 32
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
@@ -63,26 +86,27 @@ class FormValues:
         return [one for text in self.values.get(name, ()) for one in _split(text)]
 
 
-def form_values(fields: Sequence[tuple[str, str]]) -> FormValues:
+def form_values(fields: Sequence[tuple[str, str]], endpoint: Endpoint) -> FormValues:
     """Fields in the order of the form."""
+    known = endpoint.text_fields
     values: dict[str, list[str]] = defaultdict(list)
     others: dict[str, None] = {}
     for name, raw in fields:
         value = raw.strip()
         base = name.partition("[")[0]
-        if name in TEXT_FIELDS and value:
+        if name in known and value:
             values[name.removesuffix("[]")].append(value)
         elif value:
             # `chunking_strategy[type]`: an object, as OpenAI's Python client sends it
-            others[base if base in TEXT_FIELDS else _ODD.sub("_", name)[:64]] = None
+            others[base if base in known else _ODD.sub("_", name)[:64]] = None
     return FormValues(values, tuple(others)[:NAMES_MAX])
 
 
-def refuse_unheeded(form: FormValues) -> None:
+def refuse_unheeded(form: FormValues, endpoint: Endpoint) -> None:
     """For who wants to be told by an error. Raises InvalidOption or UnsupportedParameter."""
     for name in form.others:
         raise InvalidOption(f"{name!r} is not a field of this form.", param=name)
-    for name, reason in UNHEEDED.items():
+    for name, reason in endpoint.unheeded.items():
         if name in form.values:
             raise UnsupportedParameter(f"{name!r} is not supported: {reason}.", param=name)
 

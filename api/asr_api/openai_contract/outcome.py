@@ -8,6 +8,7 @@ from asr_api.tasks.results import TaskReader
 from asr_core.errors import (
     AudioTooLong,
     EmptyAudio,
+    ModelCannotTranslate,
     PermanentTaskError,
     StateConflict,
     TooExpensive,
@@ -25,11 +26,17 @@ async def transcript_after(
     reader: TaskReader, task: Task, request: TranscriptionRequest
 ) -> Transcript:
     """The transcript of a task that has ended. Raises the error it failed with; StateConflict if
-    it was cancelled; UnsupportedParameter where words were requested and have no times.
+    it was cancelled; UnsupportedParameter where words were requested and have no times;
+    ModelCannotTranslate of a worker of an older release, which transcribes instead.
     """
     if task.state is not State.COMPLETED:
         raise _failure(task)
     transcript = await reader.transcript(task)
+    if request.translates and "task" in transcript.options_ignored:
+        raise ModelCannotTranslate(
+            f"The model {transcript.model!r} transcribed this and did not translate it.",
+            param="model",
+        )
     timed = any(segment.words for segment in transcript.segments)
     if Granularity.WORD in request.granularities and transcript.text and not timed:
         raise words_missing()
@@ -39,6 +46,8 @@ async def transcript_after(
 def _failure(task: Task) -> Exception:
     if task.error is None or task.state is State.CANCELLED:
         return StateConflict("The transcription was cancelled.")
+    if task.error.code == ModelCannotTranslate.code:
+        return ModelCannotTranslate(task.error.message, param="model")
     permanent = _PERMANENT.get(task.error.code)
     if permanent is not None:
         return permanent(task.error.message, param="file")

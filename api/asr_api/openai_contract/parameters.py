@@ -1,4 +1,4 @@
-"""What one request to `/v1/audio/transcriptions` asks for, and what of it the model can heed. Pure.
+"""What a request to OpenAI's endpoints for audio asks for, and what the model can heed of it. Pure.
 
 Of what cannot be heeded the caller is told by name: in a header, or, where the setting is strict,
 by an error. What contradicts itself is always an error.
@@ -7,7 +7,6 @@ by an error. What contradicts itself is always an error.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -16,30 +15,38 @@ from asr_api.errors import UnsupportedParameter
 from asr_api.openai_contract.fields import (
     FILE_FIELDS,
     OPTION_FIELDS,
-    TEXT_FIELDS,
-    UNHEEDED,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    Endpoint,
     FormValues,
     choice,
     form_values,
     refuse_unheeded,
     switch,
 )
+from asr_api.openai_contract.prompt import as_phrases, as_text
 from asr_api.submission.options import read_option
 from asr_core.errors import InvalidOption
 from asr_core.options import OPTIONS, TaskOptions
 from asr_core.queue import ServedModel
 from asr_core.text_limits import (
     CHUNKING,
-    HOTWORDS,
     MODEL,
-    PROMPT,
+    PROMPT_FIELD,
     shortened,
 )
 
-__all__ = ["FILE_FIELDS", "TEXT_FIELDS", "Granularity", "ResponseFormat", "TranscriptionRequest"]
+__all__ = [
+    "FILE_FIELDS",
+    "TRANSCRIPTIONS",
+    "TRANSLATIONS",
+    "Endpoint",
+    "Granularity",
+    "ResponseFormat",
+    "TranscriptionRequest",
+]
 
 TEMPERATURE_MAX = 1.0
-_PHRASES = re.compile(r"[,;.!?\n，；。！？、]+")
 
 
 class ResponseFormat(StrEnum):
@@ -62,8 +69,9 @@ class Granularity(StrEnum):
 
 @dataclass(frozen=True)
 class TranscriptionRequest:
-    """One request. `hotwords` come from the fields `hotwords_from`, for error messages; `ignored`
-    are the fields that are not heeded.
+    """One request. `prompt` and `keywords` are as they came: `heed` makes options of them. Then
+    hotwords come from the field `hotwords_from`, for error messages. `ignored` are the fields that
+    are not heeded.
     """
 
     model: str
@@ -71,26 +79,34 @@ class TranscriptionRequest:
     granularities: frozenset[Granularity]
     stream: bool
     options: TaskOptions
-    hotwords_from: str
+    prompt: str = ""
+    keywords: tuple[str, ...] = ()
+    hotwords_from: str = "keywords"
     ignored: tuple[str, ...] = ()
+
+    @property
+    def translates(self) -> bool:
+        return self.options.task == "translate"
 
     def ignoring(self, names: Collection[str]) -> TranscriptionRequest:
         return replace(self, ignored=tuple(dict.fromkeys((*self.ignored, *names))))
 
 
 def read_parameters(
-    fields: Sequence[tuple[str, str]], *, strict: bool = False
+    fields: Sequence[tuple[str, str]],
+    endpoint: Endpoint = TRANSCRIPTIONS,
+    *,
+    strict: bool = False,
 ) -> TranscriptionRequest:
     """Raises InvalidOption or UnsupportedParameter, naming the field; the latter for what no model
     heeds only if `strict`.
     """
-    form = form_values(fields)
+    form = form_values(fields, endpoint)
     if strict:
-        refuse_unheeded(form)
+        refuse_unheeded(form, endpoint)
     model = MODEL.check("model", form.one("model", ""))
     if not model:
         raise InvalidOption("The form has no `model`; /v1/models lists them.", param="model")
-    hotwords, ignored = _hotwords(form, strict=strict)
     response_format = choice("response_format", form.one("response_format", "json"), ResponseFormat)
     same = {name: form.one(name, "") for name in OPTION_FIELDS}
     asked = TranscriptionRequest(
@@ -102,23 +118,25 @@ def read_parameters(
         ),
         stream=switch("stream", form.one("stream", "false")),
         options=TaskOptions(
-            hotwords=hotwords,
+            task=endpoint.task,
             speakers=response_format is ResponseFormat.DIARIZED_JSON,
             **{name: read_option(OPTIONS[name], [text]) for name, text in same.items() if text},
         ),
-        hotwords_from="keywords" if "keywords" in form.values else "prompt",
+        prompt=PROMPT_FIELD.check("prompt", form.one("prompt", "")),
+        keywords=tuple(dict.fromkeys(form.values.get("keywords", ()))),
     )
     _check_together(asked)
-    unheeded = (name for name in UNHEEDED if name in form.values)
-    return asked.ignoring((*_decoding(form, strict=strict), *ignored, *unheeded, *form.others))
+    unheeded = (name for name in endpoint.unheeded if name in form.values)
+    return asked.ignoring((*_decoding(form, strict=strict), *unheeded, *form.others))
 
 
 def heed(
     asked: TranscriptionRequest, served: Sequence[ServedModel], *, strict: bool
 ) -> TranscriptionRequest:
     """What the models are known to heed; the rest is ignored, or refused if `strict`. Words of a
-    model that has no times are always refused. Raises UnsupportedParameter.
+    model that has no times are always refused. Raises UnsupportedParameter, InvalidOption.
     """
+    asked = _guided(asked, served, strict=strict)
     for model in served:
         if Granularity.WORD in asked.granularities and "timestamps" not in model.features:
             raise _unsupported("timestamp_granularities", f"{model.model_id!r} times no words")
@@ -156,7 +174,11 @@ def _reason(model: ServedModel, option: str, language: str) -> str:
     if option == "language":
         known = ", ".join(sorted(model.languages)) or "none"
         return f"{model.model_id!r} cannot be told {language!r}; there are: {known}"
-    lacks = {"hotwords": "favours no words", "speakers": "tells no speakers apart"}
+    lacks = {
+        "hotwords": "favours no words",
+        "prompt": "reads no prompt",
+        "speakers": "tells no speakers apart",
+    }
     return f"{model.model_id!r} {lacks.get(option, 'does not heed it')}"
 
 
@@ -164,21 +186,19 @@ def _unsupported(field: str, reason: str) -> UnsupportedParameter:
     return UnsupportedParameter(f"{field!r} is not supported: {reason}.", param=field)
 
 
-def _hotwords(form: FormValues, *, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The phrases to favour, and the fields that had longer or more of them than a task may have:
-    of these the rest is favoured. Raises InvalidOption, for that only if `strict`.
+def _guided(
+    asked: TranscriptionRequest, served: Sequence[ServedModel], *, strict: bool
+) -> TranscriptionRequest:
+    """With `prompt` and `keywords` as options. Models that are not known yet read prompts, as
+    OpenAI's do. Raises InvalidOption only if `strict`.
     """
-    prompt = PROMPT.check("prompt", form.one("prompt", ""))
-    parts = (phrase.strip() for phrase in _PHRASES.split(prompt))
-    keywords = list(dict.fromkeys(form.values.get("keywords", ())))
-    phrases = list(dict.fromkeys([*keywords, *(phrase for phrase in parts if phrase)]))
-    if strict:
-        HOTWORDS.check("keywords", keywords)
-        return HOTWORDS.check("prompt", phrases), ()
-    kept = HOTWORDS.fitting(phrases)
-    cut = set(phrases).difference(kept)
-    fields = {"keywords": cut.intersection(keywords), "prompt": cut.difference(keywords)}
-    return kept, tuple(name for name, lost in fields.items() if lost)
+    reads = all("prompt" in model.features for model in served)
+    guidance = (as_text if reads else as_phrases)(asked.prompt, asked.keywords, strict=strict)
+    options = asked.options.model_copy(
+        update={"prompt": guidance.prompt, "hotwords": guidance.hotwords}
+    )
+    source = "keywords" if asked.keywords else "prompt"
+    return replace(asked, options=options, hotwords_from=source).ignoring(guidance.cut)
 
 
 def _decoding(form: FormValues, *, strict: bool) -> tuple[str, ...]:
@@ -217,6 +237,10 @@ def _temperature(text: str) -> float:
 
 
 def _check_together(asked: TranscriptionRequest) -> None:
+    if asked.translates and asked.stream:
+        raise _unsupported("stream", "a translation comes as a whole")
+    if asked.translates and asked.response_format is ResponseFormat.DIARIZED_JSON:
+        raise _unsupported("response_format", "a translation tells no speakers apart")
     if asked.granularities and asked.response_format is not ResponseFormat.VERBOSE_JSON:
         raise InvalidOption(
             "'timestamp_granularities' needs response_format verbose_json.",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Collection
 from typing import Any
 
 from asr_api.openai_contract.parameters import Granularity, ResponseFormat, TranscriptionRequest
@@ -24,7 +23,7 @@ def reply_body(transcript: Transcript, request: TranscriptionRequest) -> tuple[s
             body = {"text": transcript.text, "usage": usage(transcript)}
             return _json(body), JSON_TYPE
         case ResponseFormat.VERBOSE_JSON:
-            return _json(_verbose(transcript, request.granularities)), JSON_TYPE
+            return _json(_verbose(transcript, request)), JSON_TYPE
         case ResponseFormat.DIARIZED_JSON:
             return _json(_diarized(transcript)), JSON_TYPE
         case other:
@@ -41,11 +40,12 @@ def _json(body: dict[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def _verbose(transcript: Transcript, granularities: Collection[Granularity]) -> dict[str, Any]:
-    """Segments by default, as OpenAI does."""
-    language = transcript.language or "unknown"
+def _verbose(transcript: Transcript, request: TranscriptionRequest) -> dict[str, Any]:
+    """Segments by default, as OpenAI does. The language of a translation is that of its text."""
+    granularities = request.granularities
+    language = "en" if request.translates else transcript.language or "unknown"
     body: dict[str, Any] = {
-        "task": "transcribe",
+        "task": request.options.task,
         "language": _NAMES.get(language, language),
         "duration": float(transcript.duration_seconds),
         "text": transcript.text,
@@ -85,8 +85,9 @@ def _diarized(transcript: Transcript) -> dict[str, Any]:
 
 
 def _segment(number: int, segment: TranscriptSegment) -> dict[str, Any]:
-    """Fields that only Whisper's decoder has are 0 or empty."""
-    written = segment.text.encode()
+    """Measures of Whisper's decoder are the worker's, where its model has them; of others they are
+    0, or reckoned from the text and its words.
+    """
     return {
         "id": number,
         "seek": round(segment.start_seconds * _SEEK_PER_SECOND),
@@ -94,11 +95,21 @@ def _segment(number: int, segment: TranscriptSegment) -> dict[str, Any]:
         "end": segment.end_seconds,
         "text": segment.text,
         "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": _mean_logprob(segment),
-        "compression_ratio": round(len(written) / len(zlib.compress(written)), 4),
-        "no_speech_prob": 0.0,
+        "temperature": _known(segment.temperature, 0.0),
+        "avg_logprob": _known(segment.avg_logprob, _mean_logprob(segment)),
+        "compression_ratio": _known(segment.compression_ratio, _compression_ratio(segment.text)),
+        "no_speech_prob": _known(segment.no_speech_prob, 0.0),
     }
+
+
+def _known(measured: float | None, otherwise: float) -> float:
+    return otherwise if measured is None else measured
+
+
+def _compression_ratio(text: str) -> float:
+    """As Whisper's: high where the text repeats itself."""
+    written = text.encode()
+    return round(len(written) / len(zlib.compress(written)), 4)
 
 
 def _mean_logprob(segment: TranscriptSegment) -> float:

@@ -1,9 +1,10 @@
-"""`/v1/audio/transcriptions` and `/v1/models`."""
+"""`/v1/audio/transcriptions`, `/v1/audio/translations` and `/v1/models`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
@@ -25,27 +26,28 @@ from asr_api.errors import (
 )
 from asr_api.http.error_examples import SUBMIT_ERRORS, documented_errors
 from asr_api.http.error_reply import OPENAI_BAD_REQUESTS, openai_reply_to
-from asr_api.http.model_notice import NOTICE_HEADERS, notice_header
+from asr_api.http.model_notice import notice_header
 from asr_api.openai_contract.leased_reply import LeasedReply, pieces_of
+from asr_api.openai_contract.model_names import ids, named
 from asr_api.openai_contract.models import (
     ModelBody,
     ModelListBody,
     choose,
-    ids,
-    named,
     served_by_pool,
 )
 from asr_api.openai_contract.outcome import transcript_after
 from asr_api.openai_contract.parameters import (
     FILE_FIELDS,
-    TEXT_FIELDS,
+    TRANSCRIPTIONS,
+    TRANSLATIONS,
+    Endpoint,
     TranscriptionRequest,
     heed,
     heeded,
     read_parameters,
 )
 from asr_api.openai_contract.replies import reply_body
-from asr_api.openai_contract.schema import EXAMPLES, REQUEST_BODY
+from asr_api.openai_contract.schema import IGNORED_HEADER, replies, request_body
 from asr_api.openai_contract.stream import EVENT_STREAM, HEADERS, events
 from asr_api.submission.accept_audio import Caller, Form, accept
 from asr_api.submission.intake import Intake
@@ -53,6 +55,7 @@ from asr_api.submission.options import SubmitOptions
 from asr_api.tasks.results import TaskReader
 from asr_core.errors import (
     IdempotencyConflict,
+    ModelCannotTranslate,
     PermanentTaskError,
     QueueUnavailable,
     RequestError,
@@ -61,10 +64,9 @@ from asr_core.task import Lane, Task
 
 router = APIRouter(tags=["openai"])
 
-IGNORED_HEADER = "x-asr-options-ignored"
-
+_NOT_HERE = (*OPENAI_BAD_REQUESTS, IdempotencyConflict, ModelCannotTranslate)
 _ERRORS = (
-    *(e for e in SUBMIT_ERRORS if e not in (*OPENAI_BAD_REQUESTS, IdempotencyConflict)),
+    *(e for e in SUBMIT_ERRORS if e not in _NOT_HERE),
     UnsupportedParameter,
     ModelNotFound,
     TranscriptionFailed,
@@ -77,21 +79,8 @@ _ERRORS = (
     operation_id="transcribe",
     summary="Transcribe a recording while the caller waits",
     response_class=Response,
-    responses={
-        200: {
-            "description": "The transcript, in the form that was asked for",
-            "content": EXAMPLES,
-            "headers": {
-                **NOTICE_HEADERS,
-                IGNORED_HEADER: {
-                    "description": "fields that were not heeded; left out where there are none",
-                    "schema": {"type": "string", "examples": ["temperature, prompt"]},
-                },
-            },
-        },
-        **documented_errors(*_ERRORS),
-    },
-    openapi_extra={"requestBody": REQUEST_BODY},
+    responses={200: replies(TRANSCRIPTIONS), **documented_errors(*_ERRORS)},
+    openapi_extra={"requestBody": request_body(TRANSCRIPTIONS)},
 )
 async def transcribe(
     request: Request,
@@ -103,9 +92,49 @@ async def transcribe(
     """OpenAI's contract. Equal requests at the same time share one run; a run that nobody waits for
     any more is cancelled.
     """
-    lease = leases.new()
+    call = _Call(TRANSCRIPTIONS, request, intake, reader, tenant)
+    return await _answer(call, leases.new())
+
+
+@router.post(
+    "/v1/audio/translations",
+    operation_id="translate",
+    summary="Translate a recording to English while the caller waits",
+    response_class=Response,
+    responses={
+        200: replies(TRANSLATIONS),
+        **documented_errors(*_ERRORS, ModelCannotTranslate),
+    },
+    openapi_extra={"requestBody": request_body(TRANSLATIONS)},
+)
+async def translate(
+    request: Request,
+    intake: IntakeOf,
+    reader: ReaderOf,
+    leases: WaiterLeasesOf,
+    tenant: TenantOf,
+) -> Response:
+    """OpenAI's contract, of pools whose model translates. All else is as for transcriptions, but
+    for streams.
+    """
+    return await _answer(_Call(TRANSLATIONS, request, intake, reader, tenant), leases.new())
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request to an endpoint."""
+
+    endpoint: Endpoint
+    request: Request
+    intake: Intake
+    reader: TaskReader
+    tenant: str
+
+
+async def _answer(call: _Call, lease: WaiterLease) -> Response:
+    """The reply, which releases the lease; errors in OpenAI's form."""
     try:
-        return await _transcribe(request, intake, reader, tenant, lease)
+        return await _run(call, lease)
     except ClientDisconnect:
         lease.release(answered=False)
         return Response(status_code=499)
@@ -117,18 +146,17 @@ async def transcribe(
         raise
 
 
-async def _transcribe(
-    request: Request, intake: Intake, reader: TaskReader, tenant: str, lease: WaiterLease
-) -> LeasedReply:
+async def _run(call: _Call, lease: WaiterLease) -> LeasedReply:
     parsed: TranscriptionRequest | None = None
     notice: dict[str, str] = {}
+    intake, reader, tenant = call.intake, call.reader, call.tenant
     settings = intake.settings
     strict = settings.openai_strict
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
         nonlocal parsed, notice
-        parsed = read_parameters(fields, strict=strict)
-        chosen = await choose(intake.connection, settings, parsed.model)
+        parsed = read_parameters(fields, call.endpoint, strict=strict)
+        chosen = await choose(intake.connection, settings, parsed.model, parsed.options)
         for served in chosen.served:
             notice |= notice_header(served.model_id)
         parsed = heed(parsed, chosen.served, strict=strict)
@@ -141,17 +169,15 @@ async def _transcribe(
         )
 
     waiter = lease.waiter(settings.deserted_seconds)
-    form = Form(FILE_FIELDS, TEXT_FIELDS, read, any_field=not strict)
-    submission = await accept(request, intake, Caller(tenant, waiter=waiter), form)
+    form = Form(FILE_FIELDS, call.endpoint.text_fields, read, any_field=not strict)
+    submission = await accept(call.request, intake, Caller(tenant, waiter=waiter), form)
     assert parsed is not None  # an accepted form has been read
     lease.attach(submission.task_id)
     if parsed.stream:
         pieces = events(reader, intake.waiters, settings, submission.task_id, tenant, parsed)
         headers = {**HEADERS, **_ignored_header(parsed), **notice}
         return LeasedReply(pieces, lease, media_type=EVENT_STREAM, headers=headers)
-    task = await _ended(
-        request, reader, submission.task_id, tenant, settings.transcription_wait_seconds
-    )
+    task = await _ended(call, submission.task_id, settings.transcription_wait_seconds)
     transcript = await transcript_after(reader, task, parsed)
     parsed = heeded(parsed, transcript.options_ignored, strict=strict)
     # Hours of words take seconds: keep them off the event loop.
@@ -167,14 +193,12 @@ def _ignored_header(parsed: TranscriptionRequest) -> dict[str, str]:
     return {IGNORED_HEADER: ", ".join(parsed.ignored)} if parsed.ignored else {}
 
 
-async def _ended(
-    request: Request, reader: TaskReader, task_id: str, tenant: str, seconds: float
-) -> Task:
+async def _ended(call: _Call, task_id: str, seconds: float) -> Task:
     """Raises TranscriptionTimeout, ClientDisconnect."""
-    task = await reader.ended(request, task_id, tenant, seconds)
+    task = await call.reader.ended(call.request, task_id, call.tenant, seconds)
     if task.state.terminal:
         return task
-    if await request.is_disconnected():  # not by the clock: timers may fire early
+    if await call.request.is_disconnected():  # not by the clock: timers may fire early
         raise ClientDisconnect
     raise TranscriptionTimeout.after(seconds)
 
@@ -189,7 +213,7 @@ async def _ended(
 async def models(
     connection: ConnectionOf, settings: SettingsOf, _tenant: TenantOf
 ) -> ModelListBody:
-    """OpenAI's own names (`whisper-1` …) mean the default pool, and are not listed."""
+    """OpenAI's own names (`whisper-1` …) are understood, and are not listed."""
     by_pool = await served_by_pool(connection, settings.pools)
     aliases = settings.model_aliases
     names = ids(by_pool, aliases)

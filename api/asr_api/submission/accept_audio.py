@@ -48,7 +48,8 @@ def submit_form(intake: Intake) -> Form:
     """The form of `/api/v1/asr/submit`."""
 
     async def read(fields: Sequence[tuple[str, str]]) -> SubmitOptions:
-        return await with_unheeded(intake.connection, submit_options(fields, intake.settings))
+        options = submit_options(fields, intake.settings)
+        return await with_unheeded(intake.connection, options, intake.settings)
 
     return Form(FILE_FIELDS, TEXT_FIELDS, read)
 

@@ -66,8 +66,10 @@ async def accept_url(request: Request, intake: Intake, caller: Caller) -> Submis
     before DNS; the courier checks again.
     """
     body = await _read(request, intake.settings.upload_idle_seconds)
-    options = await with_unheeded(intake.connection, submit_options(body.fields(), intake.settings))
-    url = check_url(body.url, intake.settings, param="url")
+    settings = intake.settings
+    options = submit_options(body.fields(), settings)
+    options = await with_unheeded(intake.connection, options, settings)
+    url = check_url(body.url, settings, param="url")
     await intake.ensure_prepared()
     await require_room(intake, caller)
     fingerprint = options.fingerprint(hashlib.sha256(f"url:{url}".encode()).hexdigest())

@@ -93,4 +93,6 @@ def _explained(field: OptionField) -> OptionField:
     if not field.option.needs_engine:
         return field
     lacking = "where the pool's model lacks it, the reply names it in `options_ignored`"
+    if field.option.essential:
+        lacking = "a pool whose model lacks it refuses the task"
     return replace(field, description=f"{field.description}; {lacking}")

@@ -27,6 +27,8 @@ def test_without_fields_the_defaults_hold():
         "speakers": False,
         "channels": "mix",
         "track": None,
+        "task": "transcribe",
+        "prompt": "",
     }
     assert defaults.items() <= options.task.model_dump().items()
 
@@ -60,6 +62,8 @@ def test_a_switch_may_be_written_in_several_ways(text, value):
         ("speakers", "two"),
         ("language", "klingon"),
         ("channels", "both"),
+        ("task", "summarise"),
+        ("prompt", "x" * 1025),
         ("track", "0"),
         ("track", "first"),
         ("track", "101"),
@@ -101,7 +105,10 @@ def test_a_fingerprint_is_equal_exactly_when_audio_and_options_are():
 
 @pytest.mark.parametrize(
     "field",
-    [("webhook", "https://example.com/"), ("speakers", "true"), ("track", "2"), ("pool", "large")],
+    [
+        *(("webhook", "https://example.com/"), ("speakers", "true"), ("track", "2")),
+        *(("pool", "large"), ("task", "translate"), ("prompt", "Redis, kopf.")),
+    ],
 )
 def test_each_option_is_in_the_fingerprint(field):
     plain, other = parse_options([], pools=POOLS), parse_options([field], pools=POOLS)
@@ -159,7 +166,9 @@ def test_every_option_is_read_from_a_form_and_from_json_alike_and_is_documented(
     for schema in (form_schema(), UrlSubmit.model_json_schema()):
         described = schema["properties"][name]["description"]
         assert described.startswith(field.description)
-        assert ("`options_ignored`" in described) is field.option.needs_engine
+        ignorable = field.option.needs_engine and not field.option.essential
+        assert ("`options_ignored`" in described) is ignorable
+        assert ("refuses the task" in described) is field.option.essential
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def test_only_what_differs_from_the_default_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "value"), [("--channels", "both"), ("--track", "0"), ("--track", "101")]
+    ("flag", "value"),
+    [("--channels", "both"), ("--track", "0"), ("--track", "101"), ("--task", "summarise")],
 )
 @pytest.mark.parametrize("command", ["transcribe", "load-test"])
 def test_a_value_out_of_the_bounds_of_its_option_is_refused_before_anything_is_sent(
@@ -54,3 +55,16 @@ def test_words_that_are_too_long_are_refused_before_anything_is_sent() -> None:
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
     assert result.exit_code == 2
     assert "'hotwords' has 129 characters" in result.output
+
+
+@pytest.mark.parametrize("command", ["transcribe", "load-test"])
+def test_a_prompt_that_is_too_long_is_refused_before_anything_is_sent(
+    command: str, tmp_path: Path
+) -> None:
+    audio = tmp_path / "a.wav"
+    audio.write_bytes(b"RIFF")
+    recordings = [str(audio)] if command == "transcribe" else ["1", "1", "--audio", str(audio)]
+    arguments = [command, *recordings, "--prompt", "x" * 1025]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert result.exit_code == 2
+    assert "'prompt' has 1025 characters" in result.output

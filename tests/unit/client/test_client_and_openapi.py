@@ -26,7 +26,7 @@ OPERATIONS: dict[str, Any] = {
     for operation in methods.values()
 }
 # Pages, Prometheus, and OpenAI's contract, for which OpenAI has clients; `models` has each model.
-NOT_SERVED = {"transcribe_page", "dashboard_page", "metrics", "transcribe", "model"}
+NOT_SERVED = {"transcribe_page", "dashboard_page", "metrics", "transcribe", "translate", "model"}
 # Where a method has another name than its operation, or a parameter another: `from` is a word of
 # Python, and ranges and event ids are the client's own business.
 METHODS = {"history": "history_page", "healthz": "check", "readyz": "ready"}

@@ -59,6 +59,18 @@ def test_only_what_was_asked_of_an_engine_that_lacks_it_is_named() -> None:
     assert TaskOptions(track=2).needing_engine == ()
 
 
+def test_only_a_translation_is_refused_by_a_model_that_lacks_it() -> None:
+    able, blunt = {"task", "language"}, {"language"}
+    asked = TaskOptions(task="translate", speakers=True, language="de")
+    assert asked.unheeded(blunt, ()) == ("task", "speakers")
+    assert (asked.refused(blunt), asked.refused(able)) == (("task",), ())
+    assert TaskOptions(speakers=True).refused(blunt) == ()
+    unknown = TaskOptions.from_record('{"task": "summarise", "volume": 3}')
+    assert unknown.refused(able) == ("task",), (
+        "of a newer release: a transcript would be no summary"
+    )
+
+
 def test_texts_and_words_of_a_new_task_are_bounded_and_those_of_a_record_are_not() -> None:
     long = TaskOptions(hotwords=("x" * 1000,))
     with pytest.raises(InvalidOption, match="1000 characters"):

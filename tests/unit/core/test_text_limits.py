@@ -29,6 +29,14 @@ def test_bytes_are_those_of_utf_8() -> None:
         limit.check("prompt", "中" * 100)
 
 
+def test_the_end_of_a_text_fits_and_begins_with_a_whole_character() -> None:
+    limit = TextLimit(100, 200)
+    assert limit.ending("中" * 100) == "中" * 66
+    assert limit.ending("b" + "a" * 300) == "a" * 100
+    assert limit.ending("as it is") == "as it is"
+    assert limit.ending("") == ""
+
+
 def test_what_is_cut_fits_and_ends_with_a_whole_character() -> None:
     limit = TextLimit(100, 200)
     assert limit.cut("中" * 100) == "中" * 66
@@ -115,7 +123,7 @@ def test_a_task_of_the_largest_texts_takes_some_kilobytes_of_redis() -> None:
         source_url="https://example.com/" + "é" * 2000,
         bytes=0,
         duration_seconds=0,
-        options=TaskOptions(hotwords=words),
+        options=TaskOptions(hotwords=words, prompt="é" * limits.PROMPT.characters),
         fingerprint="x" * 64,
         idempotency_key="x" * 255,
         options_ignored=("x" * 64,) * limits.IGNORED_NAMES_MAX,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from asr_core.errors import RetryPolicy
+from asr_core.errors import ModelCannotTranslate, RetryPolicy
 from asr_core.process.logs import business_event, get_logger
 from asr_core.queue import Claim, Failure, Finish, LeaseKeeper, Outcome
 from asr_core.result import Transcript
@@ -94,6 +94,7 @@ class Pipeline:
                 removed.add_done_callback(lambda _: share.free())
 
     async def _work(self, task: InFlightTask) -> None:
+        self._require_applicable(task)
         task.folder.mkdir()
         recording = await self.preparation.prepare(task)
         self.stages.enter(task, Stage.BATCH_WAIT)
@@ -114,6 +115,16 @@ class Pipeline:
         transcript, data = await asyncio.to_thread(result)
         self.stages.enter(task, Stage.FINISH)
         await self._finish(task, transcript, data)
+
+    def _require_applicable(self, task: InFlightTask) -> None:
+        """Raises ModelCannotTranslate: its pool had no workers to ask when it was submitted, or has
+        other ones since.
+        """
+        if task.claim.task.options.refused(self.engine.supports):
+            raise ModelCannotTranslate(
+                f"The model {self.engine.model_id!r} of pool {task.claim.task.pool!r} does not "
+                "translate, and its transcript would not be the translation asked for."
+            )
 
     async def _finish(self, task: InFlightTask, transcript: Transcript, data: bytes) -> None:
         path = result_path(task.task_id, task.claim.task.attempt)
