@@ -51,7 +51,9 @@ class Worker(Model):
 class QueueStatus(Model):
     """One pool, or what one tenant has in it (`tenant`): tasks by state, lanes by name, and its
     workers, None where the key may not see them. `serving` is `ok`, `none` (no worker is alive) or
-    `blocked` (none takes work), `models` are those of the live workers.
+    `blocked` (none takes work), `models` are those of the live workers. `features` is what each of
+    them can do, or could before the last one ended: options of a task such as `task`, which means
+    that it translates, and parts of a transcript such as `timestamps`.
 
     `signal` is `ok`, or `no_stream` and `no_group` before the first task; `orphans` have been
     begun, but their lease has expired; `held` tasks wait for their tenant's fair share, `delayed`
@@ -74,6 +76,7 @@ class QueueStatus(Model):
     lanes: dict[str, LaneStatus] = Field(default_factory=dict)
     serving: str = ""
     models: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     workers: tuple[Worker, ...] | None = None
 
 

@@ -98,7 +98,7 @@ def form_values(fields: Sequence[tuple[str, str]], endpoint: Endpoint) -> FormVa
             values[name.removesuffix("[]")].append(value)
         elif value:
             # `chunking_strategy[type]`: an object, as OpenAI's Python client sends it
-            others[base if base in known else _ODD.sub("_", name)[:64]] = None
+            others[base if base in known else _ODD.sub("_", name.removesuffix("[]"))[:64]] = None
     return FormValues(values, tuple(others)[:NAMES_MAX])
 
 

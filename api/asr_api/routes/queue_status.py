@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from asr_api.dependencies import BacklogOf, PrincipalOf, SettingsOf
+from asr_api.dependencies import BacklogOf, ConnectionOf, PrincipalOf, SettingsOf
 from asr_api.http.error_examples import documented_errors
 from asr_api.routes.tenant_view import ViewOf
 from asr_api.schemas.queue import QueueStatusBody
 from asr_core.errors import InvalidOption, QueueUnavailable
+from asr_core.queue import list_models
 from asr_core.task import DEFAULT_POOL
 from asr_core.text_limits import shortened
 
@@ -26,6 +27,7 @@ router = APIRouter(tags=["queue"])
 )
 async def queue_status(
     reader: BacklogOf,
+    connection: ConnectionOf,
     settings: SettingsOf,
     principal: PrincipalOf,
     tenant: ViewOf,
@@ -42,4 +44,5 @@ async def queue_status(
         )
     backlog = await reader.read(pool, tenant)
     workers = await reader.workers(pool)
-    return QueueStatusBody.of(backlog, workers, is_operator=principal.admin)
+    served = await list_models(connection, pool)
+    return QueueStatusBody.of(backlog, workers, served, is_operator=principal.admin)

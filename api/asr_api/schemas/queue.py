@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from asr_api.schemas.tasks import utc
-from asr_core.queue import Backlog, Totals, WorkerRecord
+from asr_core.queue import Backlog, ServedModel, Totals, WorkerRecord
 from asr_core.task import Lane
 
 
@@ -99,6 +99,10 @@ class QueueStatusBody(BaseModel):
         "of them takes work"
     )
     models: list[str] = Field(description="of the live workers, by name")
+    features: list[str] = Field(
+        description="options of a task, and parts of a transcript, that each of the live workers "
+        "has, or of the last ones: `task` means that they translate; empty: not known, or none"
+    )
     workers: list[WorkerBody] | None = Field(
         description="null: how busy they are with everybody's tasks is told to the scope `admin`"
     )
@@ -108,6 +112,7 @@ class QueueStatusBody(BaseModel):
         cls,
         backlog: Backlog,
         workers: Sequence[WorkerRecord],
+        served: Sequence[ServedModel],
         *,
         is_operator: bool,
     ) -> QueueStatusBody:
@@ -138,6 +143,9 @@ class QueueStatusBody(BaseModel):
             lanes=lanes,
             serving=_serving(workers),
             models=sorted({record.model for record in workers}),
+            features=sorted(frozenset.intersection(*(one.features for one in served)))
+            if served
+            else [],
             workers=[WorkerBody.of(record) for record in workers] if is_operator else None,
         )
 

@@ -28,6 +28,7 @@ ROUTES = {
     "GET /api/v1/asr/queue/status": "own:read",
     "GET /api/v1/stats": "own:read",
     "POST /v1/audio/transcriptions": "own:transcribe",
+    "POST /v1/audio/translations": "own:transcribe",
     "GET /v1/models": "platform:read",
     "GET /v1/models/{model:path}": "platform:read",
     "GET /api/v1/health": "public",

@@ -51,7 +51,9 @@ async def test_what_stands_before_the_first_boundary_is_ignored(client, wav, bef
     assert sent.status_code == 202, sent.text
 
 
-@pytest.mark.parametrize("path", ["/api/v1/asr/submit", "/v1/audio/transcriptions"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/asr/submit", "/v1/audio/transcriptions", "/v1/audio/translations"]
+)
 async def test_a_compressed_body_is_415_in_words(client, wav, path):
     body = gzip.compress(form(wav, 'name="file"; filename="a.wav"'))
     headers = {**HEADERS, "content-encoding": "gzip"}
@@ -126,6 +128,26 @@ class TestOptionsThatTheModelDoesNotHeed:
     async def test_what_is_heeded_is_not_named(self, submit):
         for form in ({}, {"language": "en-US", "channels": "split"}, {"language": "English"}):
             assert (await submit(**form)).json()["options_ignored"] == []
+
+    @pytest.mark.usefixtures("told")
+    async def test_a_translation_is_refused_and_nothing_is_stored(self, submit, client, platform):
+        sent = await submit(task="translate")
+        body = {"url": "https://asr.example.com/a.wav", "task": "translate"}
+        by_url = await client.post("/api/v1/asr/submit", json=body)
+        for reply in (sent, by_url):
+            error = reply.json()["error"]
+            assert (reply.status_code, error["code"]) == (400, "model_cannot_translate")
+            assert error["param"] == "task"
+            assert "pool 'default' (small) does not translate; nor does" in error["message"]
+        assert (platform.stored(), platform.spooled()) == ([], [])
+        assert (await submit(task="transcribe")).status_code == 202
+
+    async def test_a_translation_waits_for_the_first_worker_of_a_pool(self, submit, client):
+        sent = await submit(task="translate", prompt="Redis, kopf.")
+        assert (sent.status_code, sent.json()["options_ignored"]) == (202, [])
+        task = (await client.get(sent.json()["links"]["result"])).json()
+        assert task["options"]["task"] == "translate"
+        assert task["options"]["prompt"] == "Redis, kopf."
 
     async def test_of_a_pool_that_never_had_workers_nothing_is_said(self, submit):
         sent = await submit(language="fr", speakers="true")

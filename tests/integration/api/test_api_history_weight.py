@@ -17,7 +17,7 @@ from asr_api.tasks.history_page import GROUP_BYTES, PAGE_MAX_BYTES
 from asr_core.options import TaskOptions
 from asr_core.queue import Producer
 from asr_core.task import NewTask
-from asr_core.text_limits import HOTWORDS
+from asr_core.text_limits import HOTWORDS, PROMPT
 
 pytestmark = pytest.mark.asyncio
 
@@ -33,7 +33,7 @@ async def ids(platform: Any) -> list[str]:
     await producer.prepare()
     made = [f"0197d4a5-2f6e-7c3a-9b1d-{number:012}" for number in range(TASKS)]
     for task_id in made:
-        options = TaskOptions(hotwords=WORDS)
+        options = TaskOptions(hotwords=WORDS, prompt="é" * PROMPT.characters)
         await producer.submit(
             NewTask(task_id=task_id, bytes=1, duration_seconds=1, options=options)
         )

@@ -86,6 +86,7 @@ async def test_a_page_of_another_origin_changes_nothing(client, submit, platform
         await submit(headers=headers),
         await client.post(SUBMIT, content=b'{"url": "http://a.example"}', headers=headers | plain),
         await client.post("/v1/audio/transcriptions", files={"file": b"x"}, headers=headers),
+        await client.post("/v1/audio/translations", files={"file": b"x"}, headers=headers),
         await client.post(f"/api/v1/asr/retry/{accepted['task_id']}", headers=headers),
         await client.delete(task, headers=headers),
         await client.put(task, headers=headers),

@@ -36,6 +36,7 @@ async def test_every_reply_is_safe_to_open(client, submit, platform, claim, tran
         ("GET", "/nothing"), ("GET", "/redoc"), ("GET", "/docs/oauth2-redirect"),
         ("GET", "/docs/static/nothing"), ("GET", "/dashboard/"), ("PUT", "/"), ("HEAD", "/docs"),
         ("POST", "/api/v1/asr/submit"), ("POST", "/v1/audio/transcriptions"),
+        ("POST", "/v1/audio/translations"),
     ):  # fmt: skip
         reply = await client.request(method, path)
         assert_safe(reply.headers, f"{method} {path}")

@@ -16,6 +16,7 @@ from asr_core.options import Kind
 pytestmark = pytest.mark.asyncio
 
 SUBMIT, OPENAI = "/api/v1/asr/submit", "/v1/audio/transcriptions"
+TRANSLATE = "/v1/audio/translations"
 LONG = "x" * 60_000
 OF_OPENAI = ("model", "language", "prompt", "response_format", "temperature", "stream", "track")
 TEXT_KINDS = (Kind.TEXT, Kind.CHOICE, Kind.WORDS)
@@ -101,20 +102,19 @@ async def test_a_long_prompt_is_heeded_as_far_as_it_fits_and_named(
     client: httpx.AsyncClient, platform: Any, wav: bytes
 ) -> None:
     """OpenAI's clients send what was transcribed before; Whisper reads the last 224 tokens."""
-    sentence = "a sentence of somebody's that is longer than what can be favoured as one phrase "
-    sentence += "since it goes on and on until it has far more letters than that"
-    form = {"model": "whisper-1", "prompt": f"Redis, kopf. {sentence}." * 10, "stream": "true"}
+    text = "Redis, kopf. " + "What was said before. " * 100 + "This was last."
+    form = {"model": "whisper-1", "prompt": text, "stream": "true"}
     async with client.stream("POST", OPENAI, files={"file": wav}, data=form) as reply:
         assert reply.status_code == 200
         assert "prompt" in reply.headers["x-asr-options-ignored"].split(", ")
     (task,) = (await client.get("/api/v1/asr/history")).json()["tasks"]
-    assert sentence not in task["options"]["hotwords"]
+    assert task["options"]["prompt"] == text[-limits.PROMPT.characters :]
 
 
 async def test_the_document_says_every_limit() -> None:
     """Of each text that a request may hold, but for those that are one of a few words."""
     document = create_app(ApiSettings(_env_file=None)).openapi()
-    posts = {path: document["paths"][path]["post"] for path in (SUBMIT, OPENAI)}
+    posts = {path: document["paths"][path]["post"] for path in (SUBMIT, OPENAI, TRANSLATE)}
     for path, operation in posts.items():
         for kind, content in operation["requestBody"]["content"].items():
             for name, schema in content["schema"]["properties"].items():

@@ -94,6 +94,21 @@ def test_what_the_model_does_not_heed_is_told_on_stderr(
     assert done.stderr.splitlines() == ["talk.wav: the model does not support: speakers"]
 
 
+def test_a_translation_is_asked_for_with_a_prompt_and_refused_in_the_servers_words(
+    asr: Any, recordings: Recordings, redis_server: Any
+) -> None:
+    (file,) = recordings("talk.wav")
+    asked = ("--task", "translate", "--prompt", "Redis, kopf.")
+    done = asr("transcribe", file, *asked, "--format", "json")
+    options = json.loads(done.stdout)["options"]
+    assert (options["task"], options["prompt"]) == ("translate", "Redis, kopf.")
+    asyncio.run(serve_a_model_without_speakers(redis_server.settings()))
+    refused = asr("transcribe", file, *asked)
+    assert refused.returncode == 1
+    told = " ".join(refused.stderr.split())
+    assert "The model of pool 'default' (small) does not translate" in told
+
+
 def test_what_could_not_be_read_is_told_on_stderr(asr: Any, recordings: Recordings) -> None:
     done = asr("transcribe", *recordings("cut.wav"))
     assert (done.returncode, done.stdout) == (0, "the words of cut.wav\n")

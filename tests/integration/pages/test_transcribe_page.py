@@ -64,6 +64,28 @@ def test_what_the_model_does_not_support_is_shown(open_page, demo):
     expect(page.locator("#ignored")).to_have_text("This model does not separate speakers.")
 
 
+def test_a_translation_is_offered_only_where_the_model_translates(open_page, demo):
+    page = open_page("/")
+    expect(page.locator("#notice")).to_contain_text("demo model")
+    expect(page.locator("#task-label")).to_be_hidden()
+
+    def tell_of_a_translator(route: Any) -> None:
+        told = route.fetch().json()
+        route.fulfill(json={**told, "features": ["task"]})
+
+    page.route("**/api/v1/asr/queue/status?*", tell_of_a_translator)
+    page.reload()
+    page.select_option("select[name=task]", "translate")
+    give(page, ("rede.wav", demo.read_bytes()))
+    # As the server knows better than this page was told, the choice was sent.
+    expect(page.locator("#uploads")).to_contain_text("(embedded) does not translate")
+    page.unroute("**/api/v1/asr/queue/status?*")
+    page.reload()
+    expect(page.locator("#task-label")).to_be_hidden()
+    give(page, ("talk.wav", demo.read_bytes()))
+    expect(page.locator("#transcript")).to_have_text(SAID)
+
+
 def test_what_could_not_be_read_is_said(open_page, demo):
     page = open_page("/")
     give(page, ("cut.wav", demo.read_bytes()[:200_000]))

@@ -11,7 +11,9 @@ def test_what_holds_nothing_of_a_tenants_is_for_everybody(route):
     assert scope_for("GET", route) is None
 
 
-@pytest.mark.parametrize("route", ["/api/v1/asr/submit", "/v1/audio/transcriptions"])
+@pytest.mark.parametrize(
+    "route", ["/api/v1/asr/submit", "/v1/audio/transcriptions", "/v1/audio/translations"]
+)
 def test_a_recording_is_sent_with_the_scope_to_transcribe(route):
     assert scope_for("POST", route) is Scope.TRANSCRIBE
 

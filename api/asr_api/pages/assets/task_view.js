@@ -10,7 +10,7 @@ const FORMATS = { txt: 'text', srt: 'srt', vtt: 'vtt', json: 'json' };
 const MEDIA = { txt: 'text/plain', srt: 'application/x-subrip', vtt: 'text/vtt', json: 'application/json' };
 const IGNORED = {
   speakers: 'does not separate speakers', language: 'detects the language itself', itn: 'formats numbers its own way',
-  hotwords: 'does not support hotwords',
+  hotwords: 'does not support hotwords', prompt: 'does not support prompts', task: 'does not translate',
 };
 
 export class TaskView {

@@ -118,6 +118,7 @@ function showKept() {
 }
 
 let models = {}; // of each pool: the models of its live workers
+const features = {}; // of each pool: what all of them can do
 const blocked = {}; // of each pool: whether none of them takes work
 
 async function showPools(fill) {
@@ -127,6 +128,7 @@ async function showPools(fill) {
     names.map(async (pool) => {
       const told = await json(`api/v1/asr/queue/status?pool=${encodeURIComponent(pool)}`);
       blocked[pool] = told.serving === 'blocked';
+      features[pool] = told.features;
       return [pool, told.models];
     }),
   );
@@ -138,8 +140,16 @@ async function showPools(fill) {
   showNotice();
 }
 
+/** Only where the model translates; what is disabled is not sent. */
+function showTask(pool) {
+  const field = byId('options').elements.task;
+  field.disabled = !(features[pool] ?? []).includes('task');
+  byId('task-label').hidden = field.disabled;
+}
+
 function showNotice() {
   const pool = byId('options').elements.pool.value;
+  showTask(pool);
   const there = models[pool] ?? [];
   let notice = '';
   if (!there.length) notice = 'No worker is running right now. Recordings are kept and will wait.';

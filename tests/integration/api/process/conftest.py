@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -148,9 +148,13 @@ class Programs:
         return ApiProcess(process, f"http://127.0.0.1:{port}", spool, log)
 
     def worker(
-        self, *, redis_port: int | None = None, **settings: object
+        self,
+        *,
+        redis_port: int | None = None,
+        program: Sequence[str] = ("-c", SLOW_WORKER),
+        **settings: object,
     ) -> subprocess.Popen[bytes]:
-        """The embedded model; each batch takes a third of a second more."""
+        """The embedded model; each batch takes a third of a second more. Or another program."""
         own = {
             "ASR_WORK_DIR": self.folder / "work",
             "ASR_USE_GPU": "false",
@@ -160,7 +164,7 @@ class Programs:
             **settings,
         }
         log = self.folder / f"worker-{len(self.started)}.log"
-        return self._start(["-c", SLOW_WORKER], log, redis_port, None, own)
+        return self._start([*program], log, redis_port, None, own)
 
     def courier(self, **settings: object) -> subprocess.Popen[bytes]:
         own = {"ASR_SPOOL_DIR": self.folder / "spool-courier", **settings}

@@ -31,6 +31,23 @@ async def test_a_corrupt_file_fails_at_once_and_its_neighbours_complete(
     assert await platform.results(corrupt) == []
 
 
+async def test_a_translation_fails_at_once_by_a_model_that_only_transcribes(
+    platform: Any, demo: Any, wav: Any, engine_spy: Any
+) -> None:
+    """A transcript would be taken for it. What can be done without an option is done."""
+    translation = await platform.submit(wav(demo), options={"task": "translate"})
+    prompted = await platform.submit(wav(demo), options={"prompt": "Redis, kopf."})
+    async with platform.worker():
+        task = await platform.until(translation, State.FAILED)
+        transcript = await platform.done(prompted)
+    assert task.error is not None
+    assert (task.error.code, task.attempt) == ("model_cannot_translate", 1)
+    assert "The model 'embedded' of pool 'default' does not translate" in task.error.message
+    assert await platform.results(translation) == []
+    assert {s.options.task for b in engine_spy.batches for s in b} == {"transcribe"}
+    assert transcript.options_ignored == ("prompt",)
+
+
 async def test_a_task_whose_audio_is_gone_fails_at_once(platform: Any, demo: Any, wav: Any) -> None:
     task_id = await platform.submit(wav(demo))
     await platform.store.delete(audio_path(task_id))

@@ -62,11 +62,11 @@ class Service:
     def raw(self) -> redis.Redis:
         return redis.Redis(port=self.redis_port, username="admin", decode_responses=True)
 
-    def wait_for_worker(self) -> None:
+    def wait_for_worker(self, served: str = "embedded") -> None:
         self.api.wait_until_ready()
         give_up_at = time.monotonic() + 60
         with self.client() as client:
-            while "embedded" not in [model.id for model in client.models.list()]:
+            while served not in [model.id for model in client.models.list()]:
                 assert time.monotonic() < give_up_at, "the worker did not start"
                 time.sleep(0.1)
 
@@ -174,10 +174,12 @@ class Desk:
         self.client = openai.AsyncOpenAI(**self.options, timeout=20)
         self.calls: list[asyncio.Task[Any]] = []
 
-    def call(self, **options: Any) -> asyncio.Task[Any]:
+    def call(self, *, translate: bool = False, **options: Any) -> asyncio.Task[Any]:
         """A request under way."""
         values = {"model": "default", "file": ("tone.wav", self.wav), **options}
-        call = asyncio.create_task(self.client.audio.transcriptions.create(**values))
+        audio = self.client.audio
+        endpoint: Any = audio.translations if translate else audio.transcriptions
+        call = asyncio.create_task(endpoint.create(**values))
         self.calls.append(call)
         return call
 

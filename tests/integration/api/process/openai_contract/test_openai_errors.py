@@ -143,8 +143,8 @@ async def test_an_option_that_the_model_turned_out_not_to_heed_is_told_and_not_h
     await desk.until_waiting()
     worker = await desk.platform.consumer()
     held = await claim(worker)
-    assert held.task.options.hotwords == ("Redis",)
-    unheeded = transcript.model_copy(update={"options_ignored": ("hotwords",)})
+    assert held.task.options.prompt == "Redis"
+    unheeded = transcript.model_copy(update={"options_ignored": ("prompt",)})
     await desk.platform.complete(worker, held, unheeded)
     if strict:
         with pytest.raises(openai.BadRequestError) as caught:
