@@ -35,7 +35,7 @@ async def make_key(redis_port: int) -> str:
 
 EXPECTED = """
 [[operations]]
-include-path-regex = "(submit|transcriptions)$"
+include-path-regex = "(submit|transcriptions|translations)$"
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504]
 """
