@@ -52,12 +52,14 @@ class Chosen:
 
 def named(model: str, by_pool: Mapping[str, list[ServedModel]], task: TaskOptions) -> Chosen | None:
     """Resolve a pool name, a served model (any hub owner), or an alias; `by_pool` begins with the
-    default pool. None for a name that means nothing here.
+    default pool. Of several models that a name fits alike, one that can do the task is taken. None
+    for a name that means nothing here.
     """
     if model in by_pool:
         return Chosen(model, by_pool[model])
+    able_first = sorted(by_pool.items(), key=lambda pool: not all_do(task, pool[1]))
     for fits in _tests(model):
-        for pool, served in by_pool.items():
+        for pool, served in able_first:
             if found := [one for one in served if fits(one.model_id)]:
                 return Chosen(pool, found)
     if _is_alias(_short(model)):

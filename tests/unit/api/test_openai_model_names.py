@@ -81,8 +81,8 @@ def test_a_hard_coded_name_means_for_a_translation_a_pool_that_translates() -> N
     """OpenAI's endpoint knows `whisper-1` alone: it says nothing about which pool is meant."""
     translation = TaskOptions(task="translate")
 
-    def pool(**pools: list[ServedModel]) -> str | None:
-        chosen = named("whisper-1", pools, translation)
+    def pool(model: str = "whisper-1", **pools: list[ServedModel]) -> str | None:
+        chosen = named(model, pools, translation)
         return chosen.pool if chosen else None
 
     assert pool(default=[FAST], turbo=[TURBO], base=[BASE]) == "base"
@@ -91,6 +91,8 @@ def test_a_hard_coded_name_means_for_a_translation_a_pool_that_translates() -> N
     assert pool(default=[FAST], unknown=[]) == "unknown"
     assert pool(default=[], base=[BASE]) == "default"
     assert pool(default=[FAST]) == "default"
+    assert pool("whisper-large-v3", default=[FAST], turbo=[TURBO], base=[BASE]) == "base"
+    assert pool("whisper-turbo", default=[FAST], turbo=[TURBO], base=[BASE]) == "turbo"
     assert pool(default=[FAST, BASE], base=[BASE]) == "base", "any of a pool may get the task"
 
 
