@@ -10,7 +10,7 @@ from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 
 Feature = Literal[
-    "language", "task", "itn", "hotwords", "prompt", "timestamps", "emotion", "events", "speakers",
+    "language", "task", "itn", "hotwords", "prompt", "timestamps", "emotion", "events", "speakers"
 ]  # fmt: skip
 
 
