@@ -176,7 +176,7 @@ def _reason(model: ServedModel, option: str, language: str) -> str:
         return f"{model.model_id!r} cannot be told {language!r}; there are: {known}"
     lacks = {
         "hotwords": "favours no words",
-        "prompt": "reads no prompt",
+        "prompt": "does not support prompts",
         "speakers": "tells no speakers apart",
     }
     return f"{model.model_id!r} {lacks.get(option, 'does not heed it')}"
