@@ -50,7 +50,9 @@ class Chosen:
         return bool(self.served) and all("itn" in model.features for model in self.served)
 
 
-def named(model: str, by_pool: Mapping[str, list[ServedModel]], task: TaskOptions) -> Chosen | None:
+def named(
+    model: str, by_pool: Mapping[str, list[ServedModel]], task: TaskOptions = TRANSCRIBE
+) -> Chosen | None:
     """Resolve a pool name, a served model (any hub owner), or an alias; `by_pool` begins with the
     default pool. Of several models that a name fits alike, one that can do the task is taken. None
     for a name that means nothing here.
