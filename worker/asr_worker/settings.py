@@ -16,7 +16,7 @@ from asr_core.settings.redis import RedisSettings
 from asr_core.settings.store import StoreSettings
 from asr_core.task import DEFAULT_POOL
 
-Precision = Literal["float32", "bfloat16", "int8"]
+Precision = Literal["float32", "bfloat16", "float16", "int8", "int8_float32"]
 
 
 class WorkerSettings(
@@ -26,13 +26,16 @@ class WorkerSettings(
 
     model: str = Field(
         "embedded",
-        description="`embedded`, a name of `asr models list` in the cache, a hub id, or a local "
-        "folder; `asr up` sets `auto` if unset",
+        description="`embedded`, a name of `asr models list` in the cache, a hub id, a name of "
+        "Whisper's, or a local folder; `asr up` sets `auto` if unset",
     )
     model_revision: str = ""
-    engine: Literal["auto", "sensevoice", "paraformer", "automodel"] = "auto"
-    precision: Precision = Field(
-        "float32", description="`float32`, `bfloat16` or `int8`; not for engine `automodel`"
+    engine: Literal["auto", "sensevoice", "paraformer", "whisper", "automodel"] = "auto"
+    precision: Literal["auto"] | Precision = Field(
+        "auto",
+        description="`float32`, `bfloat16` or `int8`; engine `whisper`: `float32`, `float16`, "
+        "`int8` or `int8_float32`; `automodel`: `float32`. `auto`: `float32`, and `float16` for "
+        "`whisper` on a GPU",
     )
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
     vad_model: str = Field(

@@ -27,12 +27,15 @@ class SmallEngine:
         self.error = error
         self.attempts: list[float] = []
 
+    def computed_seconds(self, seconds: float) -> float:
+        return seconds
+
     def load(self) -> None: ...
 
     def warm_up(self) -> None: ...
 
     def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
-        self.attempts.append(padded_seconds(batch))
+        self.attempts.append(padded_seconds(self, batch))
         if self.attempts[-1] > self.fits:
             raise self.error("out of memory")
         return lambda: [SegmentText(f"{segment.seconds:g}") for segment in batch]

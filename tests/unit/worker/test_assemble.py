@@ -20,6 +20,9 @@ class NamedEngine:
     supports: frozenset[Feature] = frozenset()
     languages: frozenset[str] = frozenset()
 
+    def computed_seconds(self, seconds: float) -> float:
+        return seconds
+
     def load(self) -> None: ...
 
     def warm_up(self) -> None: ...

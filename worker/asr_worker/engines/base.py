@@ -50,7 +50,11 @@ class SpeakerEmbedding:
 
 @dataclass(frozen=True)
 class SegmentText:
-    """The text of one segment, without tags. Unknown fields are None or empty."""
+    """The text of one segment, without tags. Unknown fields are None or empty.
+
+    The last four are Whisper's: mean log-probability per token, probability that nothing is
+    spoken, bytes per compressed byte of the text, and the temperature it was sampled at.
+    """
 
     text: str
     language: str | None = None
@@ -58,6 +62,10 @@ class SegmentText:
     events: tuple[str, ...] = ()
     words: tuple[Word, ...] = ()
     speaker_embeddings: tuple[SpeakerEmbedding, ...] = ()
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    temperature: float | None = None
 
 
 # Gives the texts of a batch, in order. Any thread may call it, once.
@@ -69,7 +77,7 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """Which engine this is: `sensevoice`, `paraformer` or `automodel`."""
+        """Which engine this is: `sensevoice`, `paraformer`, `whisper` or `automodel`."""
 
     @property
     def model_id(self) -> str:
@@ -86,6 +94,11 @@ class Engine(Protocol):
     @property
     def languages(self) -> frozenset[str]:
         """The codes that `language` accepts; empty if the engine does not know them."""
+
+    def computed_seconds(self, seconds: float) -> float:
+        """Seconds of audio that it computes for a segment of this length: more for an engine with
+        windows. Batches are planned by it.
+        """
 
     def load(self) -> None:
         """Loads the weights. Raises ModelNotLoaded."""

@@ -54,7 +54,8 @@ class BatchEngine(DeclaredEngine):
     @classmethod
     def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Self:
         """An engine as configured, not loaded yet."""
-        return cls(folder, device, settings.cpu_threads, precision=settings.precision)
+        precision = cls.precision_on(device, settings)
+        return cls(folder, device, settings.cpu_threads, precision=precision)
 
     def load(self) -> None:
         """Builds the model from its folder. Raises ModelNotLoaded."""

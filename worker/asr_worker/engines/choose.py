@@ -12,6 +12,7 @@ from asr_worker.engines.funasr_models import OFFLINE, find_model, pick_device
 from asr_worker.engines.paraformer import ParaformerEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.engines.speaker_model import DiarizingEngine, SpeakerModel
+from asr_worker.engines.whisper.engine import WhisperEngine
 from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
@@ -20,6 +21,7 @@ from asr_worker.settings import WorkerSettings
 ENGINES: Final[tuple[type[DeclaredEngine], ...]] = (
     SenseVoiceEngine,
     ParaformerEngine,
+    WhisperEngine,
     AutoModelEngine,
 )
 
@@ -29,11 +31,17 @@ def load_engine(settings: WorkerSettings) -> Engine:
     device = pick_device(settings.use_gpu)
     if settings.offline:
         os.environ[OFFLINE] = "1"  # before a library that downloads is imported
-    folder = find_model(settings.model, settings.model_revision, cache_folder=settings.cache_folder)
+    folder = find_model(
+        settings.model,
+        settings.model_revision,
+        cache_folder=settings.cache_folder,
+        engine=settings.engine,
+    )
     chosen = _chosen(settings, folder.architecture)
-    if settings.precision not in chosen.precisions:
-        able = " and ".join(each.name for each in ENGINES if settings.precision in each.precisions)
-        raise ModelNotLoaded(f"precision {settings.precision} is for the engines {able} only")
+    precision = chosen.precision_on(device, settings)
+    if precision not in chosen.precisions:
+        able = " and ".join(each.name for each in ENGINES if precision in each.precisions)
+        raise ModelNotLoaded(f"precision {precision} is for the engines {able} only")
     engine = chosen.create(folder, device, settings)
     engine.load()
     if settings.speaker_model:

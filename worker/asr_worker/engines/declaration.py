@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from asr_worker.engines.base import Engine
 from asr_worker.engines.funasr_models import ModelFolder
@@ -21,10 +21,19 @@ class DeclaredEngine(ABC):
     name: ClassVar[str]
     architectures: ClassVar[frozenset[str]] = frozenset()
     auto_architectures: ClassVar[frozenset[str]] = frozenset()
-    precisions: ClassVar[frozenset[Precision]] = frozenset(get_args(Precision))
+    precisions: ClassVar[frozenset[Precision]] = frozenset({"float32", "bfloat16", "int8"})
     own_settings: ClassVar[dict[str, str]] = {}  # by field: its purpose, for the error
 
     @classmethod
     @abstractmethod
     def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Engine:
         """An engine as configured, not loaded yet."""
+
+    @classmethod
+    def precision_on(cls, device: str, settings: WorkerSettings) -> Precision:
+        """As configured; `auto` is float32 unless an engine has a better one for the device."""
+        return "float32" if settings.precision == "auto" else settings.precision
+
+    def computed_seconds(self, seconds: float) -> float:
+        """Segments are padded to the longest of their batch, and to nothing else."""
+        return seconds

@@ -22,6 +22,7 @@ from asr_core.models import EMBEDDED
 from asr_worker.engines.cached_models import cached_folder
 from asr_worker.engines.model_code import no_model_code, refusal
 from asr_worker.engines.registry import import_bare, import_for, missing_packages
+from asr_worker.engines.whisper import model_folder as whisper_folder
 from asr_worker.errors import ModelNotLoaded
 
 # Of Hugging Face's libraries; here it holds for ModelScope, too.
@@ -45,9 +46,12 @@ class ModelFolder:
     architecture: str
 
 
-def find_model(model: str, revision: str = "", *, cache_folder: Path | None = None) -> ModelFolder:
-    """Resolves `embedded`, a name of the catalogue in the cache folder, a local folder or a hub id,
-    which is downloaded if necessary.
+def find_model(
+    model: str, revision: str = "", *, cache_folder: Path | None = None, engine: str = "auto"
+) -> ModelFolder:
+    """Resolves `embedded`, a name of the catalogue in the cache folder, a local folder, a name of
+    Whisper's or a hub id, which is downloaded if necessary; with engine `whisper` every hub id is
+    one of Hugging Face.
 
     Raises ModelNotLoaded.
     """
@@ -55,7 +59,9 @@ def find_model(model: str, revision: str = "", *, cache_folder: Path | None = No
     if model == EMBEDDED:
         path = _embedded_folder()
     if not path.is_dir():
-        path = _download(model, revision)
+        path = _download(model, revision, engine)
+    if whisper_folder.is_whisper(path):
+        return ModelFolder(model, path, whisper_folder.ARCHITECTURE)
     config = path / "config.yaml"
     if not config.is_file():
         raise ModelNotLoaded(f"model {model!r}: {path} holds no config.yaml")
@@ -140,9 +146,12 @@ def _embedded_folder() -> Path:
     return folder
 
 
-def _download(model: str, revision: str) -> Path:
+def _download(model: str, revision: str, engine: str) -> Path:
     if model.startswith((".", "/", "~")):
         raise ModelNotLoaded(f"model folder {model!r} does not exist")
+    whisper = whisper_folder.hub_id(model) or (model if engine == "whisper" else None)
+    if whisper is not None:
+        return whisper_folder.download(model, whisper, revision)
     if os.environ.get(OFFLINE) == "1":
         raise ModelNotLoaded(
             f"model {model!r} is not a local folder, and downloads are off (ASR_OFFLINE)"

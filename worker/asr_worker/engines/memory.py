@@ -28,7 +28,7 @@ def submit_within_memory(
 
     Raises EngineFailed when a single segment does not fit.
     """
-    if len(batch) > 1 and padded_seconds(batch) > budget.seconds:
+    if len(batch) > 1 and padded_seconds(engine, batch) > budget.seconds:
         return _in_halves(engine, batch, budget)
     try:
         return engine.submit(batch)
@@ -40,13 +40,13 @@ def submit_within_memory(
         torch.cuda.empty_cache()
     if len(batch) == 1:
         raise EngineFailed(f"a segment of {batch[0].seconds:.1f} s does not fit in memory")
-    budget.shrink(padded_seconds(batch) / 2)
+    budget.shrink(padded_seconds(engine, batch) / 2)
     return _in_halves(engine, batch, budget)
 
 
-def padded_seconds(batch: Sequence[SegmentAudio]) -> float:
-    """Seconds that the engine computes: every segment padded to the longest."""
-    return max(segment.seconds for segment in batch) * len(batch)
+def padded_seconds(engine: Engine, batch: Sequence[SegmentAudio]) -> float:
+    """Seconds that the engine computes: every segment padded to the longest, or to its window."""
+    return max(engine.computed_seconds(segment.seconds) for segment in batch) * len(batch)
 
 
 def _in_halves(engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudget) -> PendingTexts:
@@ -68,7 +68,7 @@ def _in_halves(engine: Engine, batch: Sequence[SegmentAudio], budget: BatchBudge
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """torch's allocator on CPU raises a plain RuntimeError."""
+    """torch's allocator on CPU raises a plain RuntimeError, as CTranslate2 does for CUDA's."""
     return isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError)) or (
         "can't allocate memory" in str(error) or "out of memory" in str(error)
     )

@@ -90,6 +90,10 @@ class DiarizingEngine:
         self.supports: frozenset[Feature] = engine.supports | {"speakers"}
         self.languages = engine.languages
 
+    def computed_seconds(self, seconds: float) -> float:
+        """What the engine computes; the speaker model has windows of 1.5 s."""
+        return self._engine.computed_seconds(seconds)
+
     def load(self) -> None:
         """Loads the engine; the speaker model is loaded already. Raises ModelNotLoaded."""
         self._engine.load()

@@ -16,7 +16,10 @@ LANE_RANKS: Final = {lane: rank for rank, lane in enumerate(Lane)}
 
 @dataclass(frozen=True)
 class PendingSegment:
-    """One segment of a claimed task; `key` is unique, `arrival` counts up."""
+    """One segment of a claimed task; `key` is unique, `arrival` counts up.
+
+    `computed_seconds` are what the engine computes for it alone, unset: its own `seconds`.
+    """
 
     key: str
     task_id: str
@@ -25,11 +28,17 @@ class PendingSegment:
     lane: Lane = Lane.NORMAL
     solo: bool = False
     waiting_seconds: float = 0.0
+    computed_seconds: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """Seconds of audio that the engine computes for it at least."""
+        return max(self.computed_seconds, self.seconds)
 
 
 @dataclass(frozen=True)
 class BatchRules:
-    """`seconds` is the budget of padded audio; a segment longer than it runs alone.
+    """`seconds` is the budget of padded audio; a segment that costs more runs alone.
 
     A batch takes no segment that would make more than `max_padding_share` of it padding. A segment
     that waited `overdue_seconds` comes before every lane.
@@ -53,8 +62,8 @@ class Batch:
 
     @property
     def padded_seconds(self) -> float:
-        """What the engine computes: every segment as long as the longest."""
-        return max(segment.seconds for segment in self.segments) * len(self.segments)
+        """What the engine computes: every segment as long as the longest, or as its window."""
+        return max(segment.cost for segment in self.segments) * len(self.segments)
 
     @property
     def padding_share(self) -> float:
@@ -75,10 +84,14 @@ def plan_batch(pending: Iterable[PendingSegment], rules: BatchRules) -> Batch | 
     head = min(waiting, key=lambda segment: _urgency(segment, rules))
     mates = sorted(
         (segment for segment in waiting if segment is not head and _may_share(head, segment)),
-        key=lambda segment: (segment.seconds, -segment.arrival),
+        key=lambda segment: (segment.cost, -segment.arrival),
     )
     chosen = _grow(head, mates, rules)
-    return Batch(tuple(sorted(chosen, key=lambda segment: (-segment.seconds, segment.arrival))))
+    return Batch(
+        tuple(
+            sorted(chosen, key=lambda segment: (-segment.cost, -segment.seconds, segment.arrival))
+        )
+    )
 
 
 def plan_batches(pending: Iterable[PendingSegment], rules: BatchRules) -> list[Batch]:
@@ -111,21 +124,21 @@ def _grow(
     `mates` is sorted by length, younger before older among equals on the shorter side; a side
     that no longer fits stays closed, as everything beyond it fits worse.
     """
-    chosen, longest, total = [head], head.seconds, head.seconds
-    above = next((i for i, mate in enumerate(mates) if mate.seconds > head.seconds), len(mates))
+    chosen, longest, total = [head], head.cost, head.cost
+    above = next((i for i, mate in enumerate(mates) if mate.cost > head.cost), len(mates))
     below = above - 1
     while len(chosen) < rules.max_segments:
         sides = []
         if below >= 0:
-            sides.append((head.seconds - mates[below].seconds, False))
+            sides.append((head.cost - mates[below].cost, False))
         if above < len(mates):
-            sides.append((mates[above].seconds - head.seconds, True))
+            sides.append((mates[above].cost - head.cost, True))
         if not sides:
             break
         upwards = min(sides)[1]
         mate = mates[above] if upwards else mates[below]
-        padded = max(longest, mate.seconds) * (len(chosen) + 1)
-        share = 1 - (total + mate.seconds) / padded if padded else 0.0
+        padded = max(longest, mate.cost) * (len(chosen) + 1)
+        share = 1 - (total + mate.cost) / padded if padded else 0.0
         if padded > rules.seconds or share > rules.max_padding_share:
             if upwards:
                 above = len(mates)
@@ -133,6 +146,6 @@ def _grow(
                 below = -1
             continue
         chosen.append(mate)
-        longest, total = max(longest, mate.seconds), total + mate.seconds
+        longest, total = max(longest, mate.cost), total + mate.cost
         above, below = (above + 1, below) if upwards else (above, below - 1)
     return chosen

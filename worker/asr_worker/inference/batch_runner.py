@@ -56,7 +56,7 @@ class BatchRunner:
         self._rules = rules
         self._in_flight = in_flight
         self._stages = stages
-        self._waiting = WaitingSegments(rules)
+        self._waiting = WaitingSegments(rules, computed_seconds=engine.computed_seconds)
         self._results = PendingResults(stages, partial_results)
         self._isolation = FaultIsolation(engine, self._results)
         self._changed = asyncio.Event()

@@ -55,6 +55,10 @@ class EngineCalls:
         self._running_count = 0
         self._read_at = 0.0
 
+    def computed_seconds(self, seconds: float) -> float:
+        """What the engine computes for a segment of this length."""
+        return self._loaded.engine.computed_seconds(seconds)
+
     async def transcribe(
         self, audio: Sequence[SegmentAudio], on_computed: Callable[[], None] = lambda: None
     ) -> list[SegmentText]:

@@ -31,6 +31,7 @@ class WaitingSegment:
     part: RecordedSegment
     tag: float
     key: str
+    computed_seconds: float
     seen_at: float | None = None
 
     @property
@@ -45,8 +46,16 @@ class WaitingSegment:
 class WaitingSegments:
     """All segments that are ready and not yet in a batch."""
 
-    def __init__(self, rules: BatchRules, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rules: BatchRules,
+        *,
+        computed_seconds: Callable[[float], float] = float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`computed_seconds` is the engine's: what it computes for a segment of some length."""
         self._rules = rules
+        self._computed_seconds = computed_seconds
         self._clock = clock
         self._order = FairOrder()
         self._segments: list[WaitingSegment] = []
@@ -64,7 +73,14 @@ class WaitingSegments:
         lane = task.claim.task.lane
         tags = self._order.tags(lane, [part.span.seconds for part in recording.segments])
         self._segments += [
-            WaitingSegment(task, recording, part, tag, f"{task.claim.token}/{index}")
+            WaitingSegment(
+                task,
+                recording,
+                part,
+                tag,
+                f"{task.claim.token}/{index}",
+                self._computed_seconds(part.span.seconds),
+            )
             for index, (part, tag) in enumerate(zip(recording.segments, tags, strict=True))
         ]
         self._segments.sort(key=attrgetter("tag"))
@@ -104,7 +120,7 @@ class WaitingSegments:
             if segment.seen_at is None:
                 segment.seen_at = self._clock()
             view.append(segment)
-            seconds += segment.seconds
+            seconds += segment.computed_seconds
         return view
 
     def _pending(self, arrival: int, segment: WaitingSegment) -> PendingSegment:
@@ -117,7 +133,8 @@ class WaitingSegments:
             lane=segment.lane,
             solo=segment.task.claim.solo,
             waiting_seconds=self._clock() - segment.seen_at,
+            computed_seconds=segment.computed_seconds,
         )
 
     def _count(self) -> None:
-        self.seconds = sum(segment.seconds for segment in self._segments)
+        self.seconds = sum(segment.computed_seconds for segment in self._segments)

@@ -70,17 +70,26 @@ def speaker_name(speaker: int) -> str:
 
 
 def _segment(part: SegmentResult, speaker: str | None) -> TranscriptSegment:
+    recognized = part.recognized
     return TranscriptSegment(
         start_seconds=round(part.span.start_seconds, 3),
         end_seconds=round(part.span.end_seconds, 3),
-        text=part.recognized.text,
+        text=recognized.text,
         channel=part.channel,
         speaker=speaker,
-        language=part.recognized.language,
-        emotion=part.recognized.emotion,
-        events=part.recognized.events,
-        words=tuple(_word(word, part.span) for word in part.recognized.words),
+        language=recognized.language,
+        emotion=recognized.emotion,
+        events=recognized.events,
+        words=tuple(_word(word, part.span) for word in recognized.words),
+        avg_logprob=_rounded(recognized.avg_logprob),
+        no_speech_prob=_rounded(recognized.no_speech_prob),
+        compression_ratio=_rounded(recognized.compression_ratio),
+        temperature=recognized.temperature,
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
 
 
 def _word(word: Word, span: Span) -> TranscriptWord:
@@ -91,7 +100,7 @@ def _word(word: Word, span: Span) -> TranscriptWord:
         text=word.text,
         start_seconds=round(start, 3),
         end_seconds=round(end, 3),
-        confidence=None if word.confidence is None else round(word.confidence, 4),
+        confidence=_rounded(word.confidence),
     )
 
 

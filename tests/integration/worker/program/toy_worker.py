@@ -51,6 +51,9 @@ class ToyEngine:
     supports: frozenset[str] = frozenset()
     languages: frozenset[str] = frozenset()
 
+    def computed_seconds(self, seconds: float) -> float:
+        return seconds
+
     def load(self) -> None:
         pass
 
