@@ -17,6 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
+import numpy as np
+import numpy.typing as npt
 import pytest
 import redis
 from cryptography import x509
@@ -25,6 +28,39 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from asr_core.queue.permissions import least_user_options
 from asr_core.settings.redis import RedisSettings
+
+RECORDINGS = Path(
+    os.environ.get("ASR_TEST_RECORDINGS", "") or Path(__file__).parents[3] / "shared" / "recordings"
+)
+
+
+@pytest.fixture(scope="session")
+def whisper_folder() -> Path:
+    """Whisper base, where it is at hand: `ASR_TEST_WHISPER`, or in the cache of models."""
+    named = os.environ.get("ASR_TEST_WHISPER", "")
+    cache = os.environ.get("ASR_MODEL_CACHE", "")
+    folder = Path(named) if named else Path(cache) / "whisper-base"
+    if not (folder / "model.bin").is_file() or not (named or cache):
+        pytest.skip("Whisper base is not here: name its folder in ASR_TEST_WHISPER")
+    pytest.importorskip("ctranslate2", reason="the extra whisper is not installed")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recording() -> Callable[[str], npt.NDArray[np.float32]]:
+    """A recording of people by its file's name, as samples at 16 kHz."""
+
+    def read(name: str) -> npt.NDArray[np.float32]:
+        path = RECORDINGS / name
+        if not path.is_file():
+            pytest.skip(f"{path} is not here")
+        with av.open(str(path)) as file:
+            resampler = av.AudioResampler("flt", "mono", 16_000)
+            frames = [*file.decode(audio=0), None]
+            parts = [part for frame in frames for part in resampler.resample(frame)]
+        return np.concatenate([part.to_ndarray()[0] for part in parts])
+
+    return read
 
 
 def free_port() -> int:

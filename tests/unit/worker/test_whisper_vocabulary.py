@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_worker.engines.whisper.vocabulary import MAX_PROMPT_TOKENS, Vocabulary
+from asr_worker.engines.whisper.vocabulary import MAX_PROMPT_TOKENS, SIMPLIFIED, Vocabulary
 
 tokenizers = pytest.importorskip("tokenizers")
 SPECIAL = [
@@ -64,6 +64,18 @@ def test_hotwords_and_prompt_stand_before_the_start() -> None:
     assert _written(vocabulary, tokens)[0] == "<|startofprev|>"
     assert vocabulary.decode(vocabulary.text_tokens(tokens)) == " Ada, Bo who speaks"
     assert _written(vocabulary, tokens)[-4] == "<|startoftranscript|>"
+
+
+def test_chinese_is_prompted_in_simplified_characters_unless_the_caller_has_a_prompt() -> None:
+    vocabulary = _vocabulary()
+
+    def text(**options: str) -> str:
+        tokens = vocabulary.prompt("zh", "transcribe", **options)
+        return vocabulary.decode(vocabulary.text_tokens(tokens)).strip()
+
+    assert text() == SIMPLIFIED
+    assert text(prompt="請用繁體") == "請用繁體"
+    assert len(vocabulary.prompt("zh", "translate")) == 4
 
 
 def test_a_prompt_that_is_too_long_keeps_its_end_and_the_hotwords() -> None:

@@ -11,9 +11,7 @@ from asr_worker.engines.whisper.word_times import Alignment, timed_words, token_
 Words = list[tuple[str, float, float]]
 
 
-def _words(
-    pieces: Sequence[str | bytes], frames: Sequence[int], *, seconds: float = 60.0
-) -> Words:
+def _words(pieces: Sequence[str | bytes], frames: Sequence[int], *, seconds: float = 60.0) -> Words:
     """Of tokens that are written as these pieces and begin at these frames; the last is the end."""
     written = [piece.encode() if isinstance(piece, str) else piece for piece in pieces]
 
@@ -38,7 +36,10 @@ def test_punctuation_belongs_to_its_word_and_takes_no_time() -> None:
     quoted = _words([" “", "Yes", ",", "”", " he"], [0, 10, 20, 22, 24, 40])
     assert [each[0] for each in quoted] == ["“Yes,”", "he"]
     assert quoted[0][1:] == (0.2, 0.4)
-    assert [each[0] for each in _words([" 3", ".", "5", " per"], [0, 5, 9, 20, 30])] == ["3.5", "per"]
+    assert [each[0] for each in _words([" 3", ".", "5", " per"], [0, 5, 9, 20, 30])] == [
+        "3.5",
+        "per",
+    ]
     assert [each[0] for each in _words([" don", "'", "t"], [0, 5, 9, 20])] == ["don't"]
 
 

@@ -14,7 +14,9 @@ from typing import Final
 LOOP_COMPRESSION_RATIO: Final = 2.4
 LOW_LOGPROB: Final = -1.0
 NO_SPEECH: Final = 0.6
-# Noise, hum and silence: "Thank you." and "you" at -0.4 and below, which OpenAI's rule lets pass.
+# The surer it is that nothing is spoken, the more probable words must be: from 0.8 on this much.
+# Noise, hum and silence give words of -0.45 and less there, which OpenAI's rule lets pass; speech
+# in noise has given no no-speech probability above 0.35.
 SURELY_NO_SPEECH: Final = 0.8
 DOUBTFUL_LOGPROB: Final = -0.4
 TEMPERATURES: Final = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -46,15 +48,14 @@ class Hypothesis:
 
     @property
     def is_no_speech(self) -> bool:
-        """Words that were invented for what is not speech.
-
-        OpenAI's rule (improbable words where no speech is probable); loops there, whose words are
-        probable; and doubtful words where speech is all but excluded.
+        """Words that were invented for what is not speech: where none is probable, loops, whose
+        words are probable, and improbable words.
         """
         if self.no_speech_prob <= NO_SPEECH:
             return False
-        doubtful = self.no_speech_prob > SURELY_NO_SPEECH and self.avg_logprob < DOUBTFUL_LOGPROB
-        return self.avg_logprob < LOW_LOGPROB or self.looks_like_loop or doubtful
+        surety = min((self.no_speech_prob - NO_SPEECH) / (SURELY_NO_SPEECH - NO_SPEECH), 1.0)
+        least = LOW_LOGPROB + surety * (DOUBTFUL_LOGPROB - LOW_LOGPROB)
+        return self.avg_logprob < least or self.looks_like_loop
 
     @property
     def deserves_full_window(self) -> bool:

@@ -15,6 +15,8 @@ from asr_worker.engines.whisper.windows import MAX_TOKENS
 Task = Literal["transcribe", "translate"]
 # What may stand before the text, as in OpenAI's decoder: half of its tokens, less one for its sign.
 MAX_PROMPT_TOKENS: Final = MAX_TOKENS // 2 - 1
+# Whisper mixes traditional and simplified characters, and writes what its prompt does.
+SIMPLIFIED: Final = "你好，请用简体中文。"
 # Whisper's code for Javanese is older than ISO 639-1's.
 _ALIASES: Final = {"jv": "jw"}
 
@@ -67,9 +69,12 @@ class Vocabulary:
     ) -> list[int]:
         """All tokens before the text: what went before, hotwords first, then the start.
 
-        Of a text that is too long the end counts, as in OpenAI's decoder; hotwords keep the room
-        that they need, up to half of it beside a text.
+        Chinese has a prompt of its own where the caller has none. Of a text that is too long the
+        end counts, as in OpenAI's decoder; hotwords keep the room that they need, up to half of it
+        beside a text.
         """
+        if language == "zh" and task == "transcribe":
+            prompt = prompt or SIMPLIFIED
         words = self._encode(", ".join(hotwords))
         text = self._encode(prompt)
         words = words[: MAX_PROMPT_TOKENS // 2 if text else MAX_PROMPT_TOKENS]
