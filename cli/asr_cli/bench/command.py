@@ -23,7 +23,8 @@ app = typer.Typer(
 _Model = Annotated[
     str,
     typer.Option(
-        help="`sensevoice` or `paraformer`: full size, random weights; `embedded`; or a folder."
+        help="`sensevoice` or `paraformer`: full size, random weights; `embedded`; a Whisper model "
+        "such as `whisper-base`; or a folder."
     ),
 ]
 _Files = Annotated[int, typer.Option(min=1, help="Recordings in each round.")]
@@ -58,8 +59,20 @@ def engine(
     seed: _Seed = 1,
     json_path: _Json = None,
     plot: _Plot = None,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="For Whisper: speech from this folder, with its words in `.txt` files beside it; "
+            "else of the bundled recording.",
+        ),
+    ] = None,
 ) -> None:
-    """Compare the engine with AutoModel, in a loop and in batches, and show where time goes."""
+    """Compare the engine with AutoModel, in a loop and in batches, and show where time goes.
+
+    Whisper is compared with faster-whisper, in a loop and with its batched pipeline.
+    """
     from asr_cli.bench.engine import EngineOrder, measure
     from asr_worker.engines.funasr_models import pick_device
     from asr_worker.in_flight.capacity import batch_seconds_on
@@ -67,7 +80,13 @@ def engine(
     _check(lengths)
     budget = batch_seconds_on(pick_device(gpu), batch_seconds or None)
     _tell(
-        [measure(EngineOrder(model, files, lengths, rounds, _of(threads), budget, gpu, seed))],
+        [
+            measure(
+                EngineOrder(
+                    model, files, lengths, rounds, _of(threads), budget, gpu, seed, recordings
+                )
+            )
+        ],
         json_path,
         plot,
     )

@@ -11,9 +11,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from asr_cli.bench import whisper
 from asr_cli.bench.audio import SAMPLE_RATE, as_floats, recordings
 from asr_cli.bench.lengths import drawn
 from asr_cli.bench.random_models import Architecture, write_model
@@ -25,12 +27,15 @@ MODELS: Final[dict[str, Architecture]] = {
     "sensevoice": "SenseVoiceSmall",
     "paraformer": "BiCifParaformer",
 }
+WHISPER: Final = "Whisper"  # as find_model calls it
 Run = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class EngineOrder:
-    """What to measure. `model` is a name of MODELS, `embedded`, or a folder."""
+    """What to measure. `model` is a name of MODELS, `embedded`, a Whisper model, or a folder;
+    `recordings` is a folder of people's, for Whisper.
+    """
 
     model: str
     files: int
@@ -40,15 +45,20 @@ class EngineOrder:
     batch_seconds: float
     use_gpu: bool | None
     seed: int
+    recordings: Path | None = None
 
 
 def measure(order: EngineOrder) -> Finding:
     """Audio-seconds per second of each contender in each round."""
     import torch
 
-    from asr_worker.engines.funasr_models import pick_device
+    from asr_worker.engines.funasr_models import find_model, pick_device
 
     device = pick_device(order.use_gpu)
+    if order.model not in MODELS:
+        found = find_model(order.model)
+        if found.architecture == WHISPER:
+            return whisper.measure(order, found.path, device, partial(load, order, order.model))
     arrays = [
         as_floats(each)
         for each in recordings(drawn(order.lengths, order.files, order.seed), order.seed)
@@ -129,31 +139,17 @@ def load(order: EngineOrder, folder: str, precision: Precision) -> Any:
 
 def _ours(engine: Any, arrays: list[Any], batch_seconds: float) -> Run:
     """Batches as the worker plans them."""
-    batches = list(_batches(arrays, batch_seconds))
+    from asr_cli.bench.planning import planned_batches
+
+    batches = [
+        [segment.audio for segment in batch] for batch in planned_batches(arrays, batch_seconds)
+    ]
 
     def run() -> None:
         for batch in batches:
             engine.transcribe(batch)
 
     return run
-
-
-def _batches(arrays: list[Any], batch_seconds: float) -> Iterator[list[Any]]:
-    from asr_worker.engines.base import SegmentAudio
-    from asr_worker.inference.batch_plan import BatchRules, PendingSegment, plan_batches
-
-    most = 30 * SAMPLE_RATE
-    segments = [
-        SegmentAudio(array[start : start + most])
-        for array in arrays
-        for start in range(0, len(array), most)
-    ]
-    pending = [
-        PendingSegment(str(number), str(number), segment.seconds, number)
-        for number, segment in enumerate(segments)
-    ]
-    for batch in plan_batches(pending, BatchRules(seconds=batch_seconds)):
-        yield [segments[int(each.key)] for each in batch.segments]
 
 
 def automodel(folder: str, device: str, threads: int, arrays: list[Any], *, batch: int) -> Run:

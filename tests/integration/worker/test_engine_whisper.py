@@ -107,7 +107,7 @@ def mixed(people: list[FloatArray]) -> list[SegmentAudio]:
         TaskOptions(),
         TaskOptions(language="en", hotwords=("Americans",)),
         TaskOptions(prompt="A speech of 1961."),
-        TaskOptions(language="zh", task="translate"),
+        TaskOptions(task="translate"),
     ]
     return [SegmentAudio(clip, option) for option in options for clip in clips]
 

@@ -183,3 +183,22 @@ def test_of_equals_the_oldest_share_the_batch_with_the_oldest() -> None:
     batch = plan_batch(reversed(segments), BatchRules(seconds=30))
     assert batch is not None
     assert [segment.arrival for segment in batch.segments] == [0, 1, 2]
+
+
+def test_batches_hold_what_the_engine_computes_and_not_what_is_heard() -> None:
+    """Two seconds in a window of twelve cost twelve."""
+    waiting = [_segment(n, 2.0, computed_seconds=12.0) for n in range(12)]
+    batches = plan_batches(waiting, BatchRules(seconds=60.0))
+    assert [len(batch.segments) for batch in batches] == [5, 5, 2]
+    assert (batches[0].audio_seconds, batches[0].padded_seconds) == (10.0, 60.0)
+
+
+def test_segments_of_one_window_come_together_whatever_their_length() -> None:
+    lengths = (2.0, 14.0, 10.0, 13.0)
+    windows = (12.0, 16.0, 12.0, 16.0)
+    waiting = [
+        _segment(n, length, computed_seconds=window)
+        for n, (length, window) in enumerate(zip(lengths, windows, strict=True))
+    ]
+    batches = plan_batches(waiting, BatchRules(seconds=32.0))
+    assert [{s.computed_seconds for s in batch.segments} for batch in batches] == [{12.0}, {16.0}]
