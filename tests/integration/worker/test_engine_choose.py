@@ -51,12 +51,19 @@ def test_the_registry_and_the_settings_name_the_same_engines_and_each_owns_its_s
         assert "float32" in engine.precisions, "the default precision"
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize(
+    ("precision", "engines"),
+    [
+        ("bfloat16", "sensevoice, paraformer"),
+        ("int8", "sensevoice, paraformer, whisper"),
+        ("float16", "whisper"),
+    ],
+)
 def test_a_precision_that_an_engine_does_not_have_is_refused_with_those_that_do(
-    random_folder: Path, precision: str
+    random_folder: Path, precision: str, engines: str
 ) -> None:
     settings = _settings(model=str(random_folder), engine="automodel", precision=precision)
-    with pytest.raises(ModelNotLoaded, match="engines sensevoice and paraformer only"):
+    with pytest.raises(ModelNotLoaded, match=f"for the engines {engines} only"):
         load_engine(settings)
 
 

@@ -275,7 +275,7 @@ def test_lower_precisions_understand_english(
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"precision": "bfloat16"}, "precision bfloat16 is for the engines sensevoice and"),
+        ({"precision": "bfloat16"}, "precision bfloat16 is for the engines sensevoice"),
         ({"precision": "float16"}, "float16"),
         ({"segment_max_seconds": 40.0}, "ASR_SEGMENT_MAX_SECONDS is 40"),
         ({"engine": "sensevoice"}, "is Whisper"),
@@ -300,3 +300,20 @@ def test_measures_are_finite(engine: WhisperEngine, people: list[FloatArray]) ->
     for text in engine.transcribe([SegmentAudio(people[2]), SegmentAudio(people[2][:1600])]):
         values = (text.avg_logprob, text.no_speech_prob, text.compression_ratio)
         assert all(value is not None and math.isfinite(value) for value in values)
+
+
+def test_speakers_are_told_apart_beside_whisper(
+    whisper_folder: Path, people: list[FloatArray], two_voices: Any
+) -> None:
+    engine = load_engine(_settings(whisper_folder, speaker_model=str(two_voices.folder)))
+    assert {"speakers", "task", "prompt"} <= engine.supports
+    assert engine.computed_seconds(3.0) == 12.0
+    texts = engine.submit(
+        [
+            SegmentAudio(people[2], TaskOptions(speakers=True)),
+            SegmentAudio(people[2]),
+        ]
+    )()
+    assert texts[0].text == texts[1].text != ""
+    assert texts[0].speaker_embeddings
+    assert not texts[1].speaker_embeddings

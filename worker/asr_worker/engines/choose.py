@@ -40,7 +40,7 @@ def load_engine(settings: WorkerSettings) -> Engine:
     chosen = _chosen(settings, folder.architecture)
     precision = chosen.precision_on(device, settings)
     if precision not in chosen.precisions:
-        able = " and ".join(each.name for each in ENGINES if precision in each.precisions)
+        able = ", ".join(each.name for each in ENGINES if precision in each.precisions)
         raise ModelNotLoaded(f"precision {precision} is for the engines {able} only")
     engine = chosen.create(folder, device, settings)
     engine.load()
