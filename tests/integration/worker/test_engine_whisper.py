@@ -323,3 +323,16 @@ def test_speakers_are_told_apart_beside_whisper(
     assert texts[0].text == texts[1].text != ""
     assert texts[0].speaker_embeddings
     assert not texts[1].speaker_embeddings
+
+
+def test_a_second_language_in_a_segment_is_heard_as_well(
+    engine: WhisperEngine, people: list[FloatArray]
+) -> None:
+    pause = np.zeros(8_000, np.float32)
+    both = np.concatenate([people[2], pause, people[1]])
+    (text,) = engine.transcribe([SegmentAudio(both)])
+    assert text.text.startswith("欢迎大家")
+    assert _plain(text.text).endswith(SORROW)
+    starts = [word.start_seconds for word in text.words]
+    assert starts == sorted(starts)
+    assert text.language == "en"

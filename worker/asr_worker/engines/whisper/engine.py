@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Final
 
 from asr_core.errors import EngineFailed
+from asr_worker.audio.pcm import SAMPLE_RATE
 from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText
 from asr_worker.engines.declaration import DeclaredEngine
 from asr_worker.engines.funasr_models import ModelFolder, thread_count
@@ -22,6 +23,7 @@ from asr_worker.engines.whisper.model_folder import (
     translates,
 )
 from asr_worker.engines.whisper.runtime import WhisperRuntime
+from asr_worker.engines.whisper.unheard import unheard_stretches, with_stretch
 from asr_worker.engines.whisper.vocabulary import Vocabulary
 from asr_worker.engines.whisper.windows import FULL_SECONDS, window_seconds
 from asr_worker.engines.whisper.word_times import Alignment, timed_words
@@ -116,31 +118,39 @@ class WhisperEngine(DeclaredEngine):
         return self.submit(batch)()
 
     def submit(self, batch: Sequence[SegmentAudio]) -> PendingTexts:
-        """Runs the model on this thread; calling the result makes the texts."""
-        decoder = self._loaded()
+        """Runs all on this thread."""
         if not batch:
             return list
+        texts = self._heard(batch)
+        stretches = [
+            (index, start, end)
+            for index, (segment, text) in enumerate(zip(batch, texts, strict=True))
+            if segment.options.task == "transcribe"  # a translation has no times to go by
+            for start, end in unheard_stretches(segment.pcm, text.words)
+        ]
+        more = [replace(batch[index], pcm=batch[index].pcm[a:b]) for index, a, b in stretches]
+        for (index, start, _), text in zip(stretches, self._heard(more), strict=True):
+            texts[index] = with_stretch(texts[index], text, start / SAMPLE_RATE)
+        return lambda: texts
+
+    def _heard(self, batch: Sequence[SegmentAudio]) -> list[SegmentText]:
+        """What was decoded of each segment."""
+        decoder = self._loaded()
+        if not batch:
+            return []
         decoded = decoder.decode(batch)
         with self.times.stage("model"):
             alignments = decoder.align(batch, decoded)
-        return partial(self._read, batch, decoded, alignments)
-
-    def _loaded(self) -> WhisperDecoder:
-        if self._decoder is None:
-            raise EngineFailed("the engine was asked to transcribe before it was loaded")
-        return self._decoder
-
-    def _read(
-        self,
-        batch: Sequence[SegmentAudio],
-        decoded: Sequence[DecodedSegment],
-        alignments: dict[int, Alignment],
-    ) -> list[SegmentText]:
         with self.times.stage("text"):
             return [
                 self._text(segment, found, alignments.get(index))
                 for index, (segment, found) in enumerate(zip(batch, decoded, strict=True))
             ]
+
+    def _loaded(self) -> WhisperDecoder:
+        if self._decoder is None:
+            raise EngineFailed("the engine was asked to transcribe before it was loaded")
+        return self._decoder
 
     def _text(
         self, segment: SegmentAudio, decoded: DecodedSegment, alignment: Alignment | None
