@@ -26,12 +26,12 @@ from asr_api.probe.sniff import other_format
 from asr_api.routes.usage import _only_iso
 from asr_api.settings.web import is_root_path
 from asr_api.submission.accept_url import read_submit
-from asr_api.submission.languages import language_code
 from asr_api.submission.options import TEXT_FIELDS, check_idempotency_key, parse_options
 from asr_api.uploads.disposition import parse_disposition
 from asr_api.uploads.multipart import FormReader
 from asr_core.access.api_key import is_secret
 from asr_core.access.hosts import split_authority
+from asr_core.languages import language_code
 from asr_core.options import TaskOptions
 from asr_core.process.logs import mask_credentials
 from asr_core.queue import ServedModel
@@ -159,7 +159,7 @@ PARSERS = (
         "language",
         language_code,
         (("en", "-a"), ("en", "-abcdefgh"), ("", "a"), ("", " "), ("zh", "_")),
-        ("asr_api.submission.languages:_TAG",),
+        ("asr_core.languages:_TAG",),
     ),
     Parser(
         "disposition",

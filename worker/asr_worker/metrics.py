@@ -93,8 +93,26 @@ class WorkerMetrics:
         self.worker_blocked = Gauge(
             "asr_worker_blocked",
             "1 while this worker takes no work: its `disk` is full or cannot be written, or the "
-            "`store`",
+            "`store`, or its model `server` is away",
             ["reason"],
+            registry=registry,
+        )
+        self.model_server_requests = Counter(
+            "asr_model_server_requests",
+            "Requests of engine `remote` by their outcome: a status, or `unreachable`, `timeout`, "
+            "`broken`, `unusable`",
+            ["outcome"],
+            registry=registry,
+        )
+        self.model_server_request_seconds = Histogram(
+            "asr_model_server_request_seconds",
+            "Time of one request of engine `remote`",
+            buckets=STAGE_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        self.model_server_requests_in_flight = Gauge(
+            "asr_model_server_requests_in_flight",
+            "Requests of engine `remote` under way",
             registry=registry,
         )
         self.leases_lost = Counter(

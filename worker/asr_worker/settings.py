@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt
+from pydantic import AliasChoices, Field, PositiveFloat, PositiveInt, field_validator
 
-from asr_core.settings.base import GIB, OptionalFromEnv
+from asr_core.settings.base import GIB, OptionalFromEnv, Settings
 from asr_core.settings.listening import MetricsSettings
 from asr_core.settings.logs import LogSettings
 from asr_core.settings.models import ModelSettings
@@ -19,8 +20,51 @@ from asr_core.task import DEFAULT_POOL
 Precision = Literal["float32", "bfloat16", "float16", "int8", "int8_float32"]
 
 
+class RemoteSettings(Settings):
+    """A model server of engine `remote`."""
+
+    remote_url: str = Field(
+        "", description="a server of OpenAI's transcription contract: engine `remote` uses it"
+    )
+    remote_api_key: str = Field("", repr=False, description="its key, if it wants one")
+    remote_model: str = Field("", description="unset: the server's only model")
+    remote_concurrency: int = Field(
+        16, ge=1, le=512, description="segments that one worker has there at once"
+    )
+    remote_timeout_seconds: float = Field(120.0, gt=0, description="for one segment, all in all")
+    remote_ca_file: OptionalFromEnv[Path] = Field(
+        None, description="certificates of authorities that its own may be signed by"
+    )
+
+    @field_validator("remote_url")
+    @classmethod
+    def _is_a_server(cls, url: str) -> str:
+        if not url:
+            return url
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be http:// or https:// with a host: http://localhost:8000/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must hold a host and a path only; ASR_REMOTE_API_KEY is for the key")
+        return url
+
+    @field_validator("remote_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: str) -> str:
+        bare = key.strip()
+        if not (bare.isascii() and bare.isprintable()) or " " in bare:
+            raise ValueError("must be letters, digits and signs of ASCII, without spaces")
+        return bare
+
+
 class WorkerSettings(
-    RedisSettings, QueueSettings, StoreSettings, LogSettings, MetricsSettings, ModelSettings
+    RemoteSettings,
+    RedisSettings,
+    QueueSettings,
+    StoreSettings,
+    LogSettings,
+    MetricsSettings,
+    ModelSettings,
 ):
     """A worker's settings."""
 
@@ -30,7 +74,7 @@ class WorkerSettings(
         "Whisper's, or a local folder; `asr up` sets `auto` if unset",
     )
     model_revision: str = ""
-    engine: Literal["auto", "sensevoice", "paraformer", "whisper", "automodel"] = "auto"
+    engine: Literal["auto", "sensevoice", "paraformer", "whisper", "automodel", "remote"] = "auto"
     precision: Literal["auto"] | Precision = Field(
         "auto",
         description="`float32`, `bfloat16` or `int8`; engine `whisper`: `float32`, `float16`, "

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from asr_api.submission.languages import language_code
 from asr_core.errors import InvalidOption
+from asr_core.languages import language_code
 from asr_core.options import OPTIONS, Kind, Option, OptionField, TaskOptions, option_fields
 from asr_core.task import DEFAULT_POOL, Lane
 from asr_core.text_limits import IDEMPOTENCY_KEY, LANGUAGE, POOL, URL, shortened

@@ -44,20 +44,18 @@ def test_there_is_no_room_beyond_the_most_tasks_whatever_their_length() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ready", "lanes", "coming", "waits"),
+    ("full", "lanes", "coming", "waits"),
     [
-        (10, [Lane.NORMAL], True, True),
-        (10, [Lane.NORMAL], False, False),
-        (500, [Lane.NORMAL], True, False),
-        (10, [Lane.BATCH, Lane.INTERACTIVE], True, False),
+        (False, [Lane.NORMAL], True, True),
+        (False, [Lane.NORMAL], False, False),
+        (True, [Lane.NORMAL], True, False),
+        (False, [Lane.BATCH, Lane.INTERACTIVE], True, False),
     ],
 )
 def test_an_idle_engine_waits_only_for_more_of_what_nobody_watches(
-    ready: float, lanes: list[Lane], coming: bool, waits: bool
+    full: bool, lanes: list[Lane], coming: bool, waits: bool
 ) -> None:
-    assert waits is should_gather(
-        ready_seconds=ready, batch_seconds=500, lanes=lanes, more_coming=coming
-    )
+    assert waits is should_gather(is_full=full, lanes=lanes, more_coming=coming)
 
 
 def test_a_drain_keeps_the_shortest_tasks_that_fit_in_the_grace_period() -> None:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
+from asr_worker.metrics import WorkerMetrics
 
 Feature = Literal[
     "language", "task", "itn", "hotwords", "prompt", "timestamps", "emotion", "events", "speakers"
@@ -72,12 +73,30 @@ class SegmentText:
 PendingTexts = Callable[[], list[SegmentText]]
 
 
+class EngineServer(Protocol):
+    """Where an engine computes that has no model in this process."""
+
+    @property
+    def requests_at_once(self) -> int:
+        """How many segments it takes at once, each as a batch of its own."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot transcribe now; empty if it can. Safe from any thread."""
+
+    def publish(self, metrics: WorkerMetrics) -> None:
+        """Counts what it does from now on."""
+
+    def close(self) -> None:
+        """Ends what is under way. Called once, last."""
+
+
 class Engine(Protocol):
     """A loaded or loadable model. One thread owns it."""
 
     @property
     def name(self) -> str:
-        """Which engine this is: `sensevoice`, `paraformer`, `whisper` or `automodel`."""
+        """Which engine this is: `sensevoice`, `paraformer`, `whisper`, `automodel` or `remote`."""
 
     @property
     def model_id(self) -> str:
@@ -85,7 +104,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """The torch device: `cpu`, `cuda:0`."""
+        """The torch device: `cpu`, `cuda:0`; `remote` for a server's."""
 
     @property
     def supports(self) -> frozenset[Feature]:
@@ -99,6 +118,10 @@ class Engine(Protocol):
         """Seconds of audio that it computes for a segment of this length: more for an engine with
         windows. Batches are planned by it.
         """
+
+    @property
+    def server(self) -> EngineServer | None:
+        """Where it computes; None for a model in this process."""
 
     def load(self) -> None:
         """Loads the weights. Raises ModelNotLoaded."""

@@ -8,8 +8,9 @@ from typing import Final
 from asr_worker.engines.automodel import AutoModelEngine
 from asr_worker.engines.base import Engine
 from asr_worker.engines.declaration import DeclaredEngine
-from asr_worker.engines.funasr_models import OFFLINE, find_model, pick_device
+from asr_worker.engines.funasr_models import OFFLINE, ModelFolder, find_model, pick_device
 from asr_worker.engines.paraformer import ParaformerEngine
+from asr_worker.engines.remote import NO_FOLDER, RemoteEngine
 from asr_worker.engines.sensevoice import SenseVoiceEngine
 from asr_worker.engines.speaker_model import DiarizingEngine, SpeakerModel
 from asr_worker.engines.whisper.engine import WhisperEngine
@@ -22,6 +23,7 @@ ENGINES: Final[tuple[type[DeclaredEngine], ...]] = (
     SenseVoiceEngine,
     ParaformerEngine,
     WhisperEngine,
+    RemoteEngine,
     AutoModelEngine,
 )
 
@@ -31,12 +33,7 @@ def load_engine(settings: WorkerSettings) -> Engine:
     device = pick_device(settings.use_gpu)
     if settings.offline:
         os.environ[OFFLINE] = "1"  # before a library that downloads is imported
-    folder = find_model(
-        settings.model,
-        settings.model_revision,
-        cache_folder=settings.cache_folder,
-        engine=settings.engine,
-    )
+    folder = _folder(settings)
     chosen = _chosen(settings, folder.architecture)
     precision = chosen.precision_on(device, settings)
     if precision not in chosen.precisions:
@@ -49,6 +46,18 @@ def load_engine(settings: WorkerSettings) -> Engine:
         engine = DiarizingEngine(engine, SpeakerModel(speakers, device, settings.cpu_threads))
     engine.warm_up()
     return engine
+
+
+def _folder(settings: WorkerSettings) -> ModelFolder:
+    """The model's; a server's model has none here."""
+    if settings.engine == RemoteEngine.name or _uses_own(RemoteEngine, settings):
+        return NO_FOLDER
+    return find_model(
+        settings.model,
+        settings.model_revision,
+        cache_folder=settings.cache_folder,
+        engine=settings.engine,
+    )
 
 
 def _chosen(settings: WorkerSettings, architecture: str) -> type[DeclaredEngine]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from asr_worker.engines.base import Engine
+from asr_worker.engines.base import Engine, EngineServer
 from asr_worker.engines.funasr_models import ModelFolder
 from asr_worker.settings import Precision, WorkerSettings
 
@@ -23,6 +23,11 @@ class DeclaredEngine(ABC):
     auto_architectures: ClassVar[frozenset[str]] = frozenset()
     precisions: ClassVar[frozenset[Precision]] = frozenset({"float32", "bfloat16", "int8"})
     own_settings: ClassVar[dict[str, str]] = {}  # by field: its purpose, for the error
+
+    @property
+    def server(self) -> EngineServer | None:
+        """None: the model is in this process."""
+        return None
 
     @classmethod
     @abstractmethod

@@ -89,6 +89,7 @@ class DiarizingEngine:
         self.device = engine.device
         self.supports: frozenset[Feature] = engine.supports | {"speakers"}
         self.languages = engine.languages
+        self.server = engine.server
 
     def computed_seconds(self, seconds: float) -> float:
         """What the engine computes; the speaker model has windows of 1.5 s."""

@@ -71,13 +71,11 @@ def reserved_capacity(
     return Capacity(batch_seconds, tasks, interactive)
 
 
-def should_gather(
-    *, ready_seconds: float, batch_seconds: float, lanes: Iterable[Lane], more_coming: bool
-) -> bool:
+def should_gather(*, is_full: bool, lanes: Iterable[Lane], more_coming: bool) -> bool:
     """Whether an idle engine waits briefly for a fuller batch: only while more tasks are preparing
     segments, and never with an interactive task, which starts at once.
     """
-    return more_coming and ready_seconds < batch_seconds and Lane.INTERACTIVE not in lanes
+    return more_coming and not is_full and Lane.INTERACTIVE not in lanes
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,10 @@ class BatchRules:
     max_padding_share: float = 0.25
     overdue_seconds: float = 30.0
 
+    def fills(self, *, segments: int, seconds: float) -> bool:
+        """Whether so much audio in so many segments is enough for a full batch."""
+        return seconds >= self.seconds or segments >= self.max_segments
+
 
 @dataclass(frozen=True)
 class Batch:

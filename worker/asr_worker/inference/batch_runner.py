@@ -1,7 +1,8 @@
 """The prefetch loop: plans batches from the segments of all tasks in flight and runs them.
 
 While a batch runs, the next one is prepared and the texts of the previous one are read. Up to
-`MOST_RUNS` batches are submitted at once, so that a GPU never idles between two.
+`MOST_RUNS` batches are submitted at once, so that a GPU never idles between two; a model server is
+sent as many as it takes, each of one segment.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ class BatchRunner:
         in_flight: InFlightTasks,
         stages: Stages,
         partial_results: PartialResults,
+        most_runs: int = MOST_RUNS,
     ) -> None:
         self._engine = engine
         self._rules = rules
+        self._most_runs = most_runs
         self._in_flight = in_flight
         self._stages = stages
         self._waiting = WaitingSegments(rules, computed_seconds=engine.computed_seconds)
@@ -86,8 +89,11 @@ class BatchRunner:
                 prepared = await self._prepare(runs)
                 if runs:
                     await runs[-1].computed.wait()
-                while len(runs) >= MOST_RUNS:
-                    await runs.popleft().task
+                while len(runs) >= self._most_runs:
+                    await asyncio.wait(
+                        [run.task for run in runs], return_when=asyncio.FIRST_COMPLETED
+                    )
+                    _forget_ended(runs)
                 if not self._must_yield(prepared):
                     runs.append(self._start(prepared))
                     continue
@@ -104,11 +110,10 @@ class BatchRunner:
         """A full batch while others run; whatever waits once none does."""
         while True:
             self._changed.clear()
-            while runs and runs[0].task.done():
-                runs.popleft().task.result()
+            _forget_ended(runs)
             if self._waiting and not runs:
                 await self._gather()
-            if self._waiting and (not runs or self._waiting.seconds >= self._rules.seconds):
+            if self._waiting and (not runs or self._has_full_batch()):
                 if prepared := await self._take():
                     return prepared
                 continue
@@ -133,14 +138,16 @@ class BatchRunner:
         """Waits at most `GATHER_SECONDS` for the batch to fill up."""
         give_up_at = time.monotonic() + GATHER_SECONDS
         while (left := give_up_at - time.monotonic()) > 0 and should_gather(
-            ready_seconds=self._waiting.seconds,
-            batch_seconds=self._rules.seconds,
+            is_full=self._has_full_batch(),
             lanes=self._waiting.lanes,
             more_coming=self._in_flight.preparing,
         ):
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), left)
+
+    def _has_full_batch(self) -> bool:
+        return self._rules.fills(segments=len(self._waiting), seconds=self._waiting.seconds)
 
     def _must_yield(self, prepared: Prepared) -> bool:
         """Whether an interactive segment that arrived later goes first; a batch yields once."""
@@ -169,6 +176,13 @@ class BatchRunner:
             tuple(segment for segment, _ in readable),
             tuple(audio for _, audio in readable),
         )
+
+
+def _forget_ended(runs: deque[_Run]) -> None:
+    """Removes the runs that have ended. Raises what ended one: EngineBroken."""
+    for run in [run for run in runs if run.task.done()]:
+        runs.remove(run)
+        run.task.result()
 
 
 def _load_all(segments: Iterable[WaitingSegment]) -> list[SegmentAudio | Exception | None]:

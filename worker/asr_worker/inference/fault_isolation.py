@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from asr_core.errors import AsrError, EngineFailed
+from asr_core.errors import AsrError, DependencyError, EngineFailed, PermanentTaskError
 from asr_core.process.logs import get_logger
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.in_flight.tasks import InFlightTask
@@ -15,6 +15,8 @@ from asr_worker.inference.engine_calls import EngineCalls
 from asr_worker.inference.pending_results import PendingResults
 from asr_worker.inference.segment_queue import WaitingSegment
 
+# Errors with which an engine says itself what they mean for the task.
+_DECIDED = (PermanentTaskError, DependencyError)
 _log = get_logger(__name__)
 
 
@@ -60,7 +62,8 @@ class FaultIsolation:
                 "batch failed",
                 segments=len(prepared.segments),
                 tasks=len(prepared.tasks),
-                exc_info=error,
+                reason=str(error),
+                exc_info=None if isinstance(error, _DECIDED) else error,
             )
             await self._isolate(prepared, error)
         else:
@@ -80,9 +83,13 @@ class FaultIsolation:
                 failed[task] = own_error
             else:
                 self._results.deliver([prepared.segments[index] for index in indexes], texts)
-        if failed and len(failed) == len(parts):
+        undecided = [cause for cause in failed.values() if not isinstance(cause, _DECIDED)]
+        if undecided and len(failed) == len(parts):
             await self._check_engine(prepared.tasks)
         for task, cause in failed.items():
+            if isinstance(cause, _DECIDED):
+                self._results.fail(task, cause)
+                continue
             _log.error("engine failed on this task", task_id=task.task_id, exc_info=cause)
             name = type(cause).__name__
             self._results.fail(task, EngineFailed(f"the engine failed on this audio: {name}"))

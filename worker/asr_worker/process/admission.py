@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from asr_worker.attempts.scratch_dir import WorkFolder
@@ -13,18 +14,24 @@ from asr_worker.process.recycling import Recycling
 
 @dataclass(frozen=True)
 class Admission:
-    """`batch_seconds` is the padded audio of a full batch."""
+    """`batch_seconds` is the padded audio of a full batch, `server_problem` why the model server
+    cannot be used, if there is one and it cannot.
+    """
 
     in_flight: InFlightTasks
     folder: WorkFolder
     store: StoreAccess
     recycling: Recycling
+    server_problem: Callable[[], str]
     batch_seconds: float
     max_tasks: int
 
     async def may_claim(self) -> bool:
-        """False while the process retires, its disk is full or the store is unavailable."""
-        ready = not self.recycling.retiring and self.folder.has_room()
+        """False while the process retires, its disk is full, or the store or its model server is
+        unavailable.
+        """
+        able = not self.recycling.retiring and not self.server_problem()
+        ready = able and self.folder.has_room()
         return ready and await self.store.usable()
 
     def capacity(self) -> Capacity:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 
 from asr_core.queue import Consumer, LeaseKeeper
@@ -15,13 +16,14 @@ from asr_worker.attempts.reports import Reports
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.audio.decode_pool import DecodePool
+from asr_worker.engines.base import Engine
 from asr_worker.engines.gpu import gpu_use
 from asr_worker.in_flight.capacity import Throughput, batch_seconds_on
 from asr_worker.in_flight.obstacles import Obstacles
 from asr_worker.in_flight.stages import Stages
 from asr_worker.in_flight.tasks import InFlightTasks
 from asr_worker.inference.batch_plan import BatchRules
-from asr_worker.inference.batch_runner import BatchRunner
+from asr_worker.inference.batch_runner import MOST_RUNS, BatchRunner
 from asr_worker.inference.engine_calls import EngineCalls, LoadedEngine
 from asr_worker.inference.partial_results import PartialResults
 from asr_worker.metrics import WorkerMetrics
@@ -44,6 +46,13 @@ def decoder_count(settings: WorkerSettings) -> int:
     return settings.decode_processes or max(_LEAST_DECODERS, min(_MOST_DECODERS, half))
 
 
+def _batch_seconds(settings: WorkerSettings, engine: Engine) -> float:
+    """Padded audio-seconds of a batch; for a model server, what it has at once."""
+    if engine.server is None:
+        return batch_seconds_on(engine.device, settings.batch_size)
+    return settings.batch_size or engine.server.requests_at_once * settings.segment_max_seconds
+
+
 class WorkerProgram:
     """All parts of a worker, each built from those before it, on the event loop they will run on.
 
@@ -62,7 +71,8 @@ class WorkerProgram:
     ) -> None:
         self._settings, self._consumer, self._loaded = settings, consumer, loaded
         self._folder, self._metrics = folder, metrics
-        self._batch_seconds = batch_seconds_on(loaded.engine.device, settings.batch_size)
+        self._server = loaded.engine.server
+        self._batch_seconds = _batch_seconds(settings, loaded.engine)
         self._store = StoreAccess(Store.open(settings.store_url))
         self.in_flight, self.throughput = InFlightTasks(), Throughput()
         self.lost_tasks = LostTasks(self.in_flight, metrics)
@@ -93,12 +103,16 @@ class WorkerProgram:
             throughput=self.throughput,
             stages=self._stages,
         )
+        rules, most_runs = BatchRules(seconds=self._batch_seconds), MOST_RUNS
+        if self._server is not None:
+            rules, most_runs = replace(rules, max_segments=1), self._server.requests_at_once
         return BatchRunner(
             engine,
-            BatchRules(seconds=self._batch_seconds),
+            rules,
             in_flight=self.in_flight,
             stages=self._stages,
             partial_results=self.partial_results,
+            most_runs=most_runs,
         )
 
     def _build_pipeline(self, decoders: DecodePool) -> Pipeline:
@@ -129,6 +143,7 @@ class WorkerProgram:
             self._folder,
             self._store,
             self.recycling,
+            self._server_problem,
             self._batch_seconds,
             self._settings.max_tasks_in_hand,
         )
@@ -154,7 +169,11 @@ class WorkerProgram:
         )
 
     def _build_heartbeat(self) -> Heartbeat:
-        checks = {"disk": self._folder.check, "store": lambda: self._store.problem}
+        checks = {
+            "disk": self._folder.check,
+            "store": lambda: self._store.problem,
+            "server": self._server_problem,
+        }
         return Heartbeat(
             self._settings,
             self._consumer,
@@ -166,3 +185,6 @@ class WorkerProgram:
             Obstacles(checks, self._metrics),
             self._loaded.startup_seconds,
         )
+
+    def _server_problem(self) -> str:
+        return self._server.problem if self._server else ""

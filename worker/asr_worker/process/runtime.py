@@ -22,7 +22,7 @@ from asr_core.queue import Consumer, Outcome, RedisConnection
 from asr_worker.attempts.decoder_queue import RESERVED_DECODERS
 from asr_worker.attempts.scratch_dir import WorkFolder
 from asr_worker.audio.decode_pool import DecodePool
-from asr_worker.engines.base import PendingTexts, SegmentAudio
+from asr_worker.engines.base import Engine, PendingTexts, SegmentAudio
 from asr_worker.in_flight.capacity import batch_seconds_on
 from asr_worker.inference.engine_calls import LoadedEngine
 from asr_worker.inference.engine_thread import EngineThread
@@ -55,6 +55,9 @@ async def run_worker(settings: WorkerSettings, *, stop: asyncio.Event | None = N
             stack.callback(loaded.thread.stop)
             stack.callback(loaded.reader.stop)
             metrics = WorkerMetrics(CollectorRegistry())
+            if server := loaded.engine.server:
+                stack.callback(server.close)
+                server.publish(metrics)
             consumer = _consumer(settings, stack)
             pod_server = _pod_server(settings, metrics, stack)
             if await _unless_stopped(_join(consumer), stop) is None:
@@ -93,9 +96,7 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
         def submit(batch: Sequence[SegmentAudio]) -> PendingTexts:
             return submit_within_memory(engine, batch, budget)
 
-        return LoadedEngine(
-            engine, thread, EngineThread("texts"), submit, time.monotonic() - started
-        )
+        return LoadedEngine(engine, thread, _reader(engine), submit, time.monotonic() - started)
 
     loaded = await thread.call(load)
     _log.info(
@@ -106,6 +107,11 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
         seconds=round(loaded.startup_seconds, 2),
     )
     return loaded
+
+
+def _reader(engine: Engine) -> EngineThread:
+    """Texts of a model server are waited for, many at once and in the order in which they come."""
+    return EngineThread("texts", count=engine.server.requests_at_once if engine.server else 1)
 
 
 def _consumer(settings: WorkerSettings, stack: AsyncExitStack) -> Consumer:

@@ -50,6 +50,7 @@ class ToyEngine:
     device = "cpu"
     supports: frozenset[str] = frozenset()
     languages: frozenset[str] = frozenset()
+    server = None
 
     def computed_seconds(self, seconds: float) -> float:
         return seconds
