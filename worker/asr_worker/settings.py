@@ -74,7 +74,7 @@ class WorkerSettings(
         "Whisper's, or a local folder; `asr up` sets `auto` if unset",
     )
     model_revision: str = ""
-    engine: Literal["auto", "sensevoice", "paraformer", "whisper", "automodel", "remote"] = "auto"
+    engine: Literal["auto", "sensevoice", "paraformer", "whisper", "remote", "automodel"] = "auto"
     precision: Literal["auto"] | Precision = Field(
         "auto",
         description="`float32`, `bfloat16` or `int8`; engine `whisper`: `float32`, `float16`, "
