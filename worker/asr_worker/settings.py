@@ -88,6 +88,9 @@ class WorkerSettings(
     speaker_model: str = Field(
         "", description="FunASR's CAM++, for callers who ask who speaks; with any engine"
     )
+    trust_remote_code: bool = Field(
+        False, description="GLM-ASR, MOSS and Qwen-Audio may run Python from their folder"
+    )
     pool: str = DEFAULT_POOL
     use_gpu: OptionalFromEnv[bool] = Field(
         None, description="unset: if there is one; true: required; false: never"

@@ -142,12 +142,14 @@ def test_requirements_of_a_model_are_not_installed(folder: Path) -> None:
     ],
 )
 def test_an_expression_in_a_configuration_is_not_evaluated(
-    folder: Path, mark: Path, expression: str
+    folder: Path, random_folder: Path, mark: Path, expression: str
 ) -> None:
-    """FunASR hands the list of layers of emotion2vec to `eval`, as fairseq does."""
+    """FunASR hands the list of layers of emotion2vec to `eval`, as fairseq does; as the model to
+    recognise with it is refused before, as a helper only here.
+    """
     spec = {"feature_encoder_spec": expression.format(mark=mark)}
     configure(folder, model="Emotion2vec", model_conf={"modalities": {"audio": spec}})
-    assert "more than numbers" in refused(folder)
+    assert "more than numbers" in refused(random_folder, punc_model=str(folder))
     assert not mark.exists()
 
 
@@ -156,8 +158,14 @@ def test_a_list_of_layers_is_still_one() -> None:
     assert not _names_something(compile(layers, "<string>", "eval"))
 
 
-def test_code_that_funasr_trusts_by_itself_does_not_run(folder: Path, mark: Path) -> None:
-    """Its classes around Hugging Face's models pass `trust_remote_code=True`, whoever called."""
+@pytest.fixture
+def folder_with_python(
+    folder: Path, mark: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Path:
+    """For FunASR's classes around Hugging Face's models, which pass `trust_remote_code=True`."""
+    from transformers import dynamic_module_utils
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     (folder / "payload.py").write_text(
         "from transformers import PretrainedConfig, ProcessorMixin\n" + code_that_leaves(mark)
     )
@@ -170,7 +178,27 @@ def test_code_that_funasr_trusts_by_itself_does_not_run(folder: Path, mark: Path
         json.dumps({"processor_class": "Processor", "auto_map": described["auto_map"]})
     )
     configure(folder, model="GLMASR")
-    assert "code of its own" in refused(folder)
+    return folder
+
+
+def test_code_that_funasr_trusts_by_itself_does_not_run(
+    folder_with_python: Path, random_folder: Path, mark: Path
+) -> None:
+    assert "ASR_TRUST_REMOTE_CODE" in refused(folder_with_python)
+    as_helper = refused(random_folder, punc_model=str(folder_with_python), trust_remote_code=True)
+    assert "code of its own" in as_helper
+    assert not mark.exists()
+
+
+def test_code_that_an_operator_allows_runs(folder_with_python: Path, mark: Path) -> None:
+    """It is no model, so it is not loaded in the end."""
+    assert "ASR_TRUST_REMOTE_CODE" not in refused(folder_with_python, trust_remote_code=True)
+    assert mark.exists()
+
+
+def test_a_trusted_model_is_no_excuse_for_a_pickle(folder: Path, mark: Path) -> None:
+    torch.save({"x": _Payload(mark)}, folder / "model.pt")
+    assert "pickle could run code" in refused(folder, trust_remote_code=True)
     assert not mark.exists()
 
 

@@ -16,9 +16,11 @@ import numpy as np
 import torch
 
 from asr_core.errors import EngineFailed
+from asr_core.languages import language_code
 from asr_worker.audio.pcm import SAMPLE_RATE
 from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio, SegmentText
 from asr_worker.engines.declaration import DeclaredEngine
+from asr_worker.engines.funasr_family import OWN_CODE, refusal_of
 from asr_worker.engines.funasr_models import (
     SAFE_OPTIONS,
     ModelFolder,
@@ -32,6 +34,7 @@ from asr_worker.engines.model_code import no_model_code
 from asr_worker.engines.registry import import_for
 from asr_worker.engines.tags import parse_tags
 from asr_worker.engines.words import timed_words
+from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
 _RICH: Final[frozenset[Feature]] = frozenset({"language", "itn", "timestamps", "emotion", "events"})
@@ -44,7 +47,13 @@ FEATURES: Final[dict[str, frozenset[Feature]]] = {
     "ContextualParaformer": frozenset({"hotwords"}),
     "FunASRNano": frozenset({"language", "itn", "hotwords"}),
     "WhisperWarp": frozenset({"language"}),
+    "Qwen3ASR": frozenset({"language", "hotwords"}),
 }
+# Of architectures that raise for any other. Source: `funasr.models.qwen3_asr.model`.
+_QWEN3_LANGUAGES: Final = (
+    "zh en yue ar de fr es pt id it ko ru th vi ja tr hi ms nl sv da fi pl cs fil fa el ro hu mk"
+)
+LANGUAGES: Final[dict[str, frozenset[str]]] = {"Qwen3ASR": frozenset(_QWEN3_LANGUAGES.split())}
 
 _MEANS_MORE: Final = re.compile(r"[/\\.:<|>]")
 
@@ -66,14 +75,16 @@ class AutoModelEngine(DeclaredEngine):
         *,
         punc_model: str = "",
         vad_model: str = "",
+        trusted: bool = False,
     ) -> None:
         """`vad_model` selects the speech in a segment, `punc_model` punctuates every text, both as
-        FunASR composes them.
+        FunASR composes them. `trusted` models run Python from their folder.
         """
         self.model_id = folder.model_id
         self.device = device
         self.supports = FEATURES.get(folder.architecture, frozenset())
-        self.languages: frozenset[str] = frozenset()
+        self.languages = LANGUAGES.get(folder.architecture, frozenset())
+        self._trusted = trusted
         self._folder = folder
         self._helpers = {"punc": punc_model, "vad": vad_model}
         self._threads = thread_count(cpu_threads)
@@ -82,18 +93,24 @@ class AutoModelEngine(DeclaredEngine):
 
     @classmethod
     def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Self:
-        """An engine as configured, not loaded yet."""
+        """An engine as configured, not loaded yet. Raises ModelNotLoaded for a model of FunASR that
+        recognises no files, or runs code that nobody allowed.
+        """
+        reason = refusal_of(folder.architecture, trusted=settings.trust_remote_code)
+        if reason:
+            raise ModelNotLoaded(f"model {folder.model_id!r} is not served: {reason}")
         return cls(
             folder,
             device,
             settings.cpu_threads,
             punc_model=settings.punc_model,
             vad_model=settings.vad_model,
+            trusted=settings.trust_remote_code and folder.architecture in OWN_CODE,
         )
 
     def load(self) -> None:
         """Builds the model from its folder. Raises ModelNotLoaded."""
-        options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads}
+        options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads, **self._source()}
         folders = [self._folder.path]
         for kind, model in self._helpers.items():
             if model:
@@ -106,8 +123,8 @@ class AutoModelEngine(DeclaredEngine):
                     import_for(folder)
                 from funasr import AutoModel
 
-                with no_model_code():
-                    auto = AutoModel(model=str(self._folder.path), log_level="WARNING", **options)
+                with no_model_code(trusted=self._trusted):
+                    auto = AutoModel(log_level="WARNING", **options)
             except Exception as error:
                 raise not_loaded(self.model_id, self._folder.path, error) from error
         assert_device(auto.model, self.device)
@@ -116,6 +133,14 @@ class AutoModelEngine(DeclaredEngine):
             # The same audio must give the same text twice.
             frontend.dither = 0.0
         self._auto = auto
+
+    def _source(self) -> dict[str, Any]:
+        """The folder as FunASR takes it: with a `config.yaml` by its path, else by its class."""
+        path = str(self._folder.path)
+        if (self._folder.path / "config.yaml").is_file():
+            return {"model": path}
+        source = {"model": self._folder.architecture, "model_path": path, "model_conf": {}}
+        return {**source, "dtype": "fp32"} if self.device == "cpu" else source
 
     def warm_up(self) -> None:
         """One second of faint noise: some models return early on silence."""
@@ -161,7 +186,7 @@ class AutoModelEngine(DeclaredEngine):
     def _generate(self, arrays: list[Any], options: Options) -> list[dict[str, Any]]:
         language, use_itn, hotwords = options
         arguments: dict[str, Any] = {
-            "language": language,
+            "language": "auto" if self.languages and language not in self.languages else language,
             "use_itn": use_itn,
             "output_timestamp": "timestamps" in self.supports,
         }
@@ -171,6 +196,8 @@ class AutoModelEngine(DeclaredEngine):
         if hotwords and "hotwords" in self.supports:
             arguments["hotword"] = " ".join(hotwords)
             arguments["hotwords"] = list(hotwords)
+            if self._folder.architecture == "Qwen3ASR":
+                arguments["context"] = " ".join(hotwords)
         with quiet(), torch.inference_mode():
             results: list[dict[str, Any]] = self._auto.generate(arrays, **arguments)
         return results
@@ -211,7 +238,7 @@ def _segment_text(result: dict[str, Any]) -> SegmentText:
     tagged = parse_tags(str(result.get("text", "")))
     return SegmentText(
         text=tagged.text,
-        language=tagged.language,
+        language=tagged.language or language_code(str(result.get("language") or "")),
         emotion=tagged.emotion,
         events=tagged.events,
         words=timed_words(tagged.text, result.get("words"), result.get("timestamp") or ()),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from omegaconf import OmegaConf
 
 from asr_core.models import EMBEDDED
 from asr_worker.engines.cached_models import cached_folder
+from asr_worker.engines.funasr_family import HUGGING_FACE
 from asr_worker.engines.model_code import no_model_code, refusal
 from asr_worker.engines.registry import import_bare, import_for, missing_packages
 from asr_worker.engines.whisper import model_folder as whisper_folder
@@ -64,11 +66,31 @@ def find_model(
         return ModelFolder(model, path, whisper_folder.ARCHITECTURE)
     config = path / "config.yaml"
     if not config.is_file():
-        raise ModelNotLoaded(f"model {model!r}: {path} holds no config.yaml")
+        return ModelFolder(model, path, _hugging_face_architecture(model, path))
     architecture = OmegaConf.select(OmegaConf.load(config), "model")
     if not isinstance(architecture, str):
         raise ModelNotLoaded(f"model {model!r}: {config} names no model")
     return ModelFolder(model, path, architecture)
+
+
+def _hugging_face_architecture(model: str, path: Path) -> str:
+    """FunASR's class for a folder with only `config.json`. Raises ModelNotLoaded."""
+    try:
+        described = json.loads((path / "config.json").read_bytes())
+        kind = str(described.get("model_type")) if isinstance(described, dict) else ""
+    except OSError:
+        raise ModelNotLoaded(
+            f"model {model!r}: {path} holds neither config.yaml nor config.json"
+        ) from None
+    except ValueError:
+        raise ModelNotLoaded(f"model {model!r}: {path / 'config.json'} is no JSON") from None
+    if kind not in HUGGING_FACE:
+        known = ", ".join(HUGGING_FACE)
+        raise ModelNotLoaded(
+            f"model {model!r}: FunASR has no class for the model_type {kind!r} of its config.json, "
+            f"only for {known}; a server that has, such as vLLM, is used with engine remote"
+        )
+    return HUGGING_FACE[kind]
 
 
 def build_model(folder: ModelFolder, device: str, threads: int) -> tuple[Any, dict[str, Any]]:
@@ -95,6 +117,8 @@ def not_loaded(model_id: str, path: Path, error: Exception) -> ModelNotLoaded:
     """The error for the log: names missing packages, or what was refused as code."""
     if reason := refusal(error):
         return ModelNotLoaded(f"model {model_id!r} cannot be loaded: {reason}")
+    if isinstance(error, AssertionError) and "init_param" in str(error):
+        return ModelNotLoaded(f"model {model_id!r}: {path} holds no model.pt")
     if missing := " ".join(missing_packages(path, error)):
         return ModelNotLoaded(
             f"model {model_id!r} needs what is not installed here: pip install {missing}"

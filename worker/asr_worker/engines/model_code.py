@@ -41,6 +41,7 @@ class _Guard:
 
     def __init__(self) -> None:
         self.loads = 0
+        self.trusts = False
         self.refused: list[str] = []
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
@@ -50,13 +51,17 @@ class _Guard:
             if code.co_filename.startswith("<"):
                 if _is_funasr(_caller()) and _names_something(code):
                     self._refuse("an expression in its configuration that is more than numbers")
-            elif self.loads and not _is_installed(code.co_filename):
+            elif self._watches and not _is_installed(code.co_filename):
                 self._refuse(f"code of its own ({code.co_filename})")
         elif event == "import":
-            if self.loads and args[1] and not _is_installed(args[1]):
+            if self._watches and args[1] and not _is_installed(args[1]):
                 self._refuse(f"a library of its own ({args[1]})")
         elif event in _PROGRAMS and _is_funasr(_asker()):
             self._refuse(f"a program ({args[0]})")
+
+    @property
+    def _watches(self) -> bool:
+        return self.loads > 0 and not self.trusts
 
     def _refuse(self, what: str) -> None:
         if self.loads:
@@ -72,8 +77,11 @@ def _guard() -> _Guard:
 
 
 @contextlib.contextmanager
-def no_model_code() -> Iterator[None]:
+def no_model_code(*, trusted: bool = False) -> Iterator[None]:
     """Context in which models are loaded without running any of their code.
+
+    `trusted` is for a model whose Python the operator allows: programs, expressions and pickles
+    stay refused.
 
     Raises CodeRefused at its end for refusals that FunASR ignored: it treats a module that cannot
     be imported as one that is not needed.
@@ -82,12 +90,14 @@ def no_model_code() -> Iterator[None]:
     os.environ.pop(FORCE_ANYTHING, None)  # torch refuses to read anything where both are set
     guard, path = _guard(), list(sys.path)
     guard.loads += 1
+    guard.trusts = trusted
     try:
         yield
         if guard.refused:
             raise CodeRefused(f"it wants to run {guard.refused[0]}")
     finally:
         guard.loads -= 1
+        guard.trusts = False
         guard.refused.clear()
         sys.path[:] = path  # FunASR appends the folders that it imports from, for good
 

@@ -10,6 +10,7 @@ Source: `funasr.import_submodules`, `funasr.register`.
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import pkgutil
 import re
@@ -22,10 +23,12 @@ from typing import Any, Final
 
 from omegaconf import OmegaConf
 
+from asr_worker.engines.funasr_family import HUGGING_FACE
+
 # Architectures that look up only classes that their configuration names.
 KNOWN: Final = frozenset({
     "SenseVoiceSmall", "Paraformer", "BiCifParaformer", "SeacoParaformer", "CAMPPlus",
-    "FsmnVADStreaming", "CTTransformer",
+    "FsmnVADStreaming", "CTTransformer", "Qwen3ASR", "GLMASR", "MOSS-Transcribe-Diarize",
 })  # fmt: skip
 # Packages whose import name differs from their distribution name.
 _PACKAGES: Final = {"whisper": "openai-whisper", "sklearn": "scikit-learn", "yaml": "PyYAML"}
@@ -113,6 +116,9 @@ def _modules_by_name() -> Mapping[str, set[str]]:
 
 def _names(folder: Path) -> set[str]:
     """All strings of a model's configuration, which include the classes that it needs."""
+    if not (folder / "config.yaml").is_file():
+        described = json.loads((folder / "config.json").read_bytes())
+        return {HUGGING_FACE.get(described.get("model_type"), "")}
     return set(_strings(OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))))
 
 
