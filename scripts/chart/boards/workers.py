@@ -83,7 +83,23 @@ WORKERS = Dashboard(
         Panel(
             "Take no work",
             (("max by (pod, reason) (asr_worker_blocked{})", "{{pod}}: {{reason}}"),),
-            text="Their disk is full or cannot be written, or the store: docs/alerts.md",
+            text="Their disk is full or cannot be written, or the store or their model server: "
+            "docs/alerts.md",
+        ),
+        Panel(
+            "Requests to model servers",
+            ((sum_rate("asr_model_server_requests_total", "outcome"), "{{outcome}}"),),
+            "reqps",
+            text="Engine remote, by status or what went wrong",
+        ),
+        Panel(
+            "Time of a request to a model server",
+            spread("asr_model_server_request_seconds"),
+            "s",
+        ),
+        Panel(
+            "Requests at model servers",
+            (("sum by () (asr_model_server_requests_in_flight{})", "under way"),),
         ),
         Panel(
             "GPU use",

@@ -98,14 +98,16 @@ class ServerHealth:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_down.wait(), PING_SECONDS)
-            if not self._is_down.is_set():
-                await self._ping_if_idle(ping)
-                continue
-            await asyncio.sleep(backoff_seconds(failures, first=0.5, most=10.0))
-            failure = await self._check(time.monotonic()) if self._is_down.is_set() else None
-            failures = failures + 1 if failure else 0
-            if failure:
-                self._found_down(failure)
+            try:
+                if not self._is_down.is_set():
+                    await self._ping_if_idle(ping)
+                    continue
+                await asyncio.sleep(backoff_seconds(failures, first=0.5, most=10.0))
+                failures = 0 if await self._is_back() else failures + 1
+            except Exception:
+                # Whatever it is: without this loop a worker would claim nothing for ever.
+                _log.exception("the model server was not looked after")
+                failures += 1
 
     def answered(self) -> None:
         """The server has transcribed something."""
@@ -143,6 +145,13 @@ class ServerHealth:
                 return result
             self.answered()
             return None
+
+    async def _is_back(self) -> bool:
+        if not self._is_down.is_set():
+            return True
+        if failure := await self._check(time.monotonic()):
+            self._found_down(failure)
+        return failure is None
 
     async def _ping_if_idle(self, ping: Ping) -> None:
         if time.monotonic() - self._answered_at < PING_SECONDS:

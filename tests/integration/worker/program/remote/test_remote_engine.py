@@ -136,7 +136,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(model_server: Any, remote:
     [
         (with_status(401, {"error": "bad key"}), "status 401: .*bad key"),
         (with_status(404), "status 404"),
-        (with_status(302, Location="http://169.254.169.254/"), "status 302"),
+        (with_status(302, Location="/elsewhere"), "status 302"),
         (with_status(200, b"<html>hello</html>"), "no list of models"),
         (with_status(500), "status 500"),
     ],
@@ -257,12 +257,13 @@ def test_a_server_that_refuses_everybody_is_at_fault_and_not_the_segment(
 ) -> None:
     engine = remote()
     asked_before = len(model_server.asked)
-    model_server.on["any"] = with_status(status, Location="http://169.254.169.254/")
+    model_server.on["any"] = with_status(status, Location="/elsewhere")
     with pytest.raises(ModelServerAway):
         engine.submit([loud(0.8)])()
     if status != 429:  # which says that it is there
         assert str(status) in engine.server.problem
     assert len(model_server.asked) > asked_before
+    assert "/elsewhere" not in {asked.path for asked in model_server.asked}
 
 
 @pytest.mark.usefixtures("impatient")
