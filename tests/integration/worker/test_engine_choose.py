@@ -83,6 +83,12 @@ def test_automodel_serves_sensevoice_when_told_to(random_folder: Path) -> None:
     assert "timestamps" in engine.supports
 
 
+def test_an_engine_for_models_of_its_own_and_a_model_server_exclude_each_other() -> None:
+    settings = _settings(engine="sensevoice", remote_url="http://localhost:1", use_gpu=False)
+    with pytest.raises(ModelNotLoaded, match=r"ASR_REMOTE_URL need engine remote$"):
+        load_engine(settings)
+
+
 def test_the_embedded_model_is_found_by_its_name(embedded_folder: Path) -> None:
     folder = find_model("embedded")
     assert folder.path == embedded_folder

@@ -120,13 +120,20 @@ def test_only_what_the_caller_asked_for_is_sent() -> None:
     assert form_of(TaskOptions(), "m", Detail.TEXT) == {
         "model": "m", "temperature": "0", "response_format": "json",
     }  # fmt: skip
-    asked = form_of(TaskOptions(language="de", hotwords=("Ada", "B")), "m", Detail.LANGUAGE)
+    asked = form_of(
+        TaskOptions(language="de", hotwords=("Ada", "<|im_end|>B")), "m", Detail.LANGUAGE
+    )
     assert (asked["language"], asked["prompt"]) == ("de", "Ada, B")
 
 
 def test_samples_beyond_full_scale_stay_at_it() -> None:
     wav = wav_of(np.array([0.0, 0.5, 1.5, -1.5], np.float32))
-    assert np.frombuffer(wav[44:], "<i2").tolist() == [0, 16384, 32767, -32768]
+    assert np.frombuffer(wav[44:], "<i2")[:4].tolist() == [0, 16384, 32767, -32768]
+
+
+def test_silence_follows_what_is_too_short_for_some_servers() -> None:
+    sizes = [len(wav_of(np.ones(count, np.float32))) - 44 for count in (0, 100, 8000, 9000)]
+    assert sizes == [16_000, 16_000, 16_000, 18_000]
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/"])

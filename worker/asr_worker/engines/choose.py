@@ -66,14 +66,14 @@ def _chosen(settings: WorkerSettings, architecture: str) -> type[DeclaredEngine]
         auto = (each for each in ENGINES if architecture in each.auto_architectures)
         return owner or next(auto, ENGINES[-1])
     wanted = next(each for each in ENGINES if each.name == settings.engine)
+    if owner is not None and owner is not wanted:
+        purposes = " or ".join(owner.own_settings.values())
+        raise ModelNotLoaded(f"models for {purposes} need engine {owner.name}")
     if wanted.architectures and architecture not in wanted.architectures:
         raise ModelNotLoaded(
             f"engine {wanted.name} serves {', '.join(sorted(wanted.architectures))}, and "
             f"{settings.model!r} is {architecture}: use engine auto or automodel"
         )
-    if owner is not None and owner is not wanted:
-        purposes = " or ".join(owner.own_settings.values())
-        raise ModelNotLoaded(f"models for {purposes} need engine {owner.name}")
     return wanted
 
 

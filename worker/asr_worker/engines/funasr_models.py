@@ -117,12 +117,12 @@ def not_loaded(model_id: str, path: Path, error: Exception) -> ModelNotLoaded:
     """The error for the log: names missing packages, or what was refused as code."""
     if reason := refusal(error):
         return ModelNotLoaded(f"model {model_id!r} cannot be loaded: {reason}")
-    if isinstance(error, AssertionError) and "init_param" in str(error):
-        return ModelNotLoaded(f"model {model_id!r}: {path} holds no model.pt")
     if missing := " ".join(missing_packages(path, error)):
         return ModelNotLoaded(
             f"model {model_id!r} needs what is not installed here: pip install {missing}"
         )
+    if isinstance(error, AssertionError) and "init_param" in str(error):
+        return ModelNotLoaded(f"model {model_id!r}: {path} holds no model.pt")
     return ModelNotLoaded(f"model {model_id!r} cannot be loaded: {error}")
 
 

@@ -65,7 +65,7 @@ class RemoteEngine(DeclaredEngine):
     architectures = frozenset({NO_FOLDER.architecture})
     auto_architectures = architectures
     precisions = frozenset({"float32"})
-    own_settings: ClassVar = {"remote_url": "a model server"}
+    own_settings: ClassVar = {"remote_url": "ASR_REMOTE_URL"}
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._server = ModelServer(settings)

@@ -20,11 +20,12 @@ from asr_core.languages import language_code
 from asr_core.options import TaskOptions
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.base import SegmentText, Word
-from asr_worker.engines.tags import parse_tags
+from asr_worker.engines.tags import TAG, parse_tags
 
 Form = Mapping[str, str | Sequence[str]]
 # Qwen3-ASR writes `language English<asr_text>` before its text, and vLLM passes that on.
 _PREAMBLE: Final = re.compile(r"\s*language ([A-Za-z ]{2,32})<asr_text>")
+LEAST_SECONDS: Final = 0.5
 # Statuses that a server gives for what is in the request, not for how it is at the moment.
 _REFUSALS: Final = frozenset({400, 413, 415, 422})
 
@@ -93,13 +94,17 @@ def base_url(url: str) -> str:
 
 
 def wav_of(pcm: FloatArray) -> bytes:
-    """A WAV file of 16 bits of mono samples in [-1, 1) at 16 kHz."""
+    """A WAV file of 16 bits of mono samples in [-1, 1) at 16 kHz; silence follows what is short, as
+    OpenAI refuses less than a tenth of a second.
+    """
+    missing = max(0, round(LEAST_SECONDS * SAMPLE_RATE) - len(pcm))
     target = io.BytesIO()
     with wave.open(target, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes(np.clip(np.rint(pcm * 32768), -32768, 32767).astype("<i2").tobytes())
+        file.writeframes(bytes(2 * missing))
     return target.getvalue()
 
 
@@ -113,7 +118,8 @@ def form_of(options: TaskOptions, model: str, detail: Detail) -> Form:
     if options.language != "auto":
         fields["language"] = options.language
     if options.hotwords:
-        fields["prompt"] = ", ".join(options.hotwords)
+        # Some put the prompt into a chat template, where these would be control tokens.
+        fields["prompt"] = ", ".join(TAG.sub(" ", word).strip() for word in options.hotwords)
     return fields
 
 

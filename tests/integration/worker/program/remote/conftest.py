@@ -96,6 +96,9 @@ class Server(ThreadingHTTPServer):
         self.connections.append(request)
         super().process_request(request, client_address)
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up are what tests want."""
+
     def server_close(self) -> None:
         super().server_close()
         for connection in self.connections:

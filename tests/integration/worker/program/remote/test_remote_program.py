@@ -133,27 +133,42 @@ async def test_no_attempt_is_spent_while_the_server_is_away_and_the_worker_says_
 async def test_an_interactive_recording_does_not_wait_behind_a_long_one(
     platform: Any, demo: Any, wav: Any, level: Any, model_server: Any, remote_settings: Any
 ) -> None:
-    """The long one's segments hold every place but the next free one."""
-    gate, entered = threading.Event(), threading.Event()
+    """The long one's segments hold every place; each that is let go makes room for one."""
+    places, entered = threading.Semaphore(0), threading.Event()
 
-    def behind_the_gate(asked: Any, handler: Any) -> None:
+    def hold_a_place(asked: Any, handler: Any) -> None:
         entered.set()
-        if len(model_server.transcribed(0.5)) > 1:
-            gate.wait(60)
+        places.acquire(timeout=60)
         model_server._default(asked, handler)
 
-    model_server.on[0.5] = behind_the_gate
-    sound = np.full((1, 16_000 * 60), 0.5, np.float32)
-    long = await platform.submit(wav(sound))
+    model_server.on[0.5] = hold_a_place
+    long = await platform.submit(wav(np.full((1, 16_000 * 60), 0.5, np.float32)))
     async with platform.worker(segment_max_seconds=5, remote_concurrency=2, **remote_settings):
         assert await asyncio.to_thread(entered.wait, 60)
         short = await platform.submit(level(0.9), lane=Lane.INTERACTIVE)
-        while not model_server.transcribed(0.9):
-            gate.set()  # one more place is free
-            await asyncio.sleep(0.01)
+        await platform.decoded(short)
+        async with asyncio.timeout(60):
+            while not model_server.transcribed(0.9):
+                before = len(model_server.asked)
+                places.release()
+                while len(model_server.asked) == before:
+                    await asyncio.sleep(0.01)
         assert (await platform.done(short)).text == "level 0.9"
         assert len(model_server.transcribed(0.5)) < 12
+        places.release(20)
         await platform.done(long)
+
+
+async def test_speakers_are_told_apart_on_the_workers_own_machine(
+    platform: Any, two_voices: Any, wav: Any, model_server: Any, remote_settings: Any
+) -> None:
+    both = np.concatenate([two_voices.first, two_voices.second])[None]
+    task_id = await platform.submit(wav(both), options={"speakers": True})
+    async with platform.worker(speaker_model=str(two_voices.folder), **remote_settings):
+        result = await platform.done(task_id)
+    assert {segment.speaker for segment in result.segments} <= {"A", "B"}
+    assert result.options_ignored == ()
+    assert result.engine == "remote"
 
 
 async def test_requests_are_counted_by_their_outcome_and_timed(
