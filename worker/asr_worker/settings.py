@@ -33,7 +33,7 @@ class RemoteSettings(Settings):
     )
     remote_timeout_seconds: float = Field(120.0, gt=0, description="for one segment, all in all")
     remote_ca_file: OptionalFromEnv[Path] = Field(
-        None, description="certificates of authorities that its own may be signed by"
+        None, description="certificates of authorities trusted beside the public ones"
     )
 
     @field_validator("remote_url")

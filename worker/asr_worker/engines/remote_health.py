@@ -126,6 +126,7 @@ class ServerHealth:
         else:
             self._found_down(failure)
         if now - min(since, self._down_since or since) > PATIENCE_SECONDS:
+            self._found_down(failure)
             raise ModelServerAway(f"the model server cannot be used: {failure.reason}")
 
     async def _blame_segment(self, failure: Failure, asked_at: float) -> None:

@@ -108,16 +108,16 @@ def wav_of(pcm: FloatArray) -> bytes:
     return target.getvalue()
 
 
-def form_of(options: TaskOptions, model: str, detail: Detail) -> Form:
+def form_of(options: TaskOptions, model: str, detail: Detail, *, prompts: bool = True) -> Form:
     """The fields beside the file. Hotwords go as the prompt, which is how that contract favours
-    spellings.
+    spellings; not to a server that takes none.
     """
     fields: dict[str, str | Sequence[str]] = {
         "model": model, "temperature": "0", **_DETAIL_FIELDS[detail],
     }  # fmt: skip
     if options.language != "auto":
         fields["language"] = options.language
-    if options.hotwords:
+    if options.hotwords and prompts:
         # Some put the prompt into a chat template, where these would be control tokens.
         fields["prompt"] = ", ".join(TAG.sub(" ", word).strip() for word in options.hotwords)
     return fields

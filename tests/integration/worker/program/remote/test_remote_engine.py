@@ -7,6 +7,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,21 @@ def test_a_server_is_asked_for_no_more_than_it_can_tell(
     (asked,) = model_server.transcribed(0.8)
     assert asked.fields["response_format"] == ["json" if able == "json" else "verbose_json"]
     assert ("timestamp_granularities[]" in asked.fields) is supported
+
+
+def test_a_server_that_takes_no_prompt_is_given_none_and_hotwords_are_not_promised(
+    model_server: Any, remote: Make
+) -> None:
+    def behave(asked: Any, handler: Any) -> None:
+        if "prompt" in asked.fields:
+            handler.reply({"error": "no prompts"}, 400)
+        else:
+            model_server._default(asked, handler)
+
+    model_server.on["any"] = behave
+    engine = remote()
+    assert engine.supports == {"language", "timestamps"}
+    assert texts(engine, loud(0.8, hotwords=("Ada",))) == ["level 0.8"]
 
 
 @pytest.mark.parametrize("status", [503, 429])
@@ -260,8 +276,7 @@ def test_a_server_that_refuses_everybody_is_at_fault_and_not_the_segment(
     model_server.on["any"] = with_status(status, Location="/elsewhere")
     with pytest.raises(ModelServerAway):
         engine.submit([loud(0.8)])()
-    if status != 429:  # which says that it is there
-        assert str(status) in engine.server.problem
+    assert str(status) in engine.server.problem
     assert len(model_server.asked) > asked_before
     assert "/elsewhere" not in {asked.path for asked in model_server.asked}
 
@@ -379,6 +394,14 @@ def test_settings_that_do_not_go_together_are_named() -> None:
     ):
         with pytest.raises(ModelNotLoaded, match=words):
             RemoteEngine(WorkerSettings(_env_file=None, **changes))  # type: ignore[arg-type]
+
+
+def test_a_file_of_certificates_that_is_none_is_named(tmp_path: Path) -> None:
+    for file in (tmp_path / "missing", tmp_path / "empty"):
+        (tmp_path / "empty").write_text("no certificate")
+        settings = WorkerSettings(_env_file=None, remote_url="https://host", remote_ca_file=file)  # type: ignore[call-arg]
+        with pytest.raises(ModelNotLoaded, match="ASR_REMOTE_CA_FILE"):
+            RemoteEngine(settings)
 
 
 def test_the_reply_is_read_to_its_limit(monkeypatch: pytest.MonkeyPatch, remote: Make) -> None:
