@@ -180,7 +180,7 @@ def _check(settings: WorkerSettings) -> None:
     """Raises ModelNotLoaded for settings that do not go together."""
     if not settings.remote_url:
         raise ModelNotLoaded("engine remote needs ASR_REMOTE_URL, such as http://localhost:8000/v1")
-    if settings.model != EMBEDDED:
+    if settings.model not in ("", EMBEDDED):
         _log.info("ASR_MODEL is not used: the model server has its own", model=settings.model)
     least = settings.remote_timeout_seconds * _REQUESTS_BEFORE_DEADLINE
     if settings.progress_deadline_seconds < least:
