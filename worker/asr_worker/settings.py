@@ -140,6 +140,11 @@ class WorkerSettings(
     )
 
     @property
+    def has_model_server(self) -> bool:
+        """Whether the model is on a server, so that none is loaded or fetched here."""
+        return self.engine == "remote" or bool(self.remote_url)
+
+    @property
     def recycles(self) -> bool:
         """Whether worker processes end by themselves, and fresh ones take over."""
         return bool(self.max_tasks_per_process or self.max_memory_bytes)

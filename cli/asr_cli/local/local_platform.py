@@ -29,7 +29,7 @@ from asr_cli.local.supervisor import Supervisor
 from asr_cli.local.up_console import UpConsole
 from asr_core.access.hosts import is_loopback
 from asr_core.errors import DependencyError
-from asr_core.models import AUTO_NAME, notice_of
+from asr_core.models import AUTO_NAME, EMBEDDED, notice_of
 from asr_core.queue import BacklogReader, RedisConnection, read_eviction
 from asr_core.settings.queue import QueueSettings
 from asr_core.settings.store import RetentionSettings
@@ -58,7 +58,8 @@ def prepare(
 ) -> Prepared:
     """Fill what was left open from the settings; RedisMissing, PortBusy or FolderInUse.
 
-    The model is `auto` where nobody named one; who starts the plan makes a name of it before.
+    The model is `auto` where nobody named one, nor a server that has it; who starts the plan makes
+    a name of it before.
     """
     server = find_server()
     api, worker = ApiSettings(), WorkerSettings()
@@ -72,6 +73,7 @@ def prepare(
             f"port {wanted} on {host} is in use: stop what listens there, or choose another --port"
         )
     folder = DataFolder(data)
+    unnamed = EMBEDDED if worker.has_model_server else AUTO_NAME  # a server's: nothing to fetch
     plan = StackPlan(
         data=data,
         host=host,
@@ -83,7 +85,7 @@ def prepare(
         if "grace_seconds" in worker.model_fields_set
         else GRACE_SECONDS,
         metrics_port=worker.metrics_port,
-        model=model or ("model" in worker.model_fields_set and worker.model) or AUTO_NAME,
+        model=model or ("model" in worker.model_fields_set and worker.model) or unnamed,
         model_cache=(worker.model_cache or data / "models").absolute(),
         offline=worker.offline,
         environment=dict(os.environ),

@@ -114,3 +114,19 @@ def test_up_by_itself_hears_the_recording_with_whisper_and_starts_again_without_
         assert "model: whisper-base, engine: whisper" in done.stderr
         assert ("verified, from" in done.stderr) is bool(mirror)
     assert os.listdir(tmp_path / "here" / "models" / ".partial") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "model"), [("http://localhost:1/v1", "embedded"), ("", "auto")], ids=["server", "none"]
+)
+def test_no_model_is_fetched_for_workers_whose_model_is_on_a_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, model: str
+) -> None:
+    from asr_cli.local.local_platform import prepare
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASR_MODEL", raising=False)
+    monkeypatch.setenv("ASR_REMOTE_URL", url)
+    prepared = prepare(tmp_path / "data", host=None, port=0, workers=1, model=None)
+    prepared.folder.close()
+    assert prepared.plan.model == model

@@ -50,7 +50,7 @@ def load_engine(settings: WorkerSettings) -> Engine:
 
 def _folder(settings: WorkerSettings) -> ModelFolder:
     """The model's; a server's model has none here."""
-    if settings.engine == RemoteEngine.name or _uses_own(RemoteEngine, settings):
+    if settings.has_model_server:
         return NO_FOLDER
     return find_model(
         settings.model,

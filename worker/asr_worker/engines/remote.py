@@ -16,10 +16,11 @@ from typing import Any, ClassVar, Final, Self
 import certifi
 import httpx
 
+from asr_core.models import EMBEDDED
 from asr_core.process.logs import get_logger
 from asr_worker.engines.base import Feature, PendingTexts, SegmentAudio
 from asr_worker.engines.declaration import DeclaredEngine
-from asr_worker.engines.funasr_models import EMBEDDED, ModelFolder
+from asr_worker.engines.funasr_models import ModelFolder
 from asr_worker.engines.remote_server import ModelServer
 from asr_worker.engines.remote_wire import Detail, Failure, Kind, base_url, failure_of
 from asr_worker.errors import ModelNotLoaded

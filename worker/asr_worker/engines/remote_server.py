@@ -18,11 +18,11 @@ from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from asr_core.models import EMBEDDED
 from asr_core.options import TaskOptions
 from asr_core.process.logs import get_logger
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.base import SegmentAudio, SegmentText
-from asr_worker.engines.funasr_models import EMBEDDED
 from asr_worker.engines.remote_health import ServerHealth, at_start
 from asr_worker.engines.remote_wire import (
     Detail,
