@@ -93,9 +93,7 @@
 {{- if and $settings.terminationGracePeriodSeconds (lt (int $settings.terminationGracePeriodSeconds) (add (int $settings.graceSeconds) 10 | int)) -}}
 {{- fail (printf "pool %s: terminationGracePeriodSeconds (%v) must be at least graceSeconds (%v) plus 10, or a draining worker is killed" .name $settings.terminationGracePeriodSeconds $settings.graceSeconds) -}}
 {{- end -}}
-{{- if and $settings.model.archive (ne $settings.model.name "embedded") -}}
-{{- fail (printf "pool %s: model.name and model.archive exclude each other" .name) -}}
-{{- end -}}
+{{- include "asr.checks.model" (dict "root" $ "pool" . "settings" $settings) -}}
 {{- end -}}
 {{- if not (has "default" (concat $names .Values.otherPools)) -}}
 {{- fail "no pool is called default, which serves tasks that name none: call one of pools so, or list it in otherPools if its workers run elsewhere" -}}

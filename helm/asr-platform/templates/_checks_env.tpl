@@ -34,6 +34,16 @@ ASR_CORS_ORIGINS: api.corsOrigins
 ASR_TRUSTED_PROXIES: api.trustedProxies
 ASR_SPOOL_DIR: api.spool, courier.spool, or a volume called spool in extraVolumes
 ASR_SPOOL_MAX_BYTES: api.spool.maxGiB and courier.spool.maxGiB
+ASR_MODEL: worker.model.name
+ASR_MODEL_CACHE: worker.modelCache, or a volume called models in extraVolumes
+ASR_MODEL_REVISION: worker.model.revision
+ASR_ENGINE: worker.model.engine
+ASR_PUNC_MODEL: worker.model.punctuation
+ASR_VAD_MODEL: worker.model.voiceActivity
+ASR_SPEAKER_MODEL: worker.model.speakers
+ASR_OFFLINE: worker.model.offline
+ASR_REMOTE_URL: worker.remote.url
+ASR_REMOTE_KEY: worker.remote.existingSecret
 ASR_WORK_DIR: worker.workDir, or a volume called work in extraVolumes
 ASR_WORK_DIR_MAX_BYTES: worker.workDir.maxGiB
 ASR_GRACE_SECONDS: worker.graceSeconds and courier.graceSeconds
@@ -97,7 +107,7 @@ ASR_RESULTS_MAX_AGE_DAYS: retention.results.maxAgeDays
 {{- if and .Values.redis.exporter.enabled (eq (int .Values.ports.redis) 9121) -}}
 {{- fail "ports.redis is 9121, where redis.exporter listens beside it" -}}
 {{- end -}}
-{{- $ours := list "api" "courier" "worker" "model" "operator" "redis" "exporter" "recordings" "results" "reconcile" "transcribe" -}}
+{{- $ours := list "api" "courier" "worker" "model" "model-server" "operator" "redis" "exporter" "recordings" "results" "reconcile" "transcribe" -}}
 {{- $parts := concat (values (pick .Values "workloads" "api" "courier" "worker" "operator" "redis" "retention" "tests")) .Values.pools -}}
 {{- range $part := $parts -}}
 {{- range concat (index ($part | default dict) "initContainers" | default list) (index ($part | default dict) "sidecars" | default list) -}}

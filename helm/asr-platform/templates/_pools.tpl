@@ -15,28 +15,6 @@
 {{ include "asr.fullname" .root }}-worker-{{ .pool.name }}
 {{- end -}}
 
-{{- define "asr.pool.modelCache" -}}
-{{- if .settings.modelCache.existingClaim -}}
-persistentVolumeClaim:
-  claimName: {{ .settings.modelCache.existingClaim }}
-{{- else if .settings.modelCache.persistent -}}
-persistentVolumeClaim:
-  claimName: {{ include "asr.pool.deployment" . }}-models
-{{- else -}}
-emptyDir:
-  sizeLimit: {{ .settings.modelCache.size }}
-{{- end -}}
-{{- end -}}
-
-{{/* A downloaded model lies in a folder named by its checksum: another checksum, another folder. */}}
-{{- define "asr.pool.model" -}}
-{{- with .model.archive -}}
-/models/archives/{{ .sha256 }}
-{{- else -}}
-{{ .model.name }}
-{{- end -}}
-{{- end -}}
-
 {{/* "true" where the operator makes the WorkerPools, from a ConfigMap. */}}
 {{- define "asr.pools.byOperator" -}}
 {{- and .Values.operator.enabled (not (empty .Values.pools)) (eq .Values.operator.poolsAs "operator") -}}

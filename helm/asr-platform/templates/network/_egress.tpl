@@ -60,16 +60,42 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Where models come from: their hubs, and the archives of pools. */}}
-{{- define "asr.egress.models" -}}
-{{- $ports := .Values.networkPolicies.modelPorts -}}
-{{- range .Values.pools -}}
-{{- with (include "asr.pool.settings" (dict "root" $ "pool" .) | fromYaml).model.archive -}}
-{{- $ports = append $ports (include "asr.url.port" .url | int) -}}
-{{- end -}}
-{{- end -}}
+{{/* Where a pool's pods go beside what all workers reach: for models, and to a server of models. Takes
+     root, pool, settings. */}}
+{{- define "asr.egress.pool" -}}
+{{- $network := .root.Values.networkPolicies -}}
+{{- if eq (include "asr.pool.downloads" .) "true" }}
 - ports:
-    {{- include "asr.egress.tcp" ($ports | uniq) | nindent 4 }}
+    {{- include "asr.egress.tcp" (include "asr.egress.modelPorts" . | fromYamlArray) | nindent 4 }}
+  {{- with $network.modelsTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- $remote := .settings.remote -}}
+{{- if and (eq .settings.model.engine "remote") $remote.url }}
+- ports:
+    {{- include "asr.egress.tcp" (prepend $network.remotePorts (include "asr.url.port" $remote.url | int) | uniq) | nindent 4 }}
+  {{- with $network.remoteTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Ports that models come from: hubs, mirrors that the environment names, and the pool's archive. */}}
+{{- define "asr.egress.modelPorts" -}}
+{{- $ports := .root.Values.networkPolicies.modelPorts -}}
+{{- range $layer := list .root.Values.settings .settings.env -}}
+{{- range $name := list "HF_ENDPOINT" "MODELSCOPE_ENDPOINT" "PIP_INDEX_URL" "PIP_EXTRA_INDEX_URL" -}}
+{{- $url := index ($layer | default dict) $name -}}
+{{- if and (kindIs "string" $url) $url -}}
+{{- range splitList " " $url }}{{ $ports = append $ports (include "asr.url.port" . | int) }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .settings.model.archive }}{{ $ports = append $ports (include "asr.url.port" .url | int) }}{{ end -}}
+{{- toYaml ($ports | uniq) -}}
 {{- end -}}
 
 {{/* Host and port of a URL. */}}

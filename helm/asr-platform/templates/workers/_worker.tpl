@@ -9,10 +9,10 @@ POD_NAME:
 ASR_METRICS_HOST: "::"
 ASR_METRICS_PORT: {{ .root.Values.ports.workerMetrics | quote }}
 ASR_POOL: {{ .pool.name | quote }}
-ASR_MODEL: {{ include "asr.pool.model" .settings | quote }}
+ASR_MODEL: {{ include "asr.pool.model" . | quote }}
 ASR_ENGINE: {{ .settings.model.engine | quote }}
 ASR_PRECISION: {{ .settings.model.precision | quote }}
-{{- range $name, $value := dict "ASR_MODEL_REVISION" .settings.model.revision "ASR_PUNC_MODEL" .settings.model.punctuation "ASR_VAD_MODEL" .settings.model.voiceActivity "ASR_SPEAKER_MODEL" .settings.model.speakers }}
+{{- range $name, $value := dict "ASR_MODEL_REVISION" .settings.model.revision "ASR_PUNC_MODEL" .settings.model.punctuation "ASR_VAD_MODEL" .settings.model.voiceActivity "ASR_SPEAKER_MODEL" .settings.model.speakers "ASR_VAD" .settings.model.vad }}
 {{- with $value }}
 {{ $name }}: {{ . | quote }}
 {{- end }}
@@ -24,24 +24,23 @@ ASR_BATCH_SIZE: {{ include "asr.text" . | quote }}
 ASR_GRACE_SECONDS: {{ .settings.graceSeconds | quote }}
 ASR_WORK_DIR: /work
 ASR_WORK_DIR_MAX_BYTES: {{ mul (int64 .settings.workDir.maxGiB) 1073741824 | quote }}
-MODELSCOPE_CACHE: /models/modelscope
-HF_HOME: /models/huggingface
+{{ include "asr.pool.modelEnv" . }}
+{{ include "asr.pool.remoteEnv" . }}
 {{- end -}}
 
-{{/* The init container that fetches a model's archive: by the way out that the worker has. Takes
-     root, settings, and "what" as for "asr.container". */}}
-{{- define "asr.pool.fetch" -}}
-{{- $archive := .settings.model.archive -}}
-{{- $env := dict
-      "MODEL_URL" $archive.url
-      "MODEL_SHA256" $archive.sha256
-      "MODEL_FOLDER" (printf "/models/archives/%s" $archive.sha256) -}}
-{{- $env = mergeOverwrite $env (include "asr.env.authorities" .root | fromYaml) -}}
-{{- $mounts := list (dict "name" "models" "mountPath" "/models") -}}
-name: model
-{{ include "asr.container" (merge (dict "env" $env "layers" (list .root.Values.settings .settings.env) "mounts" $mounts) .what) }}
-command: [python, -c]
-args:
-  - |
-    {{- .root.Files.Get "files/fetch_model.py" | nindent 4 }}
+{{/* Which build of the worker's image a pool has: for CPUs, for GPUs, or for Whisper on GPUs, whose
+     library wants a cuBLAS of its own. */}}
+{{- define "asr.pool.suffix" -}}
+{{- $images := .root.Values.images.worker -}}
+{{- $model := .settings.model -}}
+{{- $whisper := eq "whisper" (eq $model.engine "auto" | ternary (include "asr.catalogue.engine" (list .root $model.name)) $model.engine) -}}
+{{- if not .settings.gpu.enabled }}{{ $images.cpuSuffix }}{{ else if $whisper }}{{ $images.whisperSuffix }}{{ end -}}
+{{- end -}}
+
+{{/* Seconds from a pod's creation to a worker that is ready, at most: a download gets as long as the
+     start. */}}
+{{- define "asr.pool.startupSeconds" -}}
+{{- $start := int .settings.startupSeconds -}}
+{{- $fetch := ternary $start 0 (or (not (empty .settings.model.archive)) (eq (include "asr.pool.pulls" .) "true")) -}}
+{{- add $start $fetch (include "asr.pool.sidecarSeconds" . | int) -}}
 {{- end -}}
