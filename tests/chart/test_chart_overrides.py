@@ -36,7 +36,16 @@ EVERYTHING: Json = {
         },
         "batchSize": 100,
     },
-    "pools": [{"name": "default"}, {"name": "large", "gpu": {"enabled": True}}],
+    "pools": [
+        {"name": "default"},
+        {"name": "large", "gpu": {"enabled": True}},
+        {
+            "name": "remote",
+            "model": {"engine": "remote", "archive": None},
+            "remote": {"url": "http://vllm:8000/v1", "model": "m", "existingSecret": "vllm",
+                       "concurrency": 32, "timeoutSeconds": 60},
+        },
+    ],
 }
 # Which places of settings count for a container, the last one most.
 PLACES = {
@@ -137,7 +146,7 @@ def test_every_setting_said_everywhere_stands_once_and_the_nearest_place_wins(
     chosen = names_written_by(rendered_with(render, tmp_path, EVERYTHING)) - owned(
         chart_folder
     ).keys() | {"HTTPS_PROXY", "AWS_REGION", "HF_TOKEN", "http_proxy"}
-    assert {"ASR_LOG_FORMAT", "HF_HOME", "HOME", "ASR_MODEL", "MODEL_URL"} <= chosen
+    assert {"ASR_LOG_FORMAT", "HF_HOME", "HOME", "ASR_PRECISION", "MODEL_URL"} <= chosen
     made = rendered_with(render, tmp_path, EVERYTHING, everywhere(sorted(chosen)))
     assert duplicates(made) == []
     seen = set()
@@ -161,6 +170,7 @@ def test_a_setting_that_the_chart_must_write_is_refused_with_the_value_to_set(
     written |= names_written_by(rendered_with(render, tmp_path, everything, external))
     never = {"ASR_API_HOST", "REDIS_URL", "ASR_WORKER_NAME", "ASR_OPERATOR_NAME"}
     never |= {"REDIS_TLS", "REDIS_SENTINELS"}
+    never |= {"ASR_OFFLINE"}  # not together with an archive, see test_chart_models
     never |= {"REDIS_DB", "REDIS_USERNAME", "REDIS_CERT_FILE", "REDIS_KEY_FILE"}
     assert listed.keys() - never <= written
     for place in ("settings", "store.env", "api.env", "worker.env", "retention.env", "tests.env"):

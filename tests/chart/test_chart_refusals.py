@@ -35,7 +35,7 @@ WRONG = {
     "an unknown field of scaling": (f"{POOL},pools[0].scaling.min=1", "scaling"),
     "a wait of nothing": ("worker.scaling.targetWaitSeconds=0", "targetWaitSeconds"),
     "a fallback without replicas": ("worker.scaling.fallback.afterSeconds=5", "replicas"),
-    "an unknown engine": ("worker.model.engine=whisper", "engine"),
+    "an unknown engine": ("worker.model.engine=vosk", "engine"),
     "a short checksum": (
         "worker.model.archive.url=https://e.example/m,worker.model.archive.sha256=12", "sha256"
     ),

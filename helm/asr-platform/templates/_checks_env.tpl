@@ -42,8 +42,9 @@ ASR_PUNC_MODEL: worker.model.punctuation
 ASR_VAD_MODEL: worker.model.voiceActivity
 ASR_SPEAKER_MODEL: worker.model.speakers
 ASR_OFFLINE: worker.model.offline
+ASR_MODEL_MIRROR: worker.model.mirrors
 ASR_REMOTE_URL: worker.remote.url
-ASR_REMOTE_KEY: worker.remote.existingSecret
+ASR_REMOTE_API_KEY: worker.remote.existingSecret
 ASR_WORK_DIR: worker.workDir, or a volume called work in extraVolumes
 ASR_WORK_DIR_MAX_BYTES: worker.workDir.maxGiB
 ASR_GRACE_SECONDS: worker.graceSeconds and courier.graceSeconds

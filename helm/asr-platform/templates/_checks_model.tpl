@@ -21,9 +21,6 @@
 {{- fail (printf "pool %s: model.offline=true lets nobody be asked, and model.archive is fetched from %s" $name $model.archive.url) -}}
 {{- end -}}
 {{- if eq $model.engine "remote" -}}
-{{- if not $remote.model -}}
-{{- fail (printf "pool %s: engine remote needs remote.model, the name by which the server knows the model" $name) -}}
-{{- end -}}
 {{- if eq (empty $remote.url) (empty $remote.sidecar) -}}
 {{- fail (printf "pool %s: engine remote needs either remote.url, a server that is there, or remote.sidecar, the container of one" $name) -}}
 {{- end -}}

@@ -87,12 +87,15 @@
 {{- define "asr.egress.modelPorts" -}}
 {{- $ports := .root.Values.networkPolicies.modelPorts -}}
 {{- range $layer := list .root.Values.settings .settings.env -}}
-{{- range $name := list "HF_ENDPOINT" "MODELSCOPE_ENDPOINT" "PIP_INDEX_URL" "PIP_EXTRA_INDEX_URL" -}}
+{{- range $name := list "HF_ENDPOINT" "PIP_INDEX_URL" "PIP_EXTRA_INDEX_URL" -}}
 {{- $url := index ($layer | default dict) $name -}}
 {{- if and (kindIs "string" $url) $url -}}
 {{- range splitList " " $url }}{{ $ports = append $ports (include "asr.url.port" . | int) }}{{ end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- range .settings.model.mirrors -}}
+{{- if contains "://" . }}{{ $ports = append $ports (include "asr.url.port" . | int) }}{{ end -}}
 {{- end -}}
 {{- with .settings.model.archive }}{{ $ports = append $ports (include "asr.url.port" .url | int) }}{{ end -}}
 {{- toYaml ($ports | uniq) -}}

@@ -25,12 +25,11 @@
 {{- end -}}
 
 {{/* Engine of a model that this version has in its catalogue, which is pinned by its files' hashes;
-     empty for all others. Takes (list $ name). files/models.txt is generated. */}}
+     empty for all others. Takes (list $ name). files/models.yaml is generated. */}}
 {{- define "asr.catalogue.engine" -}}
 {{- $name := index . 1 -}}
-{{- range (index . 0).Files.Lines "files/models.txt" -}}
-{{- $entry := splitList " " . -}}
-{{- if has $name (list (first $entry) (first $entry | trimPrefix "whisper-")) }}{{ last $entry }}{{ end -}}
+{{- range (index . 0).Files.Get "files/models.yaml" | fromYamlArray -}}
+{{- if has $name .names }}{{ .engine }}{{ end -}}
 {{- end -}}
 {{- end -}}
 
@@ -53,10 +52,10 @@
 {{- and (not (empty $fetches)) (not $model.offline) .root.Values.networkPolicies.modelDownloads -}}
 {{- end -}}
 
-{{/* A downloaded archive lies in a folder named by its checksum: another checksum, another folder. */}}
+{{/* What the worker loads; nothing where a server has the model. A downloaded archive lies in a folder
+     named by its checksum: another checksum, another folder. */}}
 {{- define "asr.pool.model" -}}
 {{- if eq .settings.model.engine "remote" -}}
-{{ .settings.remote.model }}
 {{- else if .settings.model.archive -}}
 {{ (include "asr.pool.models" . | fromYaml).folder }}/archives/{{ .settings.model.archive.sha256 }}
 {{- else -}}
@@ -73,6 +72,9 @@ HOME: /tmp
 ASR_MODEL_CACHE: {{ $models.folder }}
 MODELSCOPE_CACHE: {{ $models.folder }}/modelscope
 HF_HOME: {{ $models.folder }}/huggingface
+{{- end }}
+{{- with .settings.model.mirrors }}
+ASR_MODEL_MIRROR: {{ join "," . | quote }}
 {{- end }}
 {{- if .settings.model.offline }}
 ASR_OFFLINE: "1"

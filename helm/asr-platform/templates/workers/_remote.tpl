@@ -11,12 +11,21 @@ http://localhost:8000/v1
 {{- if eq .settings.model.engine "remote" -}}
 {{- $remote := .settings.remote -}}
 ASR_REMOTE_URL: {{ include "asr.pool.remoteUrl" . | quote }}
+{{- with $remote.model }}
+ASR_REMOTE_MODEL: {{ . | quote }}
+{{- end }}
 {{- with $remote.existingSecret }}
-ASR_REMOTE_KEY:
+ASR_REMOTE_API_KEY:
   {{- include "asr.env.secret" (list . $remote.secretKey) | nindent 2 }}
 {{- end }}
 {{- with $remote.concurrency }}
 ASR_REMOTE_CONCURRENCY: {{ . | quote }}
+{{- end }}
+{{- with $remote.timeoutSeconds }}
+ASR_REMOTE_TIMEOUT_SECONDS: {{ include "asr.text" . | quote }}
+{{- end }}
+{{- with (include "asr.env.authorities" .root | fromYaml).SSL_CERT_FILE }}
+ASR_REMOTE_CA_FILE: {{ . }}
 {{- end }}
 {{- end -}}
 {{- end -}}

@@ -9,7 +9,9 @@ POD_NAME:
 ASR_METRICS_HOST: "::"
 ASR_METRICS_PORT: {{ .root.Values.ports.workerMetrics | quote }}
 ASR_POOL: {{ .pool.name | quote }}
-ASR_MODEL: {{ include "asr.pool.model" . | quote }}
+{{- with include "asr.pool.model" . }}
+ASR_MODEL: {{ . | quote }}
+{{- end }}
 ASR_ENGINE: {{ .settings.model.engine | quote }}
 ASR_PRECISION: {{ .settings.model.precision | quote }}
 {{- range $name, $value := dict "ASR_MODEL_REVISION" .settings.model.revision "ASR_PUNC_MODEL" .settings.model.punctuation "ASR_VAD_MODEL" .settings.model.voiceActivity "ASR_SPEAKER_MODEL" .settings.model.speakers "ASR_VAD" .settings.model.vad }}
