@@ -9,19 +9,17 @@ import base64
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from asr_core.errors import ClusterUnavailable
 from asr_operator.cluster import rest_client
 from asr_operator.cluster.event import Event
+from asr_operator.cluster.pods import DELETION_COST, deletion_cost, observe_pod, template_hash
 from asr_operator.cluster.rest_client import Json, Kube, path
-from asr_operator.planning.observation import PodObservation, PodState
+from asr_operator.planning.observation import PodObservation
 from asr_operator.planning.spec import SecretKey
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 REVISION = "deployment.kubernetes.io/revision"  # set on a Deployment with its first ReplicaSet
-TEMPLATE_HASH = "pod-template-hash"
 # Marks a paused Deployment that the operator must start; a manual pause has no such annotation.
 STARTED_BY = "asr-platform.dev/started-by"
 REPORTER = "asr-platform.dev/operator"
@@ -196,34 +194,6 @@ class Cluster:
         await self._api.create(path(rest_client.EVENTS, meta["namespace"], "events"), body)
 
 
-def observe_pod(pod: Json, now: float) -> PodObservation | None:
-    """None for a completed pod (Succeeded or Failed), which no longer counts as a replica."""
-    meta, status = pod["metadata"], pod.get("status") or {}
-    conditions = {each["type"]: each for each in status.get("conditions") or []}
-    ready, scheduled = conditions.get("Ready", {}), conditions.get("PodScheduled", {})
-    created = unix_time(meta["creationTimestamp"])
-    startup_seconds = None
-    if meta.get("deletionTimestamp"):
-        state = PodState.TERMINATING
-    elif status.get("phase") in ("Succeeded", "Failed"):
-        return None
-    elif ready.get("status") == "True":
-        state = PodState.READY
-        if not _has_restarted(status):  # after a restart, the last Ready is not the first
-            startup_seconds = max(0.0, unix_time(ready["lastTransitionTime"]) - created)
-    elif scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        state = PodState.UNSCHEDULABLE
-    else:
-        state = PodState.STARTING
-    age = max(0.0, now - created)
-    return PodObservation(meta["name"], state, age, startup_seconds, template_hash(pod))
-
-
-def template_hash(thing: Json) -> str:
-    """The pod template of a pod or ReplicaSet; empty without the label."""
-    return str((thing["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
-
-
 def current_template(sets: Iterable[Json]) -> str:
     """The template of the ReplicaSet with the latest revision, which the Deployment scales up.
 
@@ -253,21 +223,15 @@ def asks_for_gpu(spec: Json) -> bool:
 
 
 def _containers(spec: Json) -> list[Json]:
-    return list(((spec.get("template") or {}).get("spec") or {}).get("containers") or [])
+    """The pod's containers, then its sidecars: init containers that go on."""
+    pod = (spec.get("template") or {}).get("spec") or {}
+    sidecars = [e for e in pod.get("initContainers") or [] if e.get("restartPolicy") == "Always"]
+    return [*(pod.get("containers") or []), *sidecars]
 
 
 def _revision(replica_set: Json) -> int:
     text = (replica_set["metadata"].get("annotations") or {}).get(REVISION, "0")
     return int(text) if text.isdecimal() else 0
-
-
-def deletion_cost(pod: Json) -> int:
-    """The pod's annotation; 0 if it is missing or invalid, as Kubernetes treats it."""
-    text = (pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
-    try:
-        return int(text)
-    except ValueError:
-        return 0
 
 
 def controller(thing: Json) -> str:
@@ -291,15 +255,6 @@ def selector_text(selector: Mapping[str, Any]) -> str:
             case "DoesNotExist":
                 parts.append(f"!{key}")
     return ",".join(parts)
-
-
-def unix_time(text: str) -> float:
-    """An RFC 3339 time of Kubernetes as Unix seconds."""
-    return datetime.fromisoformat(text).timestamp()
-
-
-def _has_restarted(status: Json) -> bool:
-    return any(each.get("restartCount") for each in status.get("containerStatuses") or [])
 
 
 def _scales(ref: Json, target: Target) -> bool:

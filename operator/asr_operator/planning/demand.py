@@ -164,7 +164,8 @@ def fleet_of(
             free_in = in_flight / speed / max(1, tasks[pod.name]) - _HEARTBEAT_AGE_SECONDS
             workers.append((clean(free_in), speed))
         elif pod.state is PodState.STARTING:
-            left = max(new_in - clean(pod.age_seconds), 0.1 * throughput.startup_seconds)
+            started = clean(pod.age_seconds - pod.fetch_seconds)
+            left = max(new_in - started, 0.1 * throughput.startup_seconds)
             workers.append((left, speed))
     replicas = max(0, observation.replicas)
     workers = sorted(workers)[:replicas] + [(new_in, 1.0)] * (replicas - len(workers))

@@ -95,7 +95,9 @@ class PodState(StrEnum):
 class PodObservation:
     """One pod of the Deployment. `startup_seconds` is from its creation to its first Ready.
 
-    `template` is the hash of its pod template (its label `pod-template-hash`).
+    `template` is the hash of its pod template (its label `pod-template-hash`). `fetch_seconds` is
+    what a download of the model into a volume that pods share has taken of its age so far: the next
+    pods find it there.
     """
 
     name: str
@@ -103,6 +105,7 @@ class PodObservation:
     age_seconds: float = 0.0
     startup_seconds: float | None = None
     template: str = ""
+    fetch_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

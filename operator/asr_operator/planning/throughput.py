@@ -105,7 +105,7 @@ def _measured(
         if worker.pod in names:
             by_pod[worker.pod] += clean(worker.throughput)
     starts = [
-        clean(pod.startup_seconds)
+        clean(pod.startup_seconds - pod.fetch_seconds)
         for pod in pods
         if pod.state is PodState.READY and pod.startup_seconds is not None
     ]
@@ -205,7 +205,7 @@ def _bound_without_batch(observation: Observation, template: str) -> float:
 def _startup(
     observation: Observation, current: Measurement, remembered: Iterable[Measurement]
 ) -> float:
-    """Seconds from a pod's creation to Ready.
+    """Seconds from a pod's creation to Ready, without a download that later pods are spared.
 
     Before a pod of this template was ready: the figure of the last template, else the load time
     that a worker reports, and never less than the age of pods that are still starting.
@@ -215,7 +215,9 @@ def _startup(
     pods = [pod for pod in observation.pods if pod.template == current.template]
     names = {pod.name for pod in pods}
     loading = [clean(each.startup_seconds) for each in observation.workers if each.pod in names]
-    so_far = [clean(pod.age_seconds) for pod in pods if pod.state is PodState.STARTING]
+    so_far = [
+        clean(pod.age_seconds - pod.fetch_seconds) for pod in pods if pod.state is PodState.STARTING
+    ]
     last = next((clean(m.startup_seconds) for m in remembered if clean(m.startup_seconds)), 0.0)
     expected = last or _upper_median(loading) or ASSUMED_STARTUP_SECONDS
     return max(expected, *so_far, 0.0)

@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from asr_operator.cluster.objects import (
-    DELETION_COST,
-    Pods,
-    deletion_cost,
-    observe_pod,
-    selector_text,
-)
+from asr_operator.cluster.objects import Pods, asks_for_gpu, selector_text
+from asr_operator.cluster.pods import DELETION_COST, deletion_cost, observe_pod
 from asr_operator.cluster.rest_client import path
 from asr_operator.planning.observation import PodState
 from asr_operator.reconcile.observer import Claimant, pod_of
@@ -61,6 +56,54 @@ def test_the_start_up_time_is_that_of_a_pod_that_has_not_restarted() -> None:
     observation = observe_pod(crashed, CREATED_AT + 100)
     assert observation is not None
     assert observation.startup_seconds is None
+
+
+FETCHED = {"startedAt": "2026-01-01T00:00:05Z", "finishedAt": "2026-01-01T00:00:35Z"}
+
+
+def fetching(volume: str, **state: Any) -> Any:
+    """A pod whose init container `model` writes to a volume of this kind; ready after 40 s."""
+    thing = pod(**READY) if "terminated" in state else pod("Pending")
+    thing["spec"] = {
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "models", volume: {}}],
+        "initContainers": [
+            {"name": "mine", "volumeMounts": [{"name": "models", "mountPath": "/models"}]},
+            {"name": "model", "volumeMounts": [{"name": "models", "mountPath": "/models"}]},
+        ],
+    }
+    thing["status"]["initContainerStatuses"] = [
+        {"name": "mine", "state": {"terminated": {"startedAt": CREATED, "finishedAt": CREATED}}},
+        {"name": "model", "state": state},
+    ]
+    return thing
+
+
+@pytest.mark.parametrize(
+    ("volume", "state", "seconds"),
+    [
+        ("persistentVolumeClaim", {"terminated": FETCHED}, 30),
+        ("persistentVolumeClaim", {"running": {"startedAt": FETCHED["startedAt"]}}, 95),
+        ("persistentVolumeClaim", {"waiting": {"reason": "PodInitializing"}}, 0),
+        ("emptyDir", {"terminated": FETCHED}, 0),
+    ],
+)
+def test_a_download_that_later_pods_are_spared_is_told_from_the_start_up(
+    volume: str, state: dict[str, Any], seconds: float
+) -> None:
+    observation = observe_pod(fetching(volume, **state), CREATED_AT + 100)
+    assert observation is not None
+    assert observation.fetch_seconds == seconds
+    assert observation.startup_seconds == (40 if "terminated" in state else None)
+
+
+def test_a_gpu_of_a_sidecar_is_one_of_the_pod_and_one_of_a_container_that_ends_is_not() -> None:
+    wants = {"resources": {"limits": {"nvidia.com/gpu": 1}}}
+
+    def spec(**init: Any) -> Any:
+        return {"template": {"spec": {"containers": [{}], "initContainers": [{**wants, **init}]}}}
+
+    assert asks_for_gpu(spec(restartPolicy="Always"))
+    assert not asks_for_gpu(spec())
 
 
 @pytest.mark.parametrize(("text", "cost"), [("-5", -5), ("12", 12), ("much", 0)])

@@ -316,3 +316,25 @@ def test_few_templates_are_remembered_the_present_one_first(
         assert len(set(found)) == len(found) <= REMEMBERED_TEMPLATES
         observation = of_template(observation_of(1, 0.0), template)
         assert throughput_of(spec, observation, history).per_pod >= min(speed, 0.01)
+
+
+def test_a_download_into_a_shared_volume_is_no_part_of_the_next_pods_start(
+    pool_of: PoolOf, see: See
+) -> None:
+    seen = see(1, waiting=1)
+    first = replace(seen.pods[0], startup_seconds=320.0, fetch_seconds=300.0)
+    seen = replace(seen, pods=(first,))
+    assert plan(pool_of(), seen, History()).startup_seconds == 20.0
+
+
+def test_while_the_model_is_downloaded_a_start_does_not_count_as_longer_and_longer(
+    pool_of: PoolOf, see: See
+) -> None:
+    """Each second of it would ask for more workers, who all wait for the same download."""
+    seen = replace(see(1, waiting=40, starting=1), measurements=())
+    began = replace(seen, pods=(replace(seen.pods[0], age_seconds=10.0),))
+    later = replace(seen.pods[0], age_seconds=610.0, fetch_seconds=600.0)
+    later_seen = replace(seen, pods=(later,))
+    assert plan(pool_of(), later_seen, History()).startup_seconds == ASSUMED_STARTUP_SECONDS
+    wanted = [plan(pool_of(), each, History()).replicas for each in (began, later_seen)]
+    assert wanted[0] == wanted[1]
