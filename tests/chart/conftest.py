@@ -45,6 +45,20 @@ _MORE_CASES: dict[str, tuple[str, ...]] = {
         ",pools[1].model.name=iic/SenseVoiceSmall,pools[1].scaling.minReplicas=1",
     ),
     "pools elsewhere": ("--set-json", 'pools=[]', "--set-json", 'otherPools=["default"]'),
+    "a model of each pod": ("--set", "worker.modelCache.persistent=false"),
+    "a model in a claim": (
+        "--set", "worker.modelCache.persistent=true,worker.gpu.enabled=true"
+        ",worker.model.name=large-v3-turbo,worker.model.vad=silero,worker.model.mirrors={/mirror}",
+    ),
+    "a model in the image": ("--set", "worker.modelCache.inImage=true"),
+    "a server of models": (
+        "--set", "worker.model.engine=remote,worker.remote.url=http://vllm:8000/v1"
+        ",worker.remote.existingSecret=vllm,worker.remote.concurrency=32",
+    ),
+    "a server of models beside the worker": (
+        "--set", "worker.model.engine=remote,worker.remote.sidecar.image=vllm/vllm-openai:v0.20.0"
+        ",worker.remote.sidecar.ports[0].containerPort=8000",
+    ),
     "model from an archive": ("--set", _ARCHIVE + "a" * 64),
     "own claims": (
         "--set", "store.pvc.existingClaim=mine,worker.modelCache.existingClaim=models",

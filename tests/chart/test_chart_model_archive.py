@@ -43,7 +43,7 @@ def fetch(render: Any, folder: Path, url: str, checksum: str) -> Any:
     ]
     (init,) = spec["initContainers"]
     told = {each["name"]: each["value"] for each in init["env"]}
-    told["MODEL_FOLDER"] = told["MODEL_FOLDER"].replace("/models", str(folder), 1)
+    told["MODEL_FOLDER"] = told["MODEL_FOLDER"].replace(told["ASR_MODEL_CACHE"], str(folder), 1)
     command = [sys.executable if word == "python" else word for word in init["command"]]
     return subprocess.run(
         [*command, *init["args"]], env=told, capture_output=True, text=True, timeout=60

@@ -16,12 +16,15 @@ STORE_USERS = ("api", "courier", "worker", "retention")
 S3 = "store.type=s3,store.url=s3://bucket/asr"
 
 
-def reaches(rendered: Any, part: str, address: str, port: int, protocol: str = "TCP") -> bool:
+def reaches(
+    rendered: Any, part: str, address: str, port: int, protocol: str = "TCP", pool: str = "default"
+) -> bool:
     """Whether a pod of the part may send to this address, which is no pod of the release."""
     labels = {
         "app.kubernetes.io/name": "asr-platform",
         "app.kubernetes.io/instance": "asr",
         "app.kubernetes.io/component": part,
+        **({"asr-platform.dev/pool": pool} if part == "worker" else {}),
     }.items()
     meant = [
         each["spec"]
@@ -287,3 +290,49 @@ def test_sentinels_and_the_servers_that_they_name_are_reached(render: Any) -> No
         assert reaches(made, part, PRIVATE, 6379)
         assert reaches(narrowed, part, PRIVATE, 26379)
         assert not reaches(narrowed, part, "10.9.9.9", 26379)
+
+
+@pytest.mark.parametrize(
+    ("settings", "port", "reached"),
+    [
+        ("worker.model.name=sensevoice-small", 443, True),
+        ("worker.model.name=iic/SenseVoiceSmall", 443, True),
+        ("worker.model.name=embedded", 443, False),
+        ("worker.model.name=embedded,worker.model.speakers=iic/cam", 443, True),
+        ("worker.model.name=/models/mine", 443, False),
+        ("worker.model.offline=true", 443, False),
+        ("worker.modelCache.inImage=true", 443, False),
+        ("networkPolicies.modelDownloads=false", 443, False),
+        ("settings.HF_ENDPOINT=https://hf.corp:8443", 8443, True),
+        ("worker.env.PIP_INDEX_URL=http://pip.corp:3141/root/pypi", 3141, True),
+        ("worker.model.mirrors={/mirror,http://models.corp/asr}", 80, True),
+        ("worker.model.engine=remote,worker.remote.url=http://vllm:8000/v1", 8000, True),
+        ("worker.model.engine=remote,worker.remote.url=http://vllm:8000/v1", 443, False),
+        ("worker.model.engine=remote,worker.remote.sidecar.image=vllm", 443, True),
+        (
+            "worker.model.engine=remote,worker.remote.url=http://vllm/v1"
+            ",networkPolicies.remotePorts={8000}", 8000, True),
+    ],
+)  # fmt: skip
+def test_a_worker_has_a_way_out_for_its_model_and_no_other(
+    render: Any, settings: str, port: int, reached: bool
+) -> None:
+    assert reaches(render("--set", settings), "worker", PRIVATE, port) is reached
+
+
+def test_only_the_pool_that_fetches_has_a_way_out(render: Any) -> None:
+    made = render("--set", "pools[0].name=default,pools[1].name=toy,pools[1].model.name=embedded")
+    assert reaches(made, "worker", WORLD, 443)
+    assert not reaches(made, "worker", WORLD, 443, pool="toy")
+    assert not reaches(made, "api", WORLD, 443)
+
+
+def test_mirrors_and_servers_of_models_can_be_narrowed_to_where_they_are(render: Any) -> None:
+    near = "networkPolicies.{}[0].ipBlock.cidr=10.3.2.0/24"
+    made = render("--set", near.format("modelsTo"))
+    assert reaches(made, "worker", PRIVATE, 443)
+    assert not reaches(made, "worker", WORLD, 443)
+    remote = "worker.model.engine=remote,worker.remote.url=http://vllm:8000/v1"
+    made = render("--set", f"{remote},{near.format('remoteTo')}")
+    assert reaches(made, "worker", PRIVATE, 8000)
+    assert not reaches(made, "worker", WORLD, 8000)

@@ -42,8 +42,13 @@ EVERYTHING: Json = {
         {
             "name": "remote",
             "model": {"engine": "remote", "archive": None},
-            "remote": {"url": "http://vllm:8000/v1", "model": "m", "existingSecret": "vllm",
-                       "concurrency": 32, "timeoutSeconds": 60},
+            "remote": {
+                "url": "http://vllm:8000/v1",
+                "model": "m",
+                "existingSecret": "vllm",
+                "concurrency": 32,
+                "timeoutSeconds": 60,
+            },
         },
     ],
 }

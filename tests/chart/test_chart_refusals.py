@@ -102,6 +102,21 @@ CONFLICTS = {
     "a model by name and by archive": (
         "worker.model.name=x,worker.model.archive.url=https://e.example/m"
         f",worker.model.archive.sha256={'a' * 64}", "exclude each other"),
+    "a model that is not the same for all": ("worker.model.name=auto", "name one, such as"),
+    "a revision of what is pinned": (
+        "worker.model.name=base,worker.model.revision=v2", "is pinned by the hashes"),
+    "a volume over the image's models": (
+        "worker.modelCache.inImage=true,worker.modelCache.persistent=true", "would hide"),
+    "an archive without a way out": (
+        "worker.model.offline=true,worker.model.archive.url=https://e.example/m"
+        f",worker.model.archive.sha256={'a' * 64}", "lets nobody be asked"),
+    "a server of models nowhere": ("worker.model.engine=remote", "needs either remote.url"),
+    "a server of models in two places": (
+        "worker.model.engine=remote,worker.remote.url=http://a,worker.remote.sidecar.image=b",
+        "needs either remote.url"),
+    "a server that no engine asks": (
+        f"{POOL},pools[0].remote.url=http://a", "remote is for model.engine=remote, not auto"),
+    "a server that no pool asks": ("worker.remote.url=http://a", "no pool has model.engine=remote"),
     "a common label by which pods are found": (
         r"commonLabels.app\.kubernetes\.io/component=x",
         "commonLabels has app.kubernetes.io/component"),

@@ -70,6 +70,7 @@
 
 {{- define "asr.checks.pools" -}}
 {{- $names := list -}}
+{{- $engines := list -}}
 {{- range .Values.pools }}
 {{- if has .name $names }}{{ fail (printf "two pools are called %s" .name) }}{{ end -}}
 {{- $names = append $names .name -}}
@@ -93,7 +94,12 @@
 {{- if and $settings.terminationGracePeriodSeconds (lt (int $settings.terminationGracePeriodSeconds) (add (int $settings.graceSeconds) 10 | int)) -}}
 {{- fail (printf "pool %s: terminationGracePeriodSeconds (%v) must be at least graceSeconds (%v) plus 10, or a draining worker is killed" .name $settings.terminationGracePeriodSeconds $settings.graceSeconds) -}}
 {{- end -}}
+{{- $engines = append $engines $settings.model.engine -}}
 {{- include "asr.checks.model" (dict "root" $ "pool" . "settings" $settings) -}}
+{{- end -}}
+{{- $remote := pick (.Values.worker.remote | default dict) "url" "model" "existingSecret" "sidecar" -}}
+{{- if and .Values.pools (compact (values $remote)) (not (has "remote" $engines)) -}}
+{{- fail "worker.remote names a server of models, and no pool has model.engine=remote" -}}
 {{- end -}}
 {{- if not (has "default" (concat $names .Values.otherPools)) -}}
 {{- fail "no pool is called default, which serves tasks that name none: call one of pools so, or list it in otherPools if its workers run elsewhere" -}}

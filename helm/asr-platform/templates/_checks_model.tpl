@@ -11,7 +11,7 @@
 {{- if eq $model.name "auto" -}}
 {{- fail (printf "pool %s: model.name=auto takes what can be had at the moment, so two pods of a pool could have different models: name one, such as sensevoice-small or whisper-base" $name) -}}
 {{- end -}}
-{{- if and $known $model.revision (not $model.archive) -}}
+{{- if and $known $model.revision (not $model.archive) (ne $model.engine "remote") -}}
 {{- fail (printf "pool %s: model.revision is for models by their hub id; %s is pinned by the hashes of its files" $name $model.name) -}}
 {{- end -}}
 {{- if and $cache.inImage (or $cache.persistent $cache.existingClaim $model.archive) -}}

@@ -37,8 +37,8 @@ def observe_pod(pod: Json, now: float) -> PodObservation | None:
 
 
 def shared_fetch_seconds(pod: Json, now: float) -> float:
-    """Seconds that the chart's init container has fetched a model into a claim: later pods are spared
-    them. 0 where each pod has a volume of its own.
+    """Seconds that the chart's init container has fetched a model into a claim: later pods are
+    spared them. 0 where each pod has a volume of its own.
     """
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     claims = {e["name"] for e in spec.get("volumes") or [] if "persistentVolumeClaim" in e}

@@ -42,6 +42,10 @@ ASR_REMOTE_CA_FILE: {{ . }}
 {{/* Seconds that a sidecar may take to start, by its startupProbe: the worker waits for it. */}}
 {{- define "asr.pool.sidecarSeconds" -}}
 {{- $probe := dig "startupProbe" dict (.settings.remote.sidecar | default dict) -}}
-{{- $waits := and (eq .settings.model.engine "remote") $probe -}}
-{{- $waits | ternary (add (int (dig "initialDelaySeconds" 0 $probe)) (mul (int (dig "periodSeconds" 10 $probe)) (int (dig "failureThreshold" 3 $probe)))) 0 -}}
+{{- if and (eq .settings.model.engine "remote") $probe -}}
+{{- $tries := mul (int (dig "periodSeconds" 10 $probe)) (int (dig "failureThreshold" 3 $probe)) -}}
+{{- add (int (dig "initialDelaySeconds" 0 $probe)) $tries -}}
+{{- else -}}
+0
+{{- end -}}
 {{- end -}}
