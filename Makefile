@@ -69,12 +69,12 @@ e2e: ## the chart on a kind cluster of its own, from images to uninstall; KEEP=1
 	@scripts/set_up.sh run
 	@exec scripts/e2e.sh
 
-images: ## build the images; BUILDER=podman, and for GPUs WORKER="cuda cpu"
+images: ## build the images; BUILDER=podman, for GPUs WORKER="cuda whisper cpu", with a model in it MODEL=whisper-base
 	$(BUILDER) build -f Dockerfile.api -t asr-platform-api:$(VERSION) .
 	$(BUILDER) build -f Dockerfile.operator -t asr-platform-operator:$(VERSION) .
 	@for target in $(or $(WORKER),cpu); do \
 	  suffix=$$([ $$target = cuda ] || echo -cpu); \
-	  $(BUILDER) build -f Dockerfile.worker --target $$target -t asr-platform-worker:$(VERSION)$$suffix . || exit; \
+	  $(BUILDER) build -f Dockerfile.worker --target $$target --build-arg MODEL=$(MODEL) -t asr-platform-worker:$(VERSION)$$suffix . || exit; \
 	done
 
 manifests: ## write what is generated of the chart and manifests/ anew

@@ -30,6 +30,7 @@ EVERYTHING: Json = {
         "model": {
             "archive": {"url": "https://models.example/m.tar", "sha256": "a" * 64},
             "revision": "v2",
+            "mirrors": ["/mirror"],
             "punctuation": "p",
             "voiceActivity": "v",
             "speakers": "s",
