@@ -57,7 +57,10 @@ _MORE_CASES: dict[str, tuple[str, ...]] = {
     ),
     "a server of models beside the worker": (
         "--set", "worker.model.engine=remote,worker.remote.sidecar.image=vllm/vllm-openai:v0.20.0"
-        ",worker.remote.sidecar.ports[0].containerPort=8000",
+        ",worker.remote.sidecar.ports[0].containerPort=8000"
+        ",worker.remote.sidecar.securityContext.readOnlyRootFilesystem=true"
+        ",worker.remote.sidecar.resources.requests.cpu=4"
+        ",worker.remote.sidecar.resources.limits.memory=32Gi",
     ),
     "model from an archive": ("--set", _ARCHIVE + "a" * 64),
     "own claims": (

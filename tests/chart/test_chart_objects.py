@@ -155,7 +155,7 @@ def test_a_pod_that_is_not_restricted_would_be_noticed(render: Any, loosened: Js
 def test_every_container_has_a_read_only_root_and_a_bounded_memory(rendered: Any) -> None:
     for name, container in rendered.containers():
         assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
-        if rendered.case == "no resources" and container["name"] in ("worker", "api"):
+        if rendered.case == "no resources" and container["name"] in ("worker", "api", "model"):
             continue
         assert container["resources"]["limits"]["memory"], name
         assert container["resources"]["requests"]["cpu"], name
@@ -188,7 +188,7 @@ def test_names_are_unique_and_every_reference_leads_somewhere(rendered: Any) -> 
     assert len(names) == len(set(names))
     accounts = {name for kind, name in names if kind == "ServiceAccount"}
     kept = {(k, n) for k, n in names if k in ("Secret", "ConfigMap", "PersistentVolumeClaim")}
-    theirs = {"redis", "asr-redis", "asr-store", "bucket", "mine", "models"}
+    theirs = {"redis", "asr-redis", "asr-store", "bucket", "mine", "models", "vllm"}
     for name, template in rendered.pods():
         spec = template["spec"]
         assert spec["serviceAccountName"] in accounts, name

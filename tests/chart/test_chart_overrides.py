@@ -31,6 +31,7 @@ EVERYTHING: Json = {
             "archive": {"url": "https://models.example/m.tar", "sha256": "a" * 64},
             "revision": "v2",
             "mirrors": ["/mirror"],
+            "precision": "int8",
             "punctuation": "p",
             "voiceActivity": "v",
             "speakers": "s",

@@ -13,7 +13,9 @@ ASR_POOL: {{ .pool.name | quote }}
 ASR_MODEL: {{ . | quote }}
 {{- end }}
 ASR_ENGINE: {{ .settings.model.engine | quote }}
+{{- if ne .settings.model.precision "auto" }}
 ASR_PRECISION: {{ .settings.model.precision | quote }}
+{{- end }}
 {{- range $name, $value := dict "ASR_MODEL_REVISION" .settings.model.revision "ASR_PUNC_MODEL" .settings.model.punctuation "ASR_VAD_MODEL" .settings.model.voiceActivity "ASR_SPEAKER_MODEL" .settings.model.speakers "ASR_VAD" .settings.model.vad }}
 {{- with $value }}
 {{ $name }}: {{ . | quote }}
