@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chart.boards import DASHBOARDS
+from chart.catalogue import models_text
 from chart.dashboards import dashboard_text
 from chart.manifests import dev_install
 from chart.readme import chart_readme
@@ -18,12 +19,13 @@ _OPERATOR = ROOT / "operator" / "asr_operator"
 
 
 def copies() -> Iterator[tuple[Path, str]]:
-    """What takes no helm: the operator's resource and role, dashboards, the chart's README."""
+    """What takes no helm: the operator's resource and role, the catalogue, dashboards, README."""
     crd = (_OPERATOR / "workerpool_crd.yaml").read_text(encoding="utf-8")
     role = (_OPERATOR / "rbac.yaml").read_text(encoding="utf-8")
     yield CHART / "files" / "workerpool_crd.yaml", crd
     yield MANIFESTS / "crd" / "workerpools.yaml", crd
     yield CHART / "files" / "rbac.yaml", role
+    yield CHART / "files" / "models.yaml", models_text()
     for dashboard in DASHBOARDS:
         yield CHART / "dashboards" / f"{dashboard.name}.json", dashboard_text(dashboard)
     values = (CHART / "values.yaml").read_text(encoding="utf-8")
