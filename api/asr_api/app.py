@@ -61,15 +61,15 @@ _DESCRIPTION = """\
 Submit a recording, follow it, fetch the transcript.
 
 Every error has the same body; its `code` is stable. Every reply carries `x-request-id`.
-A 429, 503 or 507 says in `Retry-After` when to try again; with an `Idempotency-Key`,
-submitting again is always safe.
+A 429, 503 or 507 says in `Retry-After` when to try again; with an `Idempotency-Key` a repeated
+submit is always safe.
 """
 _TAGS = [
     {"name": "tasks", "description": "Recordings and their transcripts"},
     {"name": "openai", "description": "For OpenAI's own clients, unmodified"},
-    {"name": "queue", "description": "What waits, what runs, what was done"},
-    {"name": "operations", "description": "For those who run the platform"},
-    {"name": "pages", "description": "For people with a browser"},
+    {"name": "queue", "description": "Queue, workers and statistics"},
+    {"name": "operations", "description": "For operators of the platform"},
+    {"name": "pages", "description": "Web pages"},
 ]
 
 

@@ -66,9 +66,9 @@ class NewTask(BaseModel):
         "", description="SHA-256 over audio and options; tells an idempotent replay from a conflict"
     )
     idempotency_key: str = ""
-    partials: bool = Field(False, description="a caller reads along while it is transcribed")
+    partials: bool = Field(False, description="a client streams partial texts")
     options_ignored: tuple[str, ...] = Field(
-        (), description="asked for, and known at submit not to be heeded; the caller's own names"
+        (), description="requested and known at submit to be unsupported; the caller's own names"
     )
 
     @model_validator(mode="after")
@@ -79,7 +79,7 @@ class NewTask(BaseModel):
         for ignored in self.options_ignored[: limits.IGNORED_NAMES_MAX]:
             limits.IGNORED_NAME.check("options_ignored", ignored)
         if len(self.options_ignored) > limits.IGNORED_NAMES_MAX:
-            raise InvalidOption("There are too many options that are not heeded.")
+            raise InvalidOption("Too many unsupported options.")
         self.options.check_texts()
         return self
 

@@ -11,7 +11,7 @@ from asr_core.task import TERMINAL
 from fuzz.mutations import Case
 from fuzz.texts import TextReport
 
-PROBE_DEATHS = ("crashes its decoder.", "of processor time.")
+PROBE_DEATHS = ("crashed the decoder.", "of processor time.")
 
 
 @dataclass

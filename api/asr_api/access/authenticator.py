@@ -108,9 +108,9 @@ class Authenticator:
             return ApiKey("bootstrap", "bootstrap", DEFAULT_TENANT, frozenset({Scope.ADMIN}), 0.0)
         key = await self._cache.get(digest, fresh_seconds) if is_secret(secret) else None
         if key is None:
-            raise Unauthenticated(f"this API key is not known, or was revoked: {_HOW}")
+            raise Unauthenticated(f"this API key is unknown or was revoked: {_HOW}")
         if key.expired(time.time()):
-            raise Unauthenticated(f"API key {key.id} has expired: `asr keys rotate` renews it")
+            raise Unauthenticated(f"API key {key.id} has expired: `asr keys rotate` replaces it")
         return key
 
     async def _find(self, digest: str) -> ApiKey | None:
@@ -161,7 +161,7 @@ def _secret_of(request: Request) -> str:
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip()
     if kind.lower() != "bearer" or not secret:
-        raise Unauthenticated(f"this needs an API key: {_HOW}")
+        raise Unauthenticated(f"this request needs an API key: {_HOW}")
     return secret
 
 

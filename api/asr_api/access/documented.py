@@ -32,7 +32,7 @@ _TEXTS: dict[int, str] = {
     503: "Redis cannot say whose key this is; `Retry-After` says when to try again",
 }
 _EXAMPLES: tuple[tuple[type[AsrError], str], ...] = (
-    (Unauthenticated, "this needs an API key: send `Authorization: Bearer asr_…`"),
+    (Unauthenticated, "this request needs an API key: send `Authorization: Bearer asr_…`"),
     (Forbidden, "this key lacks the scope 'write'; it has: read, transcribe"),
     (RateLimited, "more than 600 requests a minute; slow down"),
     (QueueUnavailable, "Redis is not available."),
@@ -43,7 +43,7 @@ _OF_SUBMITS: tuple[tuple[type[AsrError], str], ...] = (
 )
 # Where keys are off.
 _OF_HOSTS: tuple[tuple[type[AsrError], str], ...] = (
-    (MalformedHost, "'a b' is no host."),
+    (MalformedHost, "'a b' is not a host."),
     (
         HostNotAllowed,
         "Without API keys this server answers to IP addresses, localhost and the names in "

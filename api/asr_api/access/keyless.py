@@ -73,7 +73,7 @@ class KeylessGuard:
         headers = Headers(scope=scope)
         named = headers.getlist("host")
         if len(named) != 1:
-            return MalformedHost(f"A request names one Host; this one names {len(named)}.")
+            return MalformedHost(f"A request must have one Host; this one has {len(named)}.")
         if scope.get("asr.proxied"):
             named += [
                 part.strip()
@@ -82,7 +82,7 @@ class KeylessGuard:
             ]
         for authority in named:
             if not (host := host_of(authority)):
-                return MalformedHost(f"{_quoted(authority)} is no host.")
+                return MalformedHost(f"{_quoted(authority)} is not a host.")
             if not self._hosts.knows(host):
                 return _not_allowed(host)
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
@@ -129,8 +129,8 @@ def _cross_site(headers: Headers) -> CrossSiteRequest:
     origin = headers.get("origin", "")
     return CrossSiteRequest(
         f"Without API keys a page of another origin{f' ({_quoted(origin)})' if origin else ''} may "
-        "not change anything here. If it is to be trusted, name its origin in ASR_CORS_ORIGINS; if "
-        "it is this server's own, its proxy must pass the Host on."
+        "not change anything here. To trust it, list its origin in ASR_CORS_ORIGINS; if "
+        "it is this server's own page, its proxy must pass on the Host."
     )
 
 

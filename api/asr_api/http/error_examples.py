@@ -43,19 +43,19 @@ from asr_core.errors import (
 
 _TASK_ID = "0197d4a5-2f6e-7c3a-9b1d-4e8f2a6c0d11"
 _DESCRIPTIONS = {
-    400: "The body breaks the rules of multipart, or asks for what the model does not do",
+    400: "The multipart body is malformed, or asks for what the model cannot do",
     404: "No such task",
-    408: "The client fell silent",
+    408: "The client stopped sending",
     409: "Not in this state",
     410: "Deleted",
-    413: "Too large; the upload is cut off",
-    415: "Not a kind of audio that is served",
-    416: "The range lies outside of the file",
-    422: "Something in the request has a value that cannot be served",
+    413: "Too large; the upload is aborted",
+    415: "Unsupported audio format",
+    416: "The range is outside the file",
+    422: "A value in the request is not valid",
     429: "The queue is full; `Retry-After` says when to try again",
-    500: "Unforeseen",
-    503: "Redis, the store or this pod cannot serve now; `Retry-After` says when to try again",
-    504: "Not done within the time that a request waits; the same request again joins the run",
+    500: "Internal error",
+    503: "Redis, the store or this pod is unavailable; `Retry-After` says when to try again",
+    504: "Not done within the maximum wait; repeating the request joins the run",
     507: "The store is full",
 }
 _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
@@ -75,19 +75,19 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
     TranscriptionTimeout: ("There is no transcript after 600 s.", None),
     AudioGone: ("The task's audio has been deleted.", None),
     ResultGone: ("The task's result has been deleted.", None),
-    UploadTooLarge: ("The audio is larger than the 2147483648 bytes allowed.", "audio"),
-    UnsupportedAudio: ("The file is no audio; served are wav, flac, mp3 and more.", "audio"),
+    UploadTooLarge: ("The audio is larger than 2147483648 bytes, the maximum.", "audio"),
+    UnsupportedAudio: ("The file is not audio; supported formats: wav, flac and more.", "audio"),
     UnsupportedMediaType: ("The body must be multipart/form-data.", "content-type"),
-    EncodedBody: ("A body with Content-Encoding 'gzip' is not read: send it as it is.", None),
-    RangeNotSatisfiable: ("'bytes=9000-' lies outside of the file's 4096 bytes.", "range"),
+    EncodedBody: ("A body with Content-Encoding 'gzip' is not accepted: send it unencoded.", None),
+    RangeNotSatisfiable: ("'bytes=9000-' is outside the file's 4096 bytes.", "range"),
     MalformedUpload: ("The multipart body ends before its last boundary.", None),
     UploadTimeout: ("The client sent less than 4096 bytes within 30 seconds.", None),
     UnreadableAudio: ("The audio cannot be read: Invalid data found.", "audio"),
-    EmptyAudio: ("The audio holds no samples.", "audio"),
+    EmptyAudio: ("The audio has no samples.", "audio"),
     UrlRefused: ("The host '10.0.0.7' is not on the public internet.", "url"),
     AudioTooLong: ("The audio lasts 40000 s or more; 36000 s are allowed.", "audio"),
-    TooExpensive: ("Looking into the audio took more than 20 s of processor time.", "audio"),
-    QueueFull: ("pool 'default' is full: it takes tasks again when others have ended", None),
+    TooExpensive: ("Probing the audio took more than 20 s of processor time.", "audio"),
+    QueueFull: ("pool 'default' is full: try again when other tasks have ended", None),
     QueueUnavailable: ("Redis is not available.", None),
     RedisEvicts: (
         "Redis evicts any key when it is full (maxmemory-policy allkeys-lru), and with it accepted "
@@ -95,8 +95,8 @@ _EXAMPLES: dict[type[AsrError], tuple[str, str | None]] = {
         None,
     ),
     StoreUnavailable: ("The store is not available.", None),
-    StoreFull: ("The store has no room left.", None),
-    SpoolFull: ("The uploads in flight fill the upload folder; try again soon.", None),
+    StoreFull: ("The store is full.", None),
+    SpoolFull: ("Uploads in progress fill the upload folder; try again soon.", None),
 }  # fmt: skip
 
 SUBMIT_ERRORS: tuple[type[AsrError], ...] = (

@@ -48,7 +48,7 @@ _HTTP_CODES: Mapping[int, str] = {
 
 
 def error_type(status: int) -> str:
-    """The coarse class of an error: whose turn it is to act."""
+    """The coarse class of an error."""
     return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 

@@ -50,7 +50,7 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
         satisfiable = start < size
     if not satisfiable:
         raise RangeNotSatisfiable(
-            f"{shortened(header or '')} lies outside of the file's {size} bytes.",
+            f"{shortened(header or '')} is outside the file's {size} bytes.",
             size=size,
             param="range",
         )

@@ -66,7 +66,7 @@ class ProbePool:
             try:
                 await stack.enter_async_context(slot)
             except TimeoutError:
-                raise ProbeUnavailable("Too many uploads wait to be looked into.") from None
+                raise ProbeUnavailable("Too many uploads wait to be probed.") from None
             process = self._idle.pop()
             stack.callback(self._idle.append, process)
             yield process
@@ -126,7 +126,7 @@ class _ProbeProcess:
                 return await self._read(process)
         except TimeoutError:
             raise ProbeUnavailable(
-                f"The audio was not looked into within {self._limits.wall_seconds:g} s."
+                f"The audio could not be probed within {self._limits.wall_seconds:g} s."
             ) from None
         except (EOFError, ConnectionError):
             raise _death(await process.wait(), self._limits) from None
@@ -163,7 +163,7 @@ def _death(returncode: int, limits: ProbeLimits) -> AsrError:
         return ProbeUnavailable("The audio probe was killed.")
     if returncode == -signal.SIGXCPU:
         return TooExpensive(
-            f"Looking into the audio took more than {limits.cpu_seconds:g} s of processor time.",
+            f"Probing the audio took more than {limits.cpu_seconds:g} s of processor time.",
             param="audio",
         )
-    return UnreadableAudio("The audio crashes its decoder.", param="audio")
+    return UnreadableAudio("The audio crashed the decoder.", param="audio")

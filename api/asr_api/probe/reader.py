@@ -72,8 +72,8 @@ def read_report(path: Path, limits: ProbeLimits, track: int | None = None) -> Pr
 
 def _unsupported(head: bytes) -> UnsupportedAudio:
     name = other_format(head)
-    problem = f"{name} is not supported" if name else "The file is no audio"
-    return UnsupportedAudio(f"{problem}; served are {SERVED}.")
+    problem = f"{name} is not supported" if name else "The file is not audio"
+    return UnsupportedAudio(f"{problem}; supported formats: {SERVED}.")
 
 
 def _report(
@@ -81,24 +81,24 @@ def _report(
 ) -> ProbeReport:
     streams = container.streams.audio
     if not streams:
-        raise UnsupportedAudio("The file holds no audio track.")
+        raise UnsupportedAudio("The file has no audio track.")
     stream = streams[choose_track([AudioTrack.of(one) for one in streams], track)]
     codec = stream.codec_context
     if not 1 <= codec.channels <= limits.max_channels:
         raise UnreadableAudio(
-            f"The audio has {codec.channels} channels; 1 to {limits.max_channels} are served."
+            f"The audio has {codec.channels} channels; 1 to {limits.max_channels} are supported."
         )
     if codec.sample_rate <= 0:
-        raise UnreadableAudio("The audio names no sample rate.")
+        raise UnreadableAudio("The audio has no sample rate.")
     if codec.sample_rate not in SAMPLE_RATES_HZ:
         raise UnreadableAudio(
             f"The audio has a sample rate of {codec.sample_rate} Hz;"
-            f" {SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are served."
+            f" {SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are supported."
         )
     samples = _decode_first(container, stream)
     duration_seconds = estimated_seconds(container, stream, path.stat().st_size, limits)
     if duration_seconds <= 0 or not samples:
-        raise EmptyAudio("The audio holds no samples.")
+        raise EmptyAudio("The audio has no samples.")
     name = container.format.name.split(",")[0]
     return ProbeReport(
         container=name,

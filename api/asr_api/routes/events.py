@@ -45,7 +45,7 @@ _EXAMPLE = (
 @router.get(
     "/api/v1/asr/events/{task_id}",
     operation_id="events",
-    summary="State and progress as they happen",
+    summary="State and progress as server-sent events",
     response_class=StreamingResponse,
     responses={
         200: {

@@ -42,9 +42,9 @@ class WorkersHealth(BaseModel):
     """
 
     status: Literal["ok", "none", "blocked", "unknown"]
-    alive: int | None = Field(None, description="null when Redis cannot say")
-    blocked: int | None = Field(None, description="of these, how many take no work")
-    problems: list[str] = Field([], description="why, of ten of them at most")
+    alive: int | None = Field(None, description="null while Redis is unavailable")
+    blocked: int | None = Field(None, description="how many of these take no work")
+    problems: list[str] = Field([], description="the reasons, of ten of them at most")
 
     @classmethod
     def of(cls, records: Sequence[WorkerRecord]) -> WorkersHealth:
@@ -81,7 +81,7 @@ class EvictionHealth(BaseModel):
     """Whether a full Redis throws keys away; `refused`: any of them, so no new work is taken."""
 
     status: Literal["ok", "warning", "refused", "unknown"]
-    policy: str = Field("", description="Redis's maxmemory-policy; empty where it is not told")
+    policy: str = Field("", description="Redis's maxmemory-policy; empty where unknown")
     evicted_keys: int | None = Field(None, description="since Redis started")
     message: str = ""
 

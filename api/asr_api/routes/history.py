@@ -26,7 +26,7 @@ _JSON = "application/json"
     response_model=HistoryBody,
     operation_id="history",
     summary="Tasks, newest first",
-    description="A page may hold fewer tasks than asked for, and has at most "
+    description="A page may hold fewer tasks than requested, and has at most "
     f"{PAGE_MAX_BYTES // 1024} KiB; the end is where `next_cursor` is null.",
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
@@ -42,7 +42,7 @@ async def history(
         Query(
             max_length=TASK_ID.characters,
             pattern=r"^[0-9A-Za-z-]*$",
-            description="`next_cursor` of the page before",
+            description="`next_cursor` of the previous page",
         ),
     ] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,

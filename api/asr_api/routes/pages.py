@@ -23,7 +23,7 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/",
     operation_id="transcribe_page",
-    summary="The page to transcribe recordings on",
+    summary="Page: transcribe recordings",
     response_class=HTMLResponse,
     responses=_RESPONSES,
 )
@@ -35,7 +35,7 @@ async def transcribe_page(request: Request, root: RootOf) -> Response:
 @router.get(
     "/dashboard",
     operation_id="dashboard_page",
-    summary="The page to watch the platform on",
+    summary="Page: dashboard",
     response_class=HTMLResponse,
     responses=_RESPONSES,
 )

@@ -29,7 +29,7 @@ async def healthz() -> PlainTextResponse:
 @router.get(
     "/readyz",
     operation_id="readyz",
-    summary="This pod may be sent requests",
+    summary="This pod is ready for requests",
     responses={
         200: {"content": {"application/json": {"example": {"ready": True, "reasons": []}}}},
         503: {

@@ -22,7 +22,7 @@ router = APIRouter(tags=["queue"])
     "/api/v1/asr/queue/status",
     response_model=QueueStatusBody,
     operation_id="queue_status",
-    summary="What waits, what runs, and who works",
+    summary="Waiting and running tasks, and workers",
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def queue_status(

@@ -60,11 +60,13 @@ async def result(
     wait: Annotated[
         float,
         Query(
-            ge=0, description="seconds to wait for the end; the server has a maximum", examples=[30]
+            ge=0,
+            description="seconds to wait for the end of the task, up to the server's maximum",
+            examples=[30],
         ),
     ] = 0.0,
     format: Annotated[
-        ResultFormat, Query(description="others than json need a completed task")
+        ResultFormat, Query(description="formats other than json need a completed task")
     ] = ResultFormat.JSON,
 ) -> ResultBody | Response:
     """As json every state is a 200; the other formats answer 409 until the task is completed."""

@@ -22,7 +22,7 @@ router = APIRouter(tags=["queue"])
     "/api/v1/stats",
     response_model=StatsBody,
     operation_id="stats",
-    summary="What was done: since ever, and per pool in the last minutes",
+    summary="Statistics: totals, and the last minutes per pool",
     responses=documented_errors(InvalidOption, QueueUnavailable),
 )
 async def stats(
@@ -30,8 +30,8 @@ async def stats(
     tenants: TenantsOf,
     settings: SettingsOf,
     tenant: ViewOf,
-    minutes: Annotated[int, Query(ge=1, le=1440, description="the window")] = 60,
-    pool: Annotated[str | None, Query(description="only this pool; else every one")] = None,
+    minutes: Annotated[int, Query(ge=1, le=1440, description="length of the window")] = 60,
+    pool: Annotated[str | None, Query(description="only this pool; default: all")] = None,
 ) -> StatsBody:
     """The numbers live in Redis: they survive restarts of the API, and every pod says the same. A
     key is told those of its own tenant, minute by minute at the finest; the scope `admin` those of

@@ -41,6 +41,6 @@ async def delete(
             "files_left_to_sweep", task_id=task.task_id, reason=error.message
         )
         raise StoreUnavailable(
-            f"Task {task_id} is deleted, but the store is away; the sweep removes its files."
+            f"Task {task_id} is deleted, but the store is unavailable; its files are swept later."
         ) from error
     return DeletedBody(task_id=task.task_id)

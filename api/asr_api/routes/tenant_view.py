@@ -19,8 +19,8 @@ async def tenant_in_view(
         str | None,
         Query(
             pattern=TENANT_PATTERN,
-            description="only this one's numbers; those of others need the scope `admin`, and with "
-            "it everybody's are told where none is named",
+            description="only this tenant's figures; other tenants' need the scope `admin`, which "
+            "sees all tenants by default",
             examples=["acme"],
         ),
     ] = None,
@@ -29,7 +29,7 @@ async def tenant_in_view(
     if principal.admin:
         return tenant
     if tenant not in (None, principal.tenant):
-        raise Forbidden("this key lacks the scope 'admin', which the numbers of other tenants need")
+        raise Forbidden("this key lacks the scope 'admin', which figures of other tenants need")
     return principal.tenant
 
 

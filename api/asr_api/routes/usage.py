@@ -54,7 +54,7 @@ class UsageBody(BaseModel):
 
     first: date
     last: date
-    tenants: list[TenantUsage] = Field(description="by name; without usage, none")
+    tenants: list[TenantUsage] = Field(description="by name; only those with usage")
 
     @classmethod
     def of(cls, first: date, last: date, used: list[Usage]) -> UsageBody:
@@ -84,9 +84,9 @@ async def usage(
     tenants: TenantsOf,
     tenant: ViewOf,
     first: Annotated[
-        Day | None, Query(alias="from", description="30 days before `to`, if it is left out")
+        Day | None, Query(alias="from", description="default: 30 days before `to`")
     ] = None,
-    last: Annotated[Day | None, Query(alias="to", description="today, if it is left out")] = None,
+    last: Annotated[Day | None, Query(alias="to", description="default: today")] = None,
 ) -> UsageBody:
     """The key's own tenant; with the scope `admin` all of them. Kept for 400 days; of days before
     or to come there is none.

@@ -40,14 +40,14 @@ class WorkerBody(BaseModel):
     tasks_done: int
     started_at: datetime
     cpu_percent: float | None = Field(
-        description="of the process and its decoders; 100: one processor; null: not known"
+        description="of the process and its decoders; 100: one processor; null: unknown"
     )
     memory_bytes: int | None = Field(description="resident, of the process and its decoders")
-    gpu_percent: float | None = Field(description="how busy the GPU is; null: none, or not known")
+    gpu_percent: float | None = Field(description="GPU utilisation; null: none, or unknown")
     gpu_memory_bytes: int | None = Field(description="in use on the GPU, by whomever")
     gpu_memory_total_bytes: int | None
     problem: str | None = Field(
-        description="why it takes no work, as a full disk; null: it does, or is of an older release"
+        description="why it takes no work, such as a full disk; null: it does, or is not known"
     )
 
     @classmethod
@@ -81,7 +81,7 @@ class QueueStatusBody(BaseModel):
     pool: str
     tenant: str | None = Field(description="whose tasks these are; null: everybody's")
     signal: Literal["ok", "no_stream", "no_group"] = Field(
-        description="`no_stream`, `no_group`: nothing was submitted, or no group made, yet"
+        description="`no_stream`, `no_group`: nothing was submitted yet, or no group created yet"
     )
     trusted: bool = Field(description="false within one lease of first seeing this Redis")
     waiting: int = Field(description="undelivered, orphaned, held, and delayed tasks that are due")
@@ -95,7 +95,7 @@ class QueueStatusBody(BaseModel):
     oldest_wait_seconds: float
     lanes: dict[Lane, LaneBody]
     serving: Literal["ok", "none", "blocked"] = Field(
-        description="`none`: no worker is alive, what is submitted waits for one; `blocked`: none "
+        description="`none`: no worker is alive, tasks wait for one; `blocked`: none "
         "of them takes work"
     )
     models: list[str] = Field(description="of the live workers, by name")
@@ -104,7 +104,7 @@ class QueueStatusBody(BaseModel):
         "has, or of the last ones: `task` means that they translate; empty: not known, or none"
     )
     workers: list[WorkerBody] | None = Field(
-        description="null: how busy they are with everybody's tasks is told to the scope `admin`"
+        description="null: the load of all tenants is shown only to the scope `admin`"
     )
 
     @classmethod
@@ -161,7 +161,7 @@ class TotalsBody(BaseModel):
 
     since: datetime | None = Field(
         description="of one tenant: when its first task was counted; null for all, and while it "
-        "has brought none. After 400 days without a task they begin anew"
+        "has none. Totals restart after 400 days without a task"
     )
 
     submitted: int
@@ -200,7 +200,7 @@ class Figures(BaseModel):
     arrivals: int = Field(
         description="tasks accepted or retried, those still to be fetched included"
     )
-    arrival_seconds: float = Field(description="audio of those that came to the workers' queue")
+    arrival_seconds: float = Field(description="audio of those that entered the workers' queue")
     completed: int
     failed: int
     cancelled: int
@@ -210,10 +210,10 @@ class Figures(BaseModel):
     processing_seconds: float
     wait_seconds: float = Field(description="sum over the tasks that began")
     wait: Percentiles | None = Field(
-        description="from queued to begun, of tasks begun; null: none began"
+        description="from queued to started, of started tasks; null: none started"
     )
     total: Percentiles | None = Field(
-        description="from queued to the end, of tasks ended; null: none ended"
+        description="from queued to the end, of ended tasks; null: none ended"
     )
     real_time_factor: float | None = Field(
         description="processing ÷ audio seconds; null: nothing finished"
@@ -241,9 +241,9 @@ class StatsBody(BaseModel):
 
     tenant: str | None = Field(description="whose tasks these are; null: everybody's")
     tenants: list[str] | None = Field(
-        description="all that have tasks, by name; told where these are everybody's numbers"
+        description="names of all tenants with tasks, where the figures are of all tenants"
     )
     minutes: int
-    step_seconds: int = Field(description="what one point spans")
+    step_seconds: int = Field(description="time span of one point")
     totals: TotalsBody
     pools: dict[str, PoolStatsBody]

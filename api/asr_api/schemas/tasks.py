@@ -15,7 +15,7 @@ from asr_core.settings.store import RetentionSettings
 from asr_core.task import Lane, State, Task
 
 _IGNORED: Any = Field(
-    [], description="asked for, and known at submit not to be heeded by the pool's model"
+    [], description="requested options that the pool's model does not support, as known at submit"
 )
 
 
@@ -24,7 +24,7 @@ class ErrorDetail(BaseModel):
 
     message: str
     type: str = Field(
-        description="`invalid_`, `rate_limit_`, `dependency_` or `server_error`: whose turn it is"
+        description="class of the error, such as `invalid_request_error` or `server_error`"
     )
     param: str | None = Field(None, description="the field, header or parameter that was wrong")
     code: str
@@ -58,7 +58,7 @@ class Accepted(BaseModel):
     task_id: str
     status: State
     position: int | None = Field(
-        description="one-based place among your own that wait in its lane; null: it does not wait"
+        description="one-based position among your waiting tasks of the lane; null: not waiting"
     )
     options_ignored: list[str] = _IGNORED
     links: Links
@@ -115,9 +115,9 @@ class ResultBody(TaskBody):
     """A task with its transcript, once there is one."""
 
     position: int | None = Field(
-        description="one-based place among your own that wait in its lane; null: it does not wait"
+        description="one-based position among your waiting tasks of the lane; null: not waiting"
     )
-    model: str | None = Field(description="the model that made the transcript")
+    model: str | None = Field(description="the model that produced the transcript")
     notice: str | None = Field(
         None, description="a warning about the model: the bundled one knows no human voice"
     )
@@ -141,13 +141,13 @@ class RetentionBody(BaseModel):
     """How long what is finished stays, as this API was told. null: without that limit."""
 
     max_recordings: int | None = Field(
-        description="recordings of completed and cancelled tasks, the newest; 0: none is kept"
+        description="newest recordings of completed and cancelled tasks that are kept; 0: none"
     )
     recordings_min_age_seconds: float = Field(
-        description="from the end of a task; until then `max_recordings` does not count for it"
+        description="from the end of a task; during this time `max_recordings` does not apply to it"
     )
     recordings_max_age_seconds: float | None
-    results_max_age_seconds: float | None = Field(description="then nothing is left of a task")
+    results_max_age_seconds: float | None = Field(description="after which a task is deleted")
 
     @classmethod
     def of(cls, settings: RetentionSettings) -> RetentionBody:
@@ -172,7 +172,7 @@ class HistoryBody(BaseModel):
     tasks: list[TaskBody]
     retention: RetentionBody
     next_cursor: str | None = Field(
-        description="give it as `cursor` for the next page; null at the end"
+        description="pass it as `cursor` for the next page; null at the end"
     )
 
 

@@ -30,7 +30,7 @@ class PathSettings(Settings):
     def _check_root_path(cls, path: str) -> str:
         path = path.rstrip("/")
         if not is_root_path(path):
-            raise ValueError(f"{path!r} is no path to stand before others: write it as /asr")
+            raise ValueError(f"{path!r} is not a path prefix: write it as /asr")
         return path
 
 
@@ -61,7 +61,7 @@ class WebSettings(PathSettings):
         for origin in cleaned:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{origin!r} is no origin: write scheme, host and port, as in "
+                    f"{origin!r} is not an origin: write scheme, host and port, as in "
                     "https://app.example.com:8443, or * for all"
                 )
         return cleaned

@@ -113,7 +113,7 @@ async def _read(request: Request, idle_seconds: float) -> _UrlBody:
     async for chunk in body_chunks(request, idle_seconds):
         content += chunk
         if len(content) > BODY_MAX_BYTES:
-            raise UploadTooLarge(f"A JSON body may have {BODY_MAX_BYTES} bytes.")
+            raise UploadTooLarge(f"A JSON body may have at most {BODY_MAX_BYTES} bytes.")
     return read_submit(bytes(content))
 
 

@@ -44,7 +44,7 @@ class Routing(BaseModel):
     lane: Lane = Field(Lane.NORMAL, description="priority, highest first")
     webhook: Annotated[str, Option(text=URL)] = Field(
         "",
-        description="a URL that is told when the task has ended, in the format of "
+        description="a URL that is called when the task has ended, in the format of "
         "standardwebhooks.com",
     )
 

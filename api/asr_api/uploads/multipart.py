@@ -100,7 +100,7 @@ class FormReader:
             shown = self._delimiter.decode("latin-1")
             raise MalformedUpload(
                 f"The multipart body cannot be read: within its first {PREAMBLE_MAX_BYTES} bytes "
-                f"stands no {shown!r}, the boundary that Content-Type names."
+                f"there is no {shown!r}, the boundary that Content-Type names."
             )
         return b""
 

@@ -72,7 +72,9 @@ class Spool:
         if self._files.total() >= _open_to(
             self._max_files, others=self._files[tenant] if tenant else 0
         ):
-            raise SpoolFull("As many uploads are under way as this server takes at once.")
+            raise SpoolFull(
+                "This server is already receiving as many uploads as it accepts at a time."
+            )
         self._files[tenant] += 1
         return SpoolFile(self, self._folder.path / f"upload-{uuid4().hex}", tenant)
 
@@ -80,7 +82,7 @@ class Spool:
         others = self._bytes[file.tenant] - file.size if file.tenant else 0
         if self.used_bytes + count > _open_to(self._max_bytes, others=others):
             raise SpoolFull(
-                f"The uploads in flight fill the upload folder ({self._max_bytes} bytes)."
+                f"Uploads in progress fill the upload folder ({self._max_bytes} bytes)."
             )
         self._bytes[file.tenant] += count
         self._unwritten_bytes += count

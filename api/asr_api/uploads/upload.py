@@ -55,7 +55,7 @@ async def receive_upload(
         await file.write(audio)
         if total_bytes - file.size > FORM_ALLOWANCE_BYTES:
             raise UploadTooLarge(
-                f"What the form holds beside the audio is more than {FORM_ALLOWANCE_BYTES} bytes."
+                f"The form's fields beside the audio exceed {FORM_ALLOWANCE_BYTES} bytes."
             )
     reader.close()
     await file.flush()
@@ -76,7 +76,7 @@ def _check_announced_size(request: Request, limits: UploadLimits) -> None:
 
 def _too_large(limits: UploadLimits) -> UploadTooLarge:
     return UploadTooLarge(
-        f"The audio is larger than the {limits.max_bytes} bytes allowed.", param="audio"
+        f"The audio is larger than {limits.max_bytes} bytes, the maximum.", param="audio"
     )
 
 
@@ -85,7 +85,7 @@ def refuse_encoded(request: Request) -> None:
     encoding = request.headers.get("content-encoding", "").strip()
     if encoding.lower() not in ("", "identity"):
         raise EncodedBody(
-            f"A body with Content-Encoding {encoding[:64]!r} is not read: send it as it is, "
+            f"A body with Content-Encoding {encoding[:64]!r} is not accepted: send it unencoded, "
             "without that header.",
             param="content-encoding",
         )

@@ -56,6 +56,6 @@ def listed_host(given: str) -> str:
     if is_address(host.strip("[]")) or _LISTED.fullmatch(host):
         return host
     raise ValueError(
-        f"{given!r} is no host: write it without scheme, port and path, as in asr.example.org, "
+        f"{given!r} is not a host: write it without scheme, port and path, as in asr.example.org, "
         "*.example.org for all names below it, or * for every host"
     )

@@ -128,8 +128,8 @@ class Sweep:
         if found.suspects > max(ALWAYS_ALLOWED, MAX_SHARE * found.seen):
             raise SweepRefused(
                 f"{found.suspects} of {found.seen} blobs belong to no task, more than "
-                f"{MAX_SHARE:.0%}: nothing was deleted. Has Redis lost data? If these may go, run "
-                "`asr reconcile --adopt-store`",
+                f"{MAX_SHARE:.0%}: nothing was deleted. Has Redis lost data? To "
+                "delete these, run `asr reconcile --adopt-store`",
                 Loss.TOO_MANY_ORPHANS,
             )
         await self._index.end_loss(Loss.TOO_MANY_ORPHANS)

@@ -242,7 +242,7 @@ class RedisConnection:
 def _require_neighbour(version: int) -> None:
     if abs(version - SCHEMA_VERSION) > 1:
         raise SchemaMismatch(
-            f"Redis holds schema {version}, this program speaks {SCHEMA_VERSION}: "
+            f"Redis holds schema {version}, this program uses {SCHEMA_VERSION}: "
             "upgrade one version at a time"
         )
 

@@ -250,19 +250,19 @@ class Producer:
         return hashes
 
     def _full(self, pool: str) -> QueueFull:
-        return QueueFull(f"pool {pool!r} is full: it takes tasks again when others have ended")
+        return QueueFull(f"pool {pool!r} is full: try again when other tasks have ended")
 
     @staticmethod
     def _require_limit(reply: str, limit: object = 0, stands: object = 0) -> None:
         """Raise for the replies of `over_limit`."""
         if reply == "busy":
             raise TooManyOpenTasks(
-                f"you have {stands} open tasks and may have {limit}: wait for one to end"
+                f"you have {stands} open tasks and may have {limit}: wait until one ends"
             )
         if reply == "quota":
             raise QuotaExceeded(
-                f"your recordings take {stands} bytes and may take {limit}: delete tasks you no "
-                "longer need, or ask for more"
+                f"your recordings use {stands} bytes and may use {limit}: delete tasks that you no "
+                "longer need, or ask for a higher quota"
             )
 
     def _require(self, reply: str, task_id: str, conflict: str) -> None:
@@ -273,7 +273,7 @@ class Producer:
         if reply == "gone":
             raise AudioGone(f"the audio of task {task_id} has been deleted; it cannot run again")
         if reply == "full":
-            raise QueueFull("the pool is full: it takes tasks again when others have ended")
+            raise QueueFull("the pool is full: try again when other tasks have ended")
 
 
 def _not_found(task_id: str) -> TaskNotFound:

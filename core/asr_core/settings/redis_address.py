@@ -105,10 +105,10 @@ def _of_url(settings: RedisSettings) -> RedisAddress:
     try:
         parts = urlsplit(settings.url)
     except ValueError:  # a bracket that is not closed
-        raise ValueError(f"{_URL} is no URL: {_FORMS}") from None
+        raise ValueError(f"{_URL} is not a URL: {_FORMS}") from None
     if parts.scheme not in SCHEMES:
         told = f" of scheme {parts.scheme!r}" if "://" in settings.url else ""
-        raise ValueError(f"{_URL}{told} is not served: {_FORMS}")
+        raise ValueError(f"{_URL}{told} is not supported: {_FORMS}")
     if parts.fragment or "@" in parts.path + parts.query or any(c.isspace() for c in parts.netloc):
         raise ValueError(f"{_URL} holds characters that must be percent-encoded: {_ENCODE}")
     scheme, _, kind = parts.scheme.partition("+")
@@ -172,10 +172,10 @@ def _nodes(text: str, default_port: int, setting: str) -> tuple[Node, ...]:
         elif ":" in host:
             host, _, port = host.rpartition(":")
         if not host or (":" in host and not each.strip().startswith("[")):
-            raise ValueError(f"{setting}: a host is missing, or is no name or address")
+            raise ValueError(f"{setting}: a host is missing, or is not a name or address")
         if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
             # Not shown: after a password that is not encoded it is a piece of it.
-            raise ValueError(f"{setting}: a port is no number from 1 to 65535; {_ENCODE}")
+            raise ValueError(f"{setting}: a port is not a number from 1 to 65535; {_ENCODE}")
         nodes.append((unquote(host), int(port)))
     return tuple(nodes)
 

@@ -52,7 +52,7 @@ class Store:
         if parts.scheme in BUCKET_SCHEMES and parts.hostname == parts.netloc:
             return cls(url, BucketStore(url))
         raise InvalidSetting(
-            f"store URL of scheme {parts.scheme!r} is not served: give file:///folder, "
+            f"store URL of scheme {parts.scheme!r} is not supported: give file:///folder, "
             "s3://bucket/prefix, gs://bucket/prefix or az://container/prefix, "
             "and credentials in the environment"
         )

@@ -156,7 +156,7 @@ class BucketStore:
         except BaseError as error:
             if _FULL.search(str(error)):
                 why = f"store {self._url}, object {path!r}: {_reason(error)}"
-                raise StoreFull(f"the store has no room left: {why}") from error
+                raise StoreFull(f"the store is full: {why}") from error
             raise self._unavailable(path, error) from error
 
     def _unavailable(self, path: str, error: Exception) -> StoreUnavailable:

@@ -113,7 +113,7 @@ class FolderStore:
             async with asyncio.timeout(_READY_SECONDS):
                 writable = await asyncio.to_thread(self._is_writable)
         if not writable:
-            raise StoreUnavailable(f"store folder {self._root} may not be written: check its owner")
+            raise StoreUnavailable(f"store folder {self._root} is not writable: check its owner")
 
     def _is_writable(self) -> bool:
         _make_folders(self._drafts)
@@ -141,7 +141,7 @@ class FolderStore:
                 raise StoreObjectMissing(path) from error
             why = f"store folder {self._root}, object {path!r}: {error.strerror or error!r}"
             if error.errno in _FULL:
-                raise StoreFull(f"the store has no room left: {why}") from error
+                raise StoreFull(f"the store is full: {why}") from error
             raise StoreUnavailable(why) from error
 
 

@@ -129,7 +129,7 @@ async def test_five_hundred_channels_are_too_many(submit, platform):
     assert await refusal(submit, wav_of(channels=500)) == (
         422,
         "unreadable_audio",
-        "The audio has 500 channels; 1 to 16 are served.",
+        "The audio has 500 channels; 1 to 16 are supported.",
     )
     assert_nothing_left(platform)
 
@@ -246,7 +246,7 @@ async def test_a_picture_without_sound_is_unsupported(submit, platform):
     assert await refusal(submit, picture_without_sound()) == (
         415,
         "unsupported_audio",
-        "The file holds no audio track.",
+        "The file has no audio track.",
     )
     assert_nothing_left(platform)
 

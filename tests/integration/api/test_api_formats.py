@@ -92,13 +92,13 @@ async def test_what_stays_refused_is_named_as_what_it_is(submit, content, name):
     assert reply.status_code == 415
     error = reply.json()["error"]
     assert error["code"] == "unsupported_audio"
-    assert error["message"].startswith(f"{name} is not supported; served are wav,")
+    assert error["message"].startswith(f"{name} is not supported; supported formats: wav,")
 
 
 @pytest.mark.parametrize("name", ["aiff", "caf", "au", "wma", "mpeg-ts", "avi", "flv", "wavpack"])
 async def test_what_is_no_audio_is_told_all_that_is_served(submit, name):
     message = (await submit(b"no audio at all" * 10)).json()["error"]["message"]
-    assert message.startswith("The file is no audio; served are ")
+    assert message.startswith("The file is not audio; supported formats: ")
     assert name in message
 
 

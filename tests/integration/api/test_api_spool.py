@@ -97,7 +97,7 @@ async def test_more_uploads_than_descriptors_allow_are_refused_until_one_has_end
     spool.open()
     async with spool.file():
         async with spool.file():
-            with pytest.raises(SpoolFull, match="As many uploads are under way"):
+            with pytest.raises(SpoolFull, match="already receiving as many uploads"):
                 spool.file()
         async with spool.file():
             pass

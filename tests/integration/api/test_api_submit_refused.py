@@ -122,7 +122,7 @@ async def test_audio_with_too_many_channels_is_422(start_platform, make_wav):
 async def test_a_sample_rate_that_no_recorder_has_is_422_and_names_what_is_served(submit, platform):
     reply = await submit(flac_of_constants(655_350, 8, 1.0))
     assert_refused(reply, 422, "unreadable_audio", "audio")
-    assert "655350 Hz; 1000 to 384000 are served" in reply.json()["error"]["message"]
+    assert "655350 Hz; 1000 to 384000 are supported" in reply.json()["error"]["message"]
     assert_nothing_left(platform)
 
 

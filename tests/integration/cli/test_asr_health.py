@@ -151,4 +151,4 @@ def test_a_full_store_makes_the_platform_unavailable_in_health(
     (small_disk / "somebody-else").write_bytes(b"")
     with (small_disk / "somebody-else").open("wb", buffering=0) as file:
         file.write(bytes(shutil.disk_usage(small_disk).free))
-    assert "no room left" in store_says()
+    assert "store is full" in store_says()

@@ -16,7 +16,7 @@ def test_programs_two_schema_versions_apart_refuse_to_start_and_say_why(
     newer = programs.redis_at(redis_port, tmp_path / "redis")
     newer.client().set("asr:schema", 3)
     there = {"REDIS_PORT": str(redis_port), "ASR_API_PORT": str(api_port)}
-    why = "Redis holds schema 3, this program speaks 1: upgrade one version at a time"
+    why = "Redis holds schema 3, this program uses 1: upgrade one version at a time"
     with programs.another_worker(**there) as worker, programs.another_api(**there):
         url = f"http://127.0.0.1:{api_port}"
         eventually(lambda: programs.answers(api_port))

@@ -106,7 +106,7 @@ def test_a_bad_file_is_refused_in_words_and_the_good_ones_beside_it_are_not(open
     page = open_page("/")
     give(page, ("notes.wav", b"no audio at all"), (HOSTILE_NAME, demo.read_bytes()))
     refused = page.locator("#uploads .row").filter(has_text="notes.wav")
-    expect(refused).to_contain_text("The file is no audio")
+    expect(refused).to_contain_text("The file is not audio")
     expect(page.locator("#detail-title")).to_have_text(HOSTILE_NAME)
     expect(page.locator("#transcript")).to_have_text(SAID)
     assert page.locator("img[onerror]").count() == 0

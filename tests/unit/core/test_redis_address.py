@@ -113,23 +113,23 @@ def test_a_port_is_from_1_to_65535(port: int, good: bool) -> None:
     if good:
         assert address(url=f"redis://a:{port}").nodes == (("a", port),)
     else:
-        with pytest.raises(ValueError, match="a port is no number from 1 to 65535"):
+        with pytest.raises(ValueError, match="a port is not a number from 1 to 65535"):
             address(url=f"redis://a:{port}")
 
 
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"url": "localhost:6379"}, "is not served: give redis://"),
-        ({"url": "http://redis"}, "'http' is not served"),
+        ({"url": "localhost:6379"}, "is not supported: give redis://"),
+        ({"url": "http://redis"}, "'http' is not supported"),
         ({"url": "redis://"}, "a host is missing"),
         ({"url": "redis://ho st:6379"}, "percent-encoded"),
         ({"url": f"redis://:{SECRET}/x@redis:6379/0"}, "percent-encoded"),
         ({"url": f"redis://:{SECRET}#x@redis:6379/0"}, "percent-encoded"),
-        ({"url": f"redis://u:{SECRET}"}, "a port is no number"),
-        ({"url": "redis://redis:70000"}, "a port is no number"),
-        ({"url": "redis://[::1:6379"}, "is no URL"),
-        ({"url": "redis://::1:6379"}, "a host is missing, or is no name"),
+        ({"url": f"redis://u:{SECRET}"}, "a port is not a number"),
+        ({"url": "redis://redis:70000"}, "a port is not a number"),
+        ({"url": "redis://[::1:6379"}, "is not a URL"),
+        ({"url": "redis://::1:6379"}, "a host is missing, or is not a name"),
         ({"url": "redis://redis/zero"}, "the database is a number"),
         ({"url": "redis://redis?db=x"}, "option db cannot be 'x'"),
         ({"url": "redis://redis?retries=3"}, "option 'retries' is not known"),
@@ -142,7 +142,7 @@ def test_a_port_is_from_1_to_65535(port: int, good: bool) -> None:
         ({"cluster": True, "sentinels": "a"}, "exclude each other"),
         ({"cluster": True, "url": "redis+sentinel://a/m"}, "exclude each other"),
         ({"sentinels": "a", "sentinel_master": ""}, "REDIS_SENTINEL_MASTER must name"),
-        ({"sentinels": "a:x"}, "REDIS_SENTINELS: a port is no number"),
+        ({"sentinels": "a:x"}, "REDIS_SENTINELS: a port is not a number"),
         ({"host": "a, b"}, "REDIS_HOST must be one host"),
         ({"host": ""}, "REDIS_HOST must be one host"),
         (

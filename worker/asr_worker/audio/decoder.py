@@ -186,11 +186,11 @@ class AudioDecoder:
 
     def _check(self, rate: int, count: int) -> None:
         if rate not in SAMPLE_RATES_HZ:
-            served = f"{SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are served"
+            served = f"{SAMPLE_RATES_HZ[0]} to {SAMPLE_RATES_HZ[-1]} are supported"
             raise UnreadableAudio(f"a sample rate of {rate} Hz; {served}")
         if count > self._limits.max_channels:
             limit = self._limits.max_channels
-            raise UnreadableAudio(f"{count} channels, and at most {limit} are served")
+            raise UnreadableAudio(f"{count} channels, and at most {limit} are supported")
         self.source_rate = self.source_rate or rate
         self.source_channels = self.source_channels or count
 
@@ -214,7 +214,7 @@ class AudioDecoder:
             self._check_cost()
             if self.sample_count > limit:
                 raise AudioTooLong(
-                    f"longer than the {self._limits.max_seconds:g} s that are served"
+                    f"longer than the {self._limits.max_seconds:g} s that are supported"
                 )
             if block.shape[1]:
                 yield block

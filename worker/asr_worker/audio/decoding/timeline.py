@@ -89,7 +89,7 @@ class Timeline:
         end = self._clock.position_seconds
         if self._began_seconds + end > limit_seconds:
             raise AudioTooLong(
-                f"longer than the {limit_seconds:g} s that are served:"
+                f"longer than the {limit_seconds:g} s that are supported:"
                 f" the recording's clock jumps to {self._began_seconds + end:.0f} s"
             )
         if self._is_packed:
