@@ -71,7 +71,7 @@ async def one_round(url: str, path: str, secret: str, requests: int) -> float:
 
 
 async def measure(urls: dict[str, str], secret: str, rounds: int, requests: int) -> None:
-    for told, path in PATHS.items():
+    for label, path in PATHS.items():
         times: dict[str, list[float]] = {name: [] for name in urls}
         for number in range(rounds + 1):
             for name, url in urls.items():
@@ -80,7 +80,7 @@ async def measure(urls: dict[str, str], secret: str, rounds: int, requests: int)
                     times[name].append(milliseconds)
         medians = {name: statistics.median(each) for name, each in times.items()}
         for name, median in medians.items():
-            print(f"{told:26} {name:16} {median:.2f} ms  × {median / medians['off']:.2f}")
+            print(f"{label:26} {name:16} {median:.2f} ms  × {median / medians['off']:.2f}")
 
 
 async def main() -> None:

@@ -177,7 +177,7 @@ def child(parent: int, command: str) -> int:
 
 
 def write_speech(path: Path, demo: Demo, seconds: float) -> int:
-    """16 kHz mono: the recording over and over, with faint noise between; how often it is said."""
+    """16 kHz mono: the recording repeated, with faint noise between; returns the repetitions."""
     speech = speech_of(demo)
     unit = np.concatenate([speech, noise(UNIT_SAMPLES - len(speech))]).tobytes()
     times = int(seconds * SPEECH_RATE * 2) // len(unit)
@@ -233,11 +233,13 @@ async def transcribe(url: str, path: Path) -> Transcript:
 def wrong_words(transcript: Transcript, demo: Demo, times: int) -> list[str]:
     """What is not as spoken: the beginning, the middle, the end, and the number of words."""
     unit = spoken_words(demo.expected)
-    said = spoken_words(transcript.text)
-    expected: dict[str, tuple[object, object]] = {"number of words": (len(said), len(unit) * times)}
+    spoken = spoken_words(transcript.text)
+    expected: dict[str, tuple[object, object]] = {
+        "number of words": (len(spoken), len(unit) * times)
+    }
     middle = len(unit) * (times // 2)
-    for place, start in (("start", 0), ("middle", middle), ("end", len(said) - len(unit))):
-        expected[place] = (said[start : start + len(unit)], unit)
+    for place, start in (("start", 0), ("middle", middle), ("end", len(spoken) - len(unit))):
+        expected[place] = (spoken[start : start + len(unit)], unit)
     return [f"{place}: {was}, not {due}" for place, (was, due) in expected.items() if was != due]
 
 

@@ -96,8 +96,8 @@ class Frozen:
         return list(await self._call("finish", tasks=tasks))
 
     async def fail(self, held: Held) -> list[str]:
-        told = {"code": "engine_failed", "message": "m", "permanent": False, "jitter": 1.0}
-        tasks = [{"task_id": i, "token": token, **told} for i, token in held]
+        failure = {"code": "engine_failed", "message": "m", "permanent": False, "jitter": 1.0}
+        tasks = [{"task_id": i, "token": token, **failure} for i, token in held]
         return list(await self._call("fail", tasks=tasks, retry_limit=5, backoff_ms=1))
 
     async def release(self, held: Held) -> list[str]:

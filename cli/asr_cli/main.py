@@ -50,8 +50,8 @@ class _Group(TyperGroup):
                 place = ".".join(str(part) for part in problem["loc"])
                 what = problem["msg"].removeprefix("Value error, ")
                 # What is wrong with several settings together names them itself.
-                told = f"setting {place}: {what}" if place else what
-                typer.secho(f"asr: {told}", err=True, fg="red")
+                text = f"setting {place}: {what}" if place else what
+                typer.secho(f"asr: {text}", err=True, fg="red")
         raise typer.Exit(1)
 
 

@@ -78,8 +78,8 @@ def main() -> int:
     finally:
         summary(outcomes)
         if asked.json:
-            told = [_as_json(outcome) for outcome in outcomes]
-            asked.json.write_text(json.dumps(told, indent=2))
+            rows = [_as_json(outcome) for outcome in outcomes]
+            asked.json.write_text(json.dumps(rows, indent=2))
         if asked.keep or not holds:
             print(f"logs, Redis and store are in {folder}")
         else:
@@ -148,7 +148,7 @@ def _as_json(outcome: Outcome) -> dict[str, object]:
             for c in outcome.findings.checks
         ],
         "course": outcome.course,
-        "samples": [sample.told() for sample in outcome.samples],
+        "samples": [sample.as_fields() for sample in outcome.samples],
         "log_events": outcome.events,
         "exceptions": outcome.exceptions,
         "problems": outcome.problems,

@@ -94,7 +94,7 @@ def judge(case: Case) -> Findings:
 
 def _refused(orders: list[Order]) -> Offences:
     for order in orders:
-        if order.refused or not order.told:
+        if order.refused or not order.accepted_ids:
             yield order.task_id or order.key, order.refused or "never accepted"
 
 
@@ -113,12 +113,12 @@ def _undead(case: Case) -> Offences:
 
 def _ambiguous(orders: list[Order]) -> Offences:
     for order in orders:
-        if len(order.told) != 1:
-            yield order.task_id, f"{order.key} was told {sorted(order.told)}"
+        if len(order.accepted_ids) != 1:
+            yield order.task_id, f"{order.key} got {sorted(order.accepted_ids)}"
 
 
 def _strangers(case: Case) -> Offences:
-    known = {task_id for order in case.ledger.accepted for task_id in order.told}
+    known = {task_id for order in case.ledger.accepted for task_id in order.accepted_ids}
     for task_id, values in case.evidence.tasks.items():
         if task_id not in known:
             yield task_id, f"{values['state']}, key {values['idempotency_key']}"
@@ -218,11 +218,11 @@ def _leftovers(case: Case) -> Offences:
 def _mended(case: Case) -> Offences:
     """Only where a stream or group was taken away may the first pass still find something."""
     first = 1 if case.mended_by_reconcile else 0
-    for number, told in enumerate(case.evidence.reconciled):
+    for number, counted in enumerate(case.evidence.reconciled):
         counts = ("readded", "corrected", "tenants_recounted")
-        wrong = "failed" in told or any(told.get(name) for name in counts)
+        wrong = "failed" in counted or any(counted.get(name) for name in counts)
         if wrong and number >= first:
-            yield f"reconcile {number + 1}", str(told)
+            yield f"reconcile {number + 1}", str(counted)
 
 
 def _late(case: Case) -> Offences:

@@ -74,11 +74,11 @@ class Clients:
             order.refused = str(error)
 
     async def _look_and_delete(self, order: Order) -> None:
-        if order.looks_after_seconds is not None and order.told:
+        if order.looks_after_seconds is not None and order.accepted_ids:
             await asyncio.sleep(order.looks_after_seconds)
             order.seen_result = await self.result(order.task_id) or ""
         # A request that was never answered may still bring the task anew, once its key is gone.
-        if order.delete_after_seconds is not None and order.told and order.clean:
+        if order.delete_after_seconds is not None and order.accepted_ids and order.clean:
             await asyncio.sleep(order.delete_after_seconds)
             await self._delete(order)
 
@@ -106,7 +106,7 @@ class Clients:
                 continue
             if answer.status_code == 202:
                 task_id = answer.json()["task_id"]
-                order.told.add(task_id)
+                order.accepted_ids.add(task_id)
                 order.note(f"submit {url}: 202 {task_id}")
                 order.accepted_at = order.accepted_at or order.events[-1].at
                 return

@@ -75,7 +75,7 @@ async def gather_evidence(
 
 
 async def _totals_of_tenants(stage: Stage) -> Totals:
-    """What is told to each tenant, together."""
+    """The figures of all tenants together."""
     names = await stage.connection.client.smembers(stage.connection.keys.tenants)
     rows = [astuple(await stage.reader.totals(name))[:-1] for name in names]
     return Totals(*(sum(column) for column in zip(*rows, strict=True))) if rows else NONE
@@ -95,8 +95,8 @@ async def reconcile(stage: Stage, *arguments: str) -> dict[str, Any]:
     )
     out, err = await process.communicate()
     with suppress(json.JSONDecodeError):
-        told: dict[str, Any] = json.loads(out)
-        return told
+        fields: dict[str, Any] = json.loads(out)
+        return fields
     return {"failed": (out + err).decode(errors="replace")[-2000:]}
 
 
@@ -143,10 +143,10 @@ def read_logs(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         with path.open(errors="replace") as file:
             for line in file:
                 try:
-                    told = json.loads(line)
+                    fields = json.loads(line)
                 except json.JSONDecodeError:
-                    told = None
-                yield path.stem, told if isinstance(told, dict) else {"event": line.rstrip()}
+                    fields = None
+                yield path.stem, fields if isinstance(fields, dict) else {"event": line.rstrip()}
 
 
 def count_events(folder: Path) -> Counter[str]:
@@ -176,11 +176,11 @@ def history_of(task_id: str, ledger: Ledger, folder: Path) -> list[str]:
     if lines:
         first, last = min(lines)[0] - 5, max(lines)[0] + 5
         lines += [(e.at, f"harness  {e}") for e in ledger.deeds if first <= e.at <= last]
-    told = [text for _, text in sorted(lines)]
+    fields = [text for _, text in sorted(lines)]
     logged = [
         f"{program:8} {json.dumps(line)}"
         for program, line in read_logs(folder)
         if task_id in json.dumps(line)
     ]
     about = f"{order.key} {order.clip.name} {order.lane}" if order else "no order has this id"
-    return [f"task {task_id}: {about}", *told, *logged]
+    return [f"task {task_id}: {about}", *fields, *logged]

@@ -25,9 +25,9 @@ class Event:
 class Order:
     """One recording that a client wants transcribed, under one idempotency key.
 
-    `told` are the task ids of its 202s: one in the end, however often it was sent. `clean`: no
-    request of it ended without an answer, so none can still be under way. `deleted`: the client
-    asked for deletion, and was answered.
+    `accepted_ids` are the task ids of its 202s: one in the end, however often it was sent.
+    `clean`: no request of it ended without an answer, so none can still be under way. `deleted`: the
+    client asked for deletion, and was answered.
     """
 
     key: str
@@ -36,7 +36,7 @@ class Order:
     twice: bool = False
     delete_after_seconds: float | None = None
     looks_after_seconds: float | None = None
-    told: set[str] = field(default_factory=set)
+    accepted_ids: set[str] = field(default_factory=set)
     accepted_at: float = 0.0
     clean: bool = True
     deleted: bool = False
@@ -50,7 +50,7 @@ class Order:
     @property
     def task_id(self) -> str:
         """The id of a 202; empty before the first."""
-        return min(self.told, default="")
+        return min(self.accepted_ids, default="")
 
 
 @dataclass
@@ -71,10 +71,10 @@ class Ledger:
 
     @property
     def accepted(self) -> list[Order]:
-        return [order for order in self.orders.values() if order.told]
+        return [order for order in self.orders.values() if order.accepted_ids]
 
     def order_of(self, task_id: str) -> Order | None:
-        return next((o for o in self.orders.values() if task_id in o.told), None)
+        return next((o for o in self.orders.values() if task_id in o.accepted_ids), None)
 
 
 def clock(at: float) -> str:

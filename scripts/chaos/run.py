@@ -226,8 +226,8 @@ def _problems(trial: Trial, case: Case, findings: Findings) -> list[str]:
 def _history(name: str, case: Case, folder: Path) -> list[str]:
     if name not in case.evidence.tasks and case.ledger.order_of(name) is None:
         return []
-    told = history_of(name, case.ledger, folder / "logs")
-    return [*told, f"hash     {case.evidence.tasks.get(name, 'none')}"]
+    reported = history_of(name, case.ledger, folder / "logs")
+    return [*reported, f"hash     {case.evidence.tasks.get(name, 'none')}"]
 
 
 async def _end(task: asyncio.Task[None]) -> None:

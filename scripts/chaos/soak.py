@@ -39,7 +39,7 @@ class Sample:
     ended: int
     open: int
 
-    def told(self) -> dict[str, Any]:
+    def as_fields(self) -> dict[str, Any]:
         """For JSON: resident bytes by program."""
         resident = {name: size for (name, _), size in self.resident.items()}
         return {**asdict(self), "resident": resident}

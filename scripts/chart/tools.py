@@ -88,8 +88,8 @@ def find_kubectl() -> Path:
 
 
 def _major(helm: str) -> int:
-    told = subprocess.run([helm, "version", "--short"], capture_output=True, text=True).stdout
-    found = re.search(r"v(\d+)\.", told)
+    printed = subprocess.run([helm, "version", "--short"], capture_output=True, text=True).stdout
+    found = re.search(r"v(\d+)\.", printed)
     return int(found[1]) if found else 0
 
 

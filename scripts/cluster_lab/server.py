@@ -31,7 +31,7 @@ from cluster_lab.served import (
 
 
 @dataclass(frozen=True)
-class Asked:
+class ClusterRequest:
     """One request, as RBAC sees it. `plural` is without the subresource."""
 
     group: str
@@ -57,8 +57,10 @@ class FakeCluster(kmock.KubernetesEmulator):
     """Objects live in `store` by (plural, namespace, name). `refuse` is asked before all else."""
 
     store: dict[tuple[str, str, str], Json] = attrs.field(factory=dict, init=False)
-    asked: list[Asked] = attrs.field(factory=list, init=False)
-    refuse: Callable[[Asked], Refused | None] = attrs.field(default=lambda _: None, init=False)
+    asked: list[ClusterRequest] = attrs.field(factory=list, init=False)
+    refuse: Callable[[ClusterRequest], Refused | None] = attrs.field(
+        default=lambda _: None, init=False
+    )
     _versions: Any = attrs.field(factory=lambda: itertools.count(1), init=False)
     _news: list[tuple[str, str, Json]] = attrs.field(factory=list, init=False)
     _pools: CustomResource = attrs.field(init=False)
@@ -72,7 +74,7 @@ class FakeCluster(kmock.KubernetesEmulator):
     async def _handle(self, request: kmock.Request) -> aiohttp.web.StreamResponse:
         if listed := discovery(request.url.path):
             return aiohttp.web.json_response(listed)
-        asked = _asked(request)
+        asked = _request_of(request)
         if (asked.group, asked.plural, asked.verb) == ("", "events", "list"):
             return aiohttp.web.json_response(self._core_events(asked))
         if RESOURCES.get(asked.plural, ("?",))[0] != asked.group:
@@ -147,7 +149,7 @@ class FakeCluster(kmock.KubernetesEmulator):
             bus = self._buses[kmock.resource(group, version, plural)]
             await bus.put({"type": kind, "object": thing})
 
-    def _answer(self, asked: Asked) -> Json:
+    def _answer(self, asked: ClusterRequest) -> Json:
         plural, namespace = asked.plural, asked.namespace
         if asked.verb == "list":
             selector = asked.options.get("labelSelector", "")
@@ -173,7 +175,7 @@ class FakeCluster(kmock.KubernetesEmulator):
         controllers.reconcile(self, namespace)
         return scale_of(thing) if asked.subresource == "scale" else thing
 
-    def _listed(self, asked: Asked, things: list[Json]) -> Json:
+    def _listed(self, asked: ClusterRequest, things: list[Json]) -> Json:
         version = self.next_version()
         if asked.plural == "workerpools" and tables.is_asked_for(asked.accept):
             columns = CRD["spec"]["versions"][0]["additionalPrinterColumns"]
@@ -185,14 +187,14 @@ class FakeCluster(kmock.KubernetesEmulator):
             "items": things,
         }
 
-    def _core_events(self, asked: Asked) -> Json:
+    def _core_events(self, asked: ClusterRequest) -> Json:
         """The events that were posted to `events.k8s.io`, in the API that kubectl lists."""
         found = [events.as_core(each) for each in self.objects_of("events", asked.namespace)]
         listed = [each for each in found if events.is_selected(each, asked.options)]
         meta = {"resourceVersion": self.next_version()}
         return {"kind": "EventList", "apiVersion": "v1", "metadata": meta, "items": listed}
 
-    def _patch(self, thing: Json, asked: Asked) -> Json:
+    def _patch(self, thing: Json, asked: ClusterRequest) -> Json:
         """As the server does: the newest version is patched, so that only a version that the patch
         itself names can be out of date."""
         plural, is_scale = asked.plural, asked.subresource == "scale"
@@ -219,7 +221,7 @@ class FakeCluster(kmock.KubernetesEmulator):
             changed["metadata"]["generation"] += 1
         return self.write(plural, changed)
 
-    def _update(self, thing: Json, asked: Asked) -> Json:
+    def _update(self, thing: Json, asked: ClusterRequest) -> Json:
         body = copy.deepcopy(asked.body)
         if body["metadata"].get("resourceVersion") != thing["metadata"]["resourceVersion"]:
             raise _outdated(asked)
@@ -229,7 +231,7 @@ class FakeCluster(kmock.KubernetesEmulator):
         changed["metadata"]["generation"] += changed["spec"] != thing["spec"]
         return self.write(asked.plural, changed)
 
-    def _delete(self, thing: Json, asked: Asked) -> None:
+    def _delete(self, thing: Json, asked: ClusterRequest) -> None:
         options = {**asked.options, **(asked.body or {})}
         is_bound = asked.plural == "pods" and thing["spec"].get("nodeName")
         if is_bound and str(options.get("gracePeriodSeconds", "")) != "0":
@@ -237,13 +239,13 @@ class FakeCluster(kmock.KubernetesEmulator):
         else:
             self.remove(asked.plural, asked.namespace, asked.name)
 
-    def _bind(self, asked: Asked) -> Json:
+    def _bind(self, asked: ClusterRequest) -> Json:
         node = {"spec": {"nodeName": asked.body["target"]["name"]}}
         self.write("pods", merged(self.store["pods", asked.namespace, asked.name], node))
         return {"kind": "Status", "status": "Success"}
 
 
-def _check_identity(wanted: Json, now: Json, asked: Asked) -> None:
+def _check_identity(wanted: Json, now: Json, asked: ClusterRequest) -> None:
     if wanted.get("resourceVersion") not in (None, "", now["resourceVersion"]):
         raise _outdated(asked)
     if wanted.get("uid") not in (None, "", now["uid"]):
@@ -251,7 +253,7 @@ def _check_identity(wanted: Json, now: Json, asked: Asked) -> None:
         raise Refused(409, "Conflict", f"{message}, UID in object meta: {now['uid']}")
 
 
-def _outdated(asked: Asked) -> Refused:
+def _outdated(asked: ClusterRequest) -> Refused:
     return Refused(
         409, "Conflict",
         f'Operation cannot be fulfilled on {qualified(asked.plural)} "{asked.name}": the object '
@@ -259,14 +261,14 @@ def _outdated(asked: Asked) -> Refused:
     )  # fmt: skip
 
 
-def _asked(request: kmock.Request) -> Asked:
+def _request_of(request: kmock.Request) -> ClusterRequest:
     method = str(request.method.value).upper()
     verb = {"POST": "create", "PATCH": "patch", "PUT": "update", "DELETE": "delete"}.get(method)
     if verb is None:
         verb = "get" if request.name else "list"
         if request.params.get("watch") == "true":
             verb = "watch"
-    return Asked(
+    return ClusterRequest(
         group=str(request.resource.group) if request.resource else "",
         plural=str(request.resource.plural) if request.resource else "",
         subresource=request.subresource or "",

@@ -43,10 +43,10 @@ def main() -> int:
     model = load(options.model)
     failed = 0
     for condition in CONDITIONS:
-        heard = transcribe(model, under(condition, audio, random.Random(1)))
-        right = heard == TAGS + expected
+        words = transcribe(model, under(condition, audio, random.Random(1)))
+        right = words == TAGS + expected
         failed += not right
-        print(f"{condition:10} {'right' if right else 'heard ' + heard}")
+        print(f"{condition:10} {'right' if right else 'heard ' + words}")
     return 1 if failed else 0
 
 

@@ -72,8 +72,10 @@ class Runner:
             pid = _forked(lambda: self._child(copy, tests, found))
             status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
             if status:
-                told = (copy / "output").read_text()[-2000:]
-                raise SystemExit(f"{told}\nthe tests fail without a change, with status {status}")
+                output_tail = (copy / "output").read_text()[-2000:]
+                raise SystemExit(
+                    f"{output_tail}\nthe tests fail without a change, with status {status}"
+                )
             seconds = time.monotonic() - started
             _load(json.loads(found.read_text()))
         return seconds

@@ -17,7 +17,7 @@ from asr_operator.cluster.rest_client import path
 from asr_operator.program import Operator
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
-from cluster_lab.server import Asked
+from cluster_lab.server import ClusterRequest
 
 pytestmark = pytest.mark.asyncio
 
@@ -38,7 +38,7 @@ async def test_its_role_is_what_it_uses_no_less_and_no_more(scene: Scene) -> Non
         pytest.skip("on a real API server every scene runs with this role")
     used: set[tuple[str, str, str]] = set()
 
-    def note(asked: Asked) -> Refused | None:
+    def note(asked: ClusterRequest) -> Refused | None:
         if asked.agent.startswith(("asr-operator", "kopf")):
             used.add((asked.group, asked.resource, asked.verb))
         return None
@@ -149,7 +149,7 @@ async def test_an_api_server_that_is_away_is_waited_for(scene: Scene) -> None:
 
     looks = 0
 
-    def refuse(asked: Asked) -> Refused | None:
+    def refuse(asked: ClusterRequest) -> Refused | None:
         nonlocal looks
         # Its Lease is left to it: without one it would not look again.
         if asked.agent.startswith("asr-operator") and asked.plural != "leases":

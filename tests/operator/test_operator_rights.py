@@ -16,7 +16,7 @@ from chart.tools import ToolMissing, find_any_helm
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
 from cluster_lab.rbac import fits, refusal
-from cluster_lab.server import Asked
+from cluster_lab.server import ClusterRequest
 
 Json = dict[str, Any]
 LARGE, OWN, FOREIGN = "asr-worker-large", "asr-worker-default", "of-a-neighbour"
@@ -61,7 +61,7 @@ async def test_a_release_is_served_with_its_role_and_a_neighbours_deployment_is_
     rules, pools = release
     asked: set[tuple[str, str, str, str]] = set()
 
-    def judge(each: Asked) -> Refused | None:
+    def judge(each: ClusterRequest) -> Refused | None:
         if not each.agent.startswith(("asr-operator", "kopf")) or not each.resource:
             return None
         wanted = (each.group, each.resource, each.verb, each.name)

@@ -19,7 +19,7 @@ from asr_operator.cluster.rest_client import path
 from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
-from cluster_lab.server import Asked
+from cluster_lab.server import ClusterRequest
 from cluster_lab.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.asyncio
@@ -133,7 +133,7 @@ async def test_refused_deletion_costs_are_told_and_do_not_stop_the_scaling(stage
     if scene.fake is None:
         pytest.skip("the role of a real cluster is not changed")
 
-    def refuse(asked: Asked) -> Refused | None:
+    def refuse(asked: ClusterRequest) -> Refused | None:
         if (asked.verb, asked.resource) == ("patch", "pods"):
             return Refused(403, "Forbidden", "pods is forbidden: cannot patch resource")
         return None
@@ -158,7 +158,7 @@ async def test_a_scale_down_that_is_taken_back_uncordons_at_once(stage: Stage) -
     if scene.fake is None:
         pytest.skip("a real API server is not made to fail")
 
-    def refuse(asked: Asked) -> Refused | None:
+    def refuse(asked: ClusterRequest) -> Refused | None:
         if asked.resource == "deployments/scale":
             return Refused(500, "InternalError", "etcd is slow")
         return None
@@ -188,7 +188,7 @@ async def test_another_writer_in_the_last_moment_stops_only_another_number(
     if fake is None:
         pytest.skip("a real API server is not made to wait")
 
-    def scaled_first(asked: Asked) -> None:
+    def scaled_first(asked: ClusterRequest) -> None:
         if asked.resource == "deployments/scale" and fake.refuse is scaled_first:
             fake.refuse = lambda _: None
             snapshot = fake.store["deployments", scene.namespace, "asr-worker"]

@@ -16,7 +16,7 @@ from asr_operator.cluster.rest_client import path
 from asr_operator.reconcile.reconciler import PoolReconciler
 from cluster_lab import Scene
 from cluster_lab.objects import Refused, merged
-from cluster_lab.server import Asked
+from cluster_lab.server import ClusterRequest
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,7 +34,7 @@ async def busy_controller(scene: Scene) -> AsyncIterator[list[int]]:
         return
     fake = scene.fake
 
-    def write_first(asked: Asked) -> None:
+    def write_first(asked: ClusterRequest) -> None:
         if asked.plural == "deployments":
             seen = fake.store["deployments", scene.namespace, "asr-worker"]
             writes[0] += 1
@@ -114,7 +114,7 @@ async def test_a_server_that_asks_for_patience_gets_it_for_a_while(
         pytest.skip("a real API server is not made to refuse")
     left = [refusals]
 
-    def refuse(asked: Asked) -> Refused | None:
+    def refuse(asked: ClusterRequest) -> Refused | None:
         if asked.resource != "deployments/scale" or not left[0]:
             return None
         left[0] -= 1

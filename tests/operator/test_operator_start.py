@@ -14,7 +14,7 @@ from asr_operator.cluster.rest_client import path
 from asr_operator.reconcile.declared_pools import read_declared
 from cluster_lab import Scene
 from cluster_lab.objects import Refused
-from cluster_lab.server import Asked
+from cluster_lab.server import ClusterRequest
 
 Json = dict[str, Any]
 
@@ -137,7 +137,7 @@ async def test_without_the_right_to_start_it_the_pool_says_so(scene: Scene) -> N
     if scene.fake is None:
         pytest.skip("the role of the real API server has that right")
 
-    def refuse(asked: Asked) -> Refused | None:
+    def refuse(asked: ClusterRequest) -> Refused | None:
         if (asked.resource, asked.verb) == ("deployments", "patch") and asked.agent != "test":
             return Refused(403, "Forbidden", "deployments is forbidden")
         return None

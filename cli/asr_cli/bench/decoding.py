@@ -30,14 +30,14 @@ def measure(seconds: float, rounds: int) -> Finding:
     series = []
     with tempfile.TemporaryDirectory() as name:
         paths: dict[str, Path] = {}
-        for told, container, codec, rate in reversed(FORMATS):
+        for label, container, codec, rate in reversed(FORMATS):
             path = Path(name) / f"{len(paths)}.{container}"
             path.write_bytes(
                 wav(samples) if rate == SAMPLE_RATE and codec == "pcm_s16le"
                 else encoded(samples, container, codec, rate)
             )  # fmt: skip
-            paths[told] = path
-            series.append(Series(told))
+            paths[label] = path
+            series.append(Series(label))
         for number in range(rounds + 1):
             for each in series:
                 started = time.perf_counter()

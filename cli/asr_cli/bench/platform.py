@@ -94,8 +94,8 @@ class BenchPlatform:
         """Raises ProgramEnded if one has."""
         for process, log in self._programs.items():
             if process.poll() is not None:
-                said = log.read_text(errors="replace")[-2000:]
-                raise ProgramEnded(f"{process.args!r} ended with {process.returncode}: {said}")
+                reported = log.read_text(errors="replace")[-2000:]
+                raise ProgramEnded(f"{process.args!r} ended with {process.returncode}: {reported}")
 
     async def until_ready(self) -> None:
         """Until the API answers."""

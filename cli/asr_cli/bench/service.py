@@ -72,9 +72,9 @@ async def _compare(
             seed = 1000 * connections + 10 * number + place
             files = [wav(one) for one in recordings(drawn(lengths, requests, seed), seed)]
             url, path = contenders[each.name]
-            seconds, told = await _ask(url, path, files, connections, latencies[each.name])
+            seconds, outcomes = await _ask(url, path, files, connections, latencies[each.name])
             each.rounds.append(requests / seconds)
-            replies.update({f"{each.name}: {what}": count for what, count in told.items()})
+            replies.update({f"{each.name}: {what}": count for what, count in outcomes.items()})
         await _until_it_transcribes(platform, platform.url)  # what was submitted is done
     cuts = {name: statistics.quantiles(each, n=100) for name, each in latencies.items()}
     details = {
@@ -95,7 +95,7 @@ async def _ask(
     url: str, path: str, files: Sequence[bytes], connections: int, latencies: list[float]
 ) -> tuple[float, Counter[str]]:
     """Each connection sends its next file when its last one is answered."""
-    waiting, told = iter(files), Counter[str]()
+    waiting, outcomes = iter(files), Counter[str]()
     limits = httpx.Limits(max_connections=connections)
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
 
@@ -103,14 +103,14 @@ async def _ask(
             for body in waiting:
                 began = time.perf_counter()
                 try:
-                    told[str((await _send(client, path, body)).status_code)] += 1
+                    outcomes[str((await _send(client, path, body)).status_code)] += 1
                 except httpx.HTTPError as error:
-                    told[type(error).__name__] += 1
+                    outcomes[type(error).__name__] += 1
                 latencies.append(time.perf_counter() - began)
 
         began = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(connections)))
-        return time.perf_counter() - began, told
+        return time.perf_counter() - began, outcomes
 
 
 async def _send(client: httpx.AsyncClient, path: str, body: bytes) -> httpx.Response:

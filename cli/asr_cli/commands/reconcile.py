@@ -62,18 +62,20 @@ def reconcile(
     place = find_place(data, store=True)
 
     async def run(connection: RedisConnection) -> dict[str, Any]:
-        told = await _mend(connection)
+        reported = await _mend(connection)
         if adopt_store or sweep:
-            told |= await _look_after_store(
+            reported |= await _look_after_store(
                 connection, place.store_url, adopt_store, sweep, dry_run, older_than
             )
-        return told
+        return reported
 
-    told = at_place(place, run)
+    reported = at_place(place, run)
     if as_json:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(reported))
     else:
-        typer.echo(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in told.items()))
+        typer.echo(
+            ", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in reported.items())
+        )
 
 
 async def _mend(connection: RedisConnection) -> dict[str, Any]:
@@ -103,12 +105,12 @@ async def _look_after_store(
     store = Store.open(store_url)
     await store.ready()
     sweeper = Sweep(OrphanIndex(connection), store)
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     if adopt:
         await sweeper.mark(adopt=True)
-        told["adopted"] = store.url
+        reported["adopted"] = store.url
     if sweep:
         age_seconds = MIN_AGE_SECONDS if older_than is None else older_than
         swept = await sweeper.run(min_age_seconds=age_seconds, dry_run=dry_run)
-        told |= {"blobs": swept.seen, "orphans": swept.orphans, "deleted": swept.deleted}
-    return told
+        reported |= {"blobs": swept.seen, "orphans": swept.orphans, "deleted": swept.deleted}
+    return reported

@@ -36,7 +36,7 @@ class Problem:
 
     @property
     def refused(self) -> bool:
-        """Whether the server said no, and would say it again."""
+        """Whether the server refused, and would refuse again."""
         status = self.status
         return status is not None and 400 <= status < 500 and status not in (408, 429)
 
@@ -51,5 +51,5 @@ class Problem:
         return BACKOFF_FIRST_SECONDS if delay is None else delay
 
     def __str__(self) -> str:
-        said = f"HTTP {self.status} {self.code}".rstrip() if self.kind == "http" else self.kind
-        return f"{self.request}: {said}"
+        outcome = f"HTTP {self.status} {self.code}".rstrip() if self.kind == "http" else self.kind
+        return f"{self.request}: {outcome}"

@@ -79,7 +79,7 @@ def _phase(traffic: Traffic) -> str:
 def _counts(traffic: Traffic, rate: RecentRate) -> str:
     ledger = traffic.ledger
     per_second = rate.at(time.monotonic(), ledger.completed)
-    told = [
+    parts = [
         f"submitted {ledger.submitted}",
         f"completed {ledger.completed}",
         f"in flight {ledger.in_flight}",
@@ -87,7 +87,7 @@ def _counts(traffic: Traffic, rate: RecentRate) -> str:
         f"errors {ledger.errors}",
     ]
     if failed := ledger.states["failed"]:
-        told.append(f"failed {failed}")
+        parts.append(f"failed {failed}")
     if ledger.lost:
-        told.append(f"LOST {len(ledger.lost)}")
-    return ", ".join(told)
+        parts.append(f"LOST {len(ledger.lost)}")
+    return ", ".join(parts)

@@ -74,14 +74,14 @@ async def look_at(
         reply = await _get(http, "/api/v1/asr/queue/status", {"pool": fields["pool"]})
     if reply is not None and reply.status_code in (401, 403, 422):
         raise refusal(reply)
-    told = reply.json() if reply is not None and reply.is_success else {}
-    workers = [] if told.get("serving") == "none" else told.get("workers")
+    reported = reply.json() if reply is not None and reply.is_success else {}
+    workers = [] if reported.get("serving") == "none" else reported.get("workers")
     models = {f"{worker['model']} on {worker['device']}" for worker in workers or ()}
     return Target(
         url=server,
         version=version,
         workers=None if workers is None else len(workers),
-        models=tuple(sorted(models or told.get("models", ()))),
+        models=tuple(sorted(models or reported.get("models", ()))),
         lane=fields["lane"],
         pool=fields["pool"],
         audio=tuple(str(recording.path) for recording in recordings),

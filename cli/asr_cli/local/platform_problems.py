@@ -24,26 +24,27 @@ def problems_of(health: Mapping[str, Any]) -> list[str]:
         if health[name]["status"] != "ok"
     ]
     problems = health["workers"]["problems"]
-    if health["workers"]["status"] == "blocked" and not problems:  # told with an admin's key only
+    # Reasons need a key with the scope admin.
+    if health["workers"]["status"] == "blocked" and not problems:
         found.append("workers: some take no work; set ASR_API_KEY with the scope admin to see why")
     return found + [f"{problem}; it takes no work" for problem in problems]
 
 
 async def tell_problems(api_url: str, console: UpConsole) -> None:
     """Prints each problem once, and once when it is over, until cancelled."""
-    told: list[str] = []
+    reported: list[str] = []
     headers = authorization(None)
     async with httpx.AsyncClient(base_url=api_url, headers=headers, timeout=30.0) as http:
         while True:
             found = await _look(http)
             if found is not None:
                 for problem in found:
-                    if _subject(problem) not in map(_subject, told):
+                    if _subject(problem) not in map(_subject, reported):
                         console.problem(problem)
-                for problem in told:
+                for problem in reported:
                     if _subject(problem) not in map(_subject, found):
                         console.note(f"{_subject(problem)} has recovered")
-                told = found
+                reported = found
             await asyncio.sleep(LOOK_SECONDS)
 
 

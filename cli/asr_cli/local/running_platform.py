@@ -50,8 +50,8 @@ class RunningPlatform:
 def find_running(folder: Path) -> RunningPlatform | None:
     """None where none runs. Raises QueueUnavailable where this user may not look."""
     try:
-        told = json.loads((folder / RUNNING).read_text())
-        running = RunningPlatform(**told)
+        fields = json.loads((folder / RUNNING).read_text())
+        running = RunningPlatform(**fields)
         return running if listens(Path(running.redis_socket)) else None
     except PermissionError:
         raise QueueUnavailable(

@@ -52,8 +52,8 @@ def readable(line: str) -> str:
     except (ValueError, KeyError, AttributeError, TypeError):
         return line
     trace = str(record.pop("exception", "")).strip().rpartition("\n")[2]
-    said = {name: value for name, value in record.items() if name not in ("timestamp", "logger")}
-    fields = ", ".join(f"{name}={value}" for name, value in said.items())
+    shown = {name: value for name, value in record.items() if name not in ("timestamp", "logger")}
+    fields = ", ".join(f"{name}={value}" for name, value in shown.items())
     return (
         f"{level}: {event}" + (f" ({fields})" if fields else "") + (f": {trace}" if trace else "")
     )

@@ -31,7 +31,7 @@ def make_case() -> Case:
     """Three orders: one completed, one failed as it must, one deleted."""
     ledger = Ledger()
     for task_id, clip in {"one": GOOD, "bad": DOOMED, "gone": GOOD}.items():
-        ledger.add(Order(f"key-{task_id}", clip, "normal", told={task_id}))
+        ledger.add(Order(f"key-{task_id}", clip, "normal", accepted_ids={task_id}))
         end = {"one": "completed 1", "bad": "failed 0", "gone": "cancelled 0"}[task_id]
         ledger.changes[task_id] = [Event(1.0, "queued 0"), Event(2.0, end)]
     ledger.orders["key-gone"].deleted = True
@@ -97,7 +97,7 @@ BREAKAGES: dict[str, tuple[str, Callable[[Case], Any]]] = {
     ),
     "two ids for one key": (
         "one idempotency key, one id",
-        lambda c: c.ledger.orders["key-one"].told.add("two"),
+        lambda c: c.ledger.orders["key-one"].accepted_ids.add("two"),
     ),
     "a task that nobody was told of": (
         "no task that no client knows",
