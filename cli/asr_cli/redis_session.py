@@ -19,7 +19,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         file_okay=False,
-        readable=False,  # what is another user's is said in our words
+        readable=False,  # another user's folder gets an error message of our own
         show_default=False,
         help="Data folder of a running `asr up`.  [default: ASR_DATA or `data`, unless settings "
         "name a Redis]",

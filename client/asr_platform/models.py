@@ -172,10 +172,9 @@ class HistoryPage(Model):
 
 
 class Event(Model):
-    """A change of a task: `event` is `state`, `progress` or `deleted`; `id` tells where to resume.
+    """A change of a task: `event` is `state`, `progress` or `deleted`; `id` is where to resume.
 
-    `status` is that of the task, `deleted` if there is none any more. `position` is filled in
-    while it is queued.
+    `status` is that of the task, or `deleted`. `position` is set while it is queued.
     """
 
     event: str

@@ -49,7 +49,7 @@ def read_as(response: httpx.Response, adapter: TypeAdapter[_Model]) -> _Model:
 
 
 def error_message(response: httpx.Response) -> str:
-    """The message of an error reply, whoever sent it (a proxy sends no JSON)."""
+    """The message of an error reply, also one that a proxy sent without JSON."""
     message = _error(response).get("message")
     if not message:
         message = response.text.strip()[:200] or response.reason_phrase

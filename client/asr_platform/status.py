@@ -1,4 +1,4 @@
-"""What the API tells about itself: queue, workers, statistics, usage, models, health.
+"""What the API reports about itself: queue, workers, statistics, usage, models, health.
 
 As in `asr_platform.models`, unknown fields are kept and statuses are text.
 """

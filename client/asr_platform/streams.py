@@ -1,6 +1,4 @@
-"""Replies that are read while they come: events and recordings. Both go on after a broken
-connection where they were.
-"""
+"""Streamed replies: events and recordings. Both resume after a broken connection."""
 
 from __future__ import annotations
 

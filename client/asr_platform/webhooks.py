@@ -78,7 +78,7 @@ def verify_webhook(
 
 
 def _check_age(timestamp: str, tolerance_seconds: float) -> None:
-    """A call that somebody recorded and sends again later is refused."""
+    """Refuses replays of a recorded call."""
     if not timestamp.isascii() or not timestamp.isdecimal():
         raise WebhookRejected("the webhook's timestamp is not a number of seconds")
     if abs(time.time() - int(timestamp)) > tolerance_seconds:

@@ -49,9 +49,9 @@ class ResultFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CueLine:
-    """One voice's words in a cue; `voice` is empty where nobody was told apart.
+    """One speaker's words in a cue; `voice` is empty where speakers were not separated.
 
-    `rows` is the text in lines for the screen, with room in the first for the voice's name.
+    `rows` is the text in lines for the screen, with room in the first for the speaker's name.
     """
 
     text: str

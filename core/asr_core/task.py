@@ -36,7 +36,7 @@ TERMINAL = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 
 
 class Lane(StrEnum):
-    """Who waits: someone at a screen, a program, or nobody. In order of priority."""
+    """Priority class, highest first."""
 
     INTERACTIVE = "interactive"
     NORMAL = "normal"

@@ -44,7 +44,7 @@ class TextLimit:
         return len(text) <= self.characters and byte_length(text) <= self.bytes
 
     def cut(self, text: str) -> str:
-        """As much of the beginning as fits, for what nobody can be asked to shorten."""
+        """As much of the beginning as fits, for texts that no client can shorten."""
         kept = text[: self.characters].encode(errors="replace")[: self.bytes]
         return kept.decode(errors="ignore")
 

@@ -26,7 +26,7 @@ class Order:
     """One recording that a client wants transcribed, under one idempotency key.
 
     `accepted_ids` are the task ids of its 202s: one in the end, however often it was sent.
-    `clean`: no request of it ended without an answer, so none can still be under way. `deleted`: the
+    `clean`: no request of it ended without an answer, so none is under way. `deleted`: the
     client asked for deletion, and was answered.
     """
 

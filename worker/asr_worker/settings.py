@@ -127,7 +127,7 @@ class WorkerSettings(
     )
     max_tasks_in_hand: int = Field(256, ge=1)
     grace_seconds: float = Field(
-        30.0, ge=0, description="after SIGTERM; what does not fit is handed back"
+        30.0, ge=0, description="after SIGTERM; what does not fit is released"
     )
     progress_deadline_seconds: float = Field(
         600.0, gt=0, description="no progress: leases are no longer renewed"

@@ -1,4 +1,4 @@
-"""Reverse proxies: the real client address and the path prefix. `asr.proxied` in the scope tells
+"""Reverse proxies: the real client address and the path prefix. `asr.proxied` in the scope is
 whether the peer's `X-Forwarded-*` headers are trusted.
 
 The prefix comes from `ASR_ROOT_PATH`, or from a trusted proxy's `X-Forwarded-Prefix`. Works with

@@ -89,8 +89,8 @@ async def transcribe(
     leases: WaiterLeasesOf,
     tenant: TenantOf,
 ) -> Response:
-    """OpenAI's contract. Equal requests at the same time share one run; a run that nobody waits for
-    any more is cancelled.
+    """OpenAI's contract. Equal requests at the same time share one run; a run without waiting
+    clients is cancelled.
     """
     call = _Call(TRANSCRIPTIONS, request, intake, reader, tenant)
     return await _answer(call, leases.new())

@@ -35,8 +35,8 @@ def mount_files(app: FastAPI) -> None:
 
 @lru_cache(maxsize=32)
 def _page(root: str) -> tuple[bytes, str]:
-    """And its policy: the one inline script may run, by its hash, and none that somebody put into
-    the document. Swagger UI's style has pictures in it.
+    """And its policy: only the one inline script may run, by its hash. Swagger UI's style sheet
+    contains images.
     """
     made = get_swagger_ui_html(
         openapi_url=f"{root}/openapi.json",

@@ -101,10 +101,10 @@ class EvictionHealth(BaseModel):
 
 
 class HealthBody(BaseModel):
-    """`degraded`: submissions are taken, but nobody works on them right now, a worker takes no
-    work, data was lost, or Redis may evict keys that expire.
+    """`degraded`: submissions are accepted, but no worker is alive, a worker takes no work, data
+    was lost, or Redis may evict keys that expire.
 
-    Where keys are asked for, all but each `status` is empty without one of the scope `admin`.
+    Where keys are required, everything except each `status` needs the scope `admin`.
     """
 
     status: Literal["ok", "degraded", "unavailable"]

@@ -25,10 +25,10 @@ router = APIRouter(tags=["tasks"])
 async def delete(
     task_id: TaskId, producer: ProducerOf, store: StoreOf, tenant: TenantOf
 ) -> DeletedBody:
-    """The record goes first: from then on no worker begins the task, none can finish it, nobody can
-    read it.
+    """The record is deleted first: from then on no worker can start or finish the task, and no
+    client can read it.
 
-    A 503 from the store means that the task is gone and some of its files are not yet: the sweep
+    A 503 from the store means that the task is deleted, but not all of its files: the sweep
     removes them.
     """
     task = await producer.delete(task_id, tenant)

@@ -21,7 +21,7 @@ class ApiSettings(
     RedisSettings, QueueSettings, StoreSettings, RetentionSettings, TenantSettings, LogSettings,
     IntakeSettings, OutboundSettings, WebSettings, OpenAiSettings, ListeningSettings,
 ):  # fmt: skip
-    """The API's settings. What retention deletes it tells only: `asr retention` does it."""
+    """The API's settings. It only reports the retention settings; `asr retention` applies them."""
 
     auth: Literal["off", "keys"] = Field("off", description="`keys`: requests carry an API key")
     bootstrap_key: str = Field(

@@ -76,7 +76,7 @@ def _batches(order: EngineOrder, batches: int, seed: int) -> Iterator[list[Any]]
 
 
 def resident_mib() -> float:
-    """Of this process, now; the most so far where the system tells no more."""
+    """Of this process, now; the peak so far where the system reports only that."""
     try:
         with open("/proc/self/status") as status:
             line = next(each for each in status if each.startswith("VmRSS:"))

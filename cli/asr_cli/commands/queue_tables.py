@@ -58,7 +58,7 @@ def workers_table(workers: Sequence[WorkerRecord]) -> Table:
 
 
 def backlog_tables(backlog: Backlog, workers: Sequence[WorkerRecord]) -> None:
-    """Print lanes, workers, and what needs somebody's attention."""
+    """Print lanes, workers, and what needs attention."""
     console = Console()
     console.print(lanes_table(backlog))
     console.print(workers_table(workers) if workers else "no live worker")

@@ -157,7 +157,7 @@ class _Batch:
             return transcript
 
     async def _followed(self, file: Path, advance: Callable[[str, float], None]) -> str:
-        """The transcript; what the model does not support is said as soon as it is known."""
+        """The transcript; unsupported options are reported as soon as they are known."""
         accepted = await self._client.submit(file, **self._options)
         self._note_ignored(file, accepted.options_ignored)
         task = await self._client.wait(

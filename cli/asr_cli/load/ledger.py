@@ -113,7 +113,7 @@ class Ledger:
         self._close(task_id)
 
     def close(self, *, cut_short: bool) -> None:
-        """The drain is over: what is open is lost, or merely unfinished if nobody waited for it."""
+        """The drain is over: open tasks are lost, or only unfinished if it was cut short."""
         for task_id in list(self.open):
             if cut_short:
                 self.unfinished.append(task_id)

@@ -1,7 +1,7 @@
 """Percentiles of measured seconds: pure.
 
 The nearest rank (NIST/SEMATECH e-Handbook, 7.2.6.2 without interpolation): the smallest measured
-value that at least p percent of all do not exceed. So every number told was really measured.
+value that at least p percent of all do not exceed. So every reported number was measured.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def nearest_rank(ordered: Sequence[float], percent: int) -> float:
 
 
 def percentiles(seconds: Iterable[float]) -> Percentiles:
-    """What a report tells of them, to the microsecond."""
+    """The figures of a report, to the microsecond."""
     ordered = sorted(seconds)
     if not ordered:
         return Percentiles(0)

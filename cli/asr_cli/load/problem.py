@@ -29,7 +29,7 @@ class Problem:
 
     @property
     def reply_lost(self) -> bool:
-        """Whether the request may have done its work all the same; a gateway loses replies too."""
+        """Whether the request may have succeeded anyway; a gateway can lose replies too."""
         return self.kind in ("timeout", "broken", "malformed") or (
             self.status in _REPLY_LOST_STATUSES
         )

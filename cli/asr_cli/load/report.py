@@ -73,7 +73,7 @@ class Latencies:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that is told; `throughput` is of what completed while load was offered."""
+    """All figures; `throughput` is of what completed while load was offered."""
 
     target: Target
     plan: LoadPlan

@@ -60,7 +60,7 @@ def _counts_table(report: Report) -> Table:
     if counts.cancelled:
         table.add_row("cancelled", str(counts.cancelled), "")
     if counts.unfinished:
-        table.add_row("unfinished", str(counts.unfinished), "nobody waited for them")
+        table.add_row("unfinished", str(counts.unfinished), "the drain was interrupted")
     style = "bold red" if counts.lost else ""
     table.add_row("lost", str(counts.lost), "", style=style)
     return table

@@ -63,7 +63,7 @@ def prepare(
     """
     server = find_server()
     api, worker = ApiSettings(), WorkerSettings()
-    CourierSettings()  # a wrong one is said now, not by a program that keeps dying
+    CourierSettings()  # a wrong setting is reported now, not by a program that keeps dying
     RetentionSettings()
     host = host or api.api_host
     wanted = api.api_port if port is None else port

@@ -17,7 +17,7 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def free_port(host: str, preferred: int) -> int:
-    """`preferred` if nobody listens there, else one that the system chooses."""
+    """`preferred` if it is free, else one that the system chooses."""
     if preferred and port_is_free(host, preferred):
         return preferred
     sockets = bound_sockets(host, 0)

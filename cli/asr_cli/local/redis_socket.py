@@ -1,5 +1,5 @@
-"""The Unix socket of a private Redis: whoever may not enter its folder cannot connect, and there is
-no port that a neighbour could take first, and no password to keep.
+"""The Unix socket of a private Redis: only users with access to its folder can connect. There is
+no port that another user could take first, and no password to store.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The running `asr up` of a folder, as other commands find it: a file in that folder says where its
-Redis and its API are, and its Redis's socket whether it still runs.
+"""The running `asr up` of a folder, as other commands find it: a file in that folder holds the
+addresses of its Redis and API, and its Redis's socket shows whether it still runs.
 """
 
 from __future__ import annotations

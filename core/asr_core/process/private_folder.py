@@ -13,8 +13,8 @@ OTHERS = 0o077  # the bits of a mode that let group and others in
 
 
 def temporary_folder(name: str) -> Path:
-    """`NAME-UID` below the temporary folder, one for all programs of this user. Where somebody else
-    has taken that name, a new one whose name cannot be guessed.
+    """`NAME-UID` below the temporary folder, one for all programs of this user. If another user has
+    taken that name, a new folder with an unguessable name.
     """
     folder = Path(tempfile.gettempdir(), f"{name}-{os.getuid()}")
     try:

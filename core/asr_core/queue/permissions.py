@@ -164,8 +164,8 @@ def refused(settings: RedisSettings, error: BaseException) -> str:
 
 
 def least_user_options(*prefixes: str, admin: str = "admin") -> tuple[str, ...]:
-    """Arguments of a redis-server on which whoever names no user has the least permissions, and
-    `admin` has all, as a replica of another such server too: for tests and trials.
+    """Arguments of a redis-server whose default user has the least permissions and whose `admin`
+    has all, also as a replica of another such server: for tests and trials.
     """
     least = ("--user", "default", "on", "nopass", *acl_rules(*prefixes))
     everything = ("--user", admin, "on", "nopass", "~*", "&*", "+@all")

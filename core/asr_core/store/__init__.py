@@ -121,7 +121,7 @@ class Store:
         return len(found)
 
     def list(self, prefix: str) -> AsyncGenerator[StoredObject, None]:
-        """Yield what lies below a folder, in no promised order; `""` lists the whole store."""
+        """Yield the objects below a folder, in any order; `""` lists the whole store."""
         return self._backend.list(check_prefix(prefix))
 
     async def sweep_unfinished(self, older_than_seconds: float) -> int:

@@ -64,7 +64,7 @@ class Backend(Protocol):
         """Remove the object; one that is missing is fine."""
 
     def list(self, prefix: str) -> AsyncGenerator[StoredObject, None]:
-        """Yield what lies under the folder `prefix`; the empty prefix is the whole store."""
+        """Yield the objects below the folder `prefix`; the empty prefix is the whole store."""
 
     async def sweep_unfinished(self, older_than_seconds: float) -> int:
         """Remove what writers that died left half written; return how many."""

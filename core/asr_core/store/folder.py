@@ -103,7 +103,7 @@ class FolderStore:
                 return
 
     async def sweep_unfinished(self, older_than_seconds: float) -> int:
-        """Remove drafts that nobody has written to for `older_than_seconds`."""
+        """Remove drafts not written to for `older_than_seconds`."""
         with self._errors(UNFINISHED):
             return await _in_thread(_sweep, self._drafts, time.time() - older_than_seconds)
 

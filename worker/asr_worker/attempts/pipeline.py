@@ -69,7 +69,7 @@ class Pipeline:
         reports = (self.reports.send(task, Release(*task.key)) for task in released)
         outcomes = await asyncio.gather(*reports)
         if released:
-            _log.info("handed back", tasks=outcomes.count(Outcome.OK), of=len(released))
+            _log.info("tasks released", tasks=outcomes.count(Outcome.OK), of=len(released))
 
     async def _carry(self, task: InFlightTask) -> None:
         claimed = task.claim.task

@@ -136,7 +136,7 @@ def _is_funasr(variables: dict[str, Any]) -> bool:
 
 
 def _caller() -> dict[str, Any]:
-    """The global variables of whoever did what the hook was called for; none at the bottom."""
+    """The global variables of the code that triggered the hook; empty at the stack's bottom."""
     frame = sys._getframe(1).f_back
     return frame.f_globals if frame else {}
 

@@ -43,7 +43,7 @@ async def _release(pipeline: Pipeline, tasks: Iterable[InFlightTask], ends_at: f
     try:
         await asyncio.wait_for(pipeline.release(tasks), seconds)
     except TimeoutError:
-        _log.error("not handed back: Redis does not answer, the leases will run out")
+        _log.error("not released: Redis does not answer, the leases will expire")
 
 
 async def _until_empty(in_flight: InFlightTasks, deadline: float) -> None:

@@ -52,5 +52,5 @@ class LeaseWatch:
             self.lost_tasks.abandon(expired, Outcome.FENCED)
             self.claiming.rejoin()
         if stuck:
-            _log.error("tasks stand still", task_ids=[task.task_id for task in stuck])
+            _log.error("tasks make no progress", task_ids=[task.task_id for task in stuck])
             self.lost_tasks.abandon(stuck, Outcome.FENCED)

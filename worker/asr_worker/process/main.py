@@ -86,7 +86,7 @@ async def _until_signalled(settings: WorkerSettings) -> int:
             asked_at = time.monotonic()
             stop.set()
         elif time.monotonic() - asked_at > _ECHO_SECONDS:
-            _log.warning("second signal, handing everything back", signal=name)
+            _log.warning("second signal, releasing everything", signal=name)
             working.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
