@@ -35,6 +35,7 @@ from asr_core.queue import (
     Tenants,
     WaiterRegistry,
 )
+from asr_core.queue.tenants import default_limits
 from asr_core.store import Store
 
 QUEUE_RETRIES = 2
@@ -85,7 +86,7 @@ def build_services(settings: ApiSettings) -> Services:
     """Build and connect everything. Raises ValueError for invalid settings."""
     metrics, queue_gauges = build_metrics()
     connection = RedisConnection(settings, retries=QUEUE_RETRIES)
-    producer = Producer(connection, settings, settings)
+    producer = Producer(connection, settings, default_limits(settings))
     tenants = Tenants(connection, settings)
     watcher = TaskWatcher(connection)
     waiters = WaiterRegistry(connection, grace_seconds=settings.deserted_seconds)

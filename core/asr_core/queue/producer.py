@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_core.errors import (
@@ -16,9 +16,9 @@ from asr_core.errors import (
 )
 from asr_core.queue.connection import RedisConnection, redis_errors
 from asr_core.queue.record import from_hash, pairs, to_hash
-from asr_core.queue.tenants import NO_LIMITS, default_limits
+from asr_core.queue.tenants import NO_LIMITS
 from asr_core.queue.waiters import Waiter
-from asr_core.settings.queue import QueueSettings, TenantSettings
+from asr_core.settings.queue import QueueSettings
 from asr_core.task import NewTask, State, Task
 from asr_core.text_limits import shortened
 
@@ -63,19 +63,19 @@ class DeadLetterPage:
 
 class Producer:
     """Submits and manages tasks. Every method raises `QueueUnavailable` while Redis is
-    unavailable.
+    unavailable. `limits` are those of a tenant that has none of its own: `default_limits`.
     """
 
     def __init__(
         self,
         connection: RedisConnection,
         settings: QueueSettings,
-        tenant_settings: TenantSettings | None = None,
+        limits: Mapping[str, int] = NO_LIMITS,
     ) -> None:
         self._redis = connection
         self._keys = connection.keys
         self._settings = settings
-        self._limits = default_limits(tenant_settings) if tenant_settings else NO_LIMITS
+        self._limits = limits
 
     async def prepare(self) -> None:
         """Checks the schema, makes the groups and records the configured pools; safe to repeat."""

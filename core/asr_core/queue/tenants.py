@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -13,7 +14,7 @@ _EPOCH = date(1970, 1, 1)
 _NUMBERS = {"weight": float, "rate_per_minute": int, "open_tasks": int, "stored_bytes": int}
 
 
-NO_LIMITS = {"open_tasks": 0, "stored_bytes": 0}
+NO_LIMITS: Mapping[str, int] = {"open_tasks": 0, "stored_bytes": 0}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class TenantUsage:
     stored_bytes: int
 
 
-def default_limits(settings: TenantSettings) -> dict[str, int]:
+def default_limits(settings: TenantSettings) -> Mapping[str, int]:
     """The platform's limits, as the scripts take them."""
     return {
         "open_tasks": settings.tenant_open_tasks,

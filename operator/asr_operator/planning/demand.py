@@ -16,7 +16,10 @@ is the smallest number of workers that meets all of these:
 
 The length of the last waiting task is unknown; most of an average one is assumed to precede it. It
 starts when one worker is free, not when all are: with several workers that saves up to one task's
-time. There are never more workers than tasks.
+time, that of the tasks before it. There are never more workers than tasks.
+
+More waiting tasks or more audio never ask for fewer workers. So what a busy worker still has to do
+must not depend on what waits, and a task's start is never sooner for work that is added before it.
 
 The constants were chosen with `asr simulate`: docs/autoscaling.md has the numbers.
 """
@@ -24,26 +27,26 @@ The constants were chosen with `asr simulate`: docs/autoscaling.md has the numbe
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from asr_operator.planning.observation import Observation, PodState, QueueObservation
+from asr_operator.planning.observation import Arrivals, Observation, PodState, QueueObservation
 from asr_operator.planning.spec import MOST_REPLICAS
 from asr_operator.planning.throughput import Throughput, clean
 
 _BUCKET_SECONDS = 10.0
 _HEARTBEAT_AGE_SECONDS = 5.0  # mean age of a heartbeat
 _SLOW_START = 1.21  # start-ups vary: a new worker is expected after this multiple
-_RESERVED = 0.6  # of the target, times the square of start-up over target
+_RESERVED = 0.7  # of the target, times the square of start-up over target
 _STEADY_RESERVED = 0.7  # of the target, times start-up over target, for many workers
 _LEAST_OF_TARGET = 0.5
 _LATE_WITHIN = 0.44  # of the target
 _LEAD = 0.2  # of what arrives during a start-up that takes as long as the target
 _RATE_SECONDS = 120.0  # over which arrivals are averaged
-_STAGGERED = 0.7  # of a task's time
-_LAST = 0.8  # of the last task's time
-_MOST_UNREPORTED = 3.0  # tasks
+_STAGGERED = 0.65  # of a task's time
+_LAST = 0.9  # of the last task's time
+_SEEN = 1.5  # a task that is seen in work is longer than the mean: long ones are seen oftener
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Load:
-    """Waiting work, oldest first; `task` is the mean work of one task.
+    """Waiting work, oldest first; `rate` is the work that arrives per second.
 
-    `unreported` is work in flight that no heartbeat has reported yet, `rate` the work that arrives
-    per second.
+    `task` is the mean work of the tasks that arrived lately, 0 if none did.
     """
 
     groups: tuple[Group, ...] = ()
     task: float = 0.0
-    unreported: float = 0.0
     rate: float = 0.0
 
     @property
@@ -108,16 +109,19 @@ def load_of(observation: Observation, throughput: Throughput) -> Load:
     real = min(1.0, audio / known) / speed if known > 0 else 0.0
     oldest = clean(queue.oldest_wait_seconds)
     recent = [each for each in queue.arrivals if each.at > observation.now - _RATE_SECONDS]
-    reported = sum(clean(worker.in_flight_seconds) for worker in observation.workers)
+    arrived = sum(max(0, each.tasks) for each in queue.arrivals)
     return Load(
         groups=tuple(
             Group(g.tasks, clean(g.work * real), min(g.oldest, oldest), min(g.newest, oldest))
             for g in groups
         ),
-        task=clean(known * real / max(1, queue.waiting)),
-        unreported=clean(max(0.0, audio - min(known, audio) - reported) / speed),
-        rate=clean(sum(clean(each.audio_seconds) for each in recent) / _RATE_SECONDS / speed),
+        task=clean(_audio(queue.arrivals) / max(1, arrived) / speed),
+        rate=clean(_audio(recent) / _RATE_SECONDS / speed),
     )
+
+
+def _audio(arrivals: Iterable[Arrivals]) -> float:
+    return sum(clean(each.audio_seconds) for each in arrivals)
 
 
 def _newest(queue: QueueObservation, now: float, tasks: int) -> tuple[list[Group], int]:
@@ -142,8 +146,7 @@ def fleet_of(
     """Pods that are unscheduled or not created yet count like a replica that is added now.
 
     A worker takes the next task when it has completed one of those in flight. A heartbeat is up to
-    ten seconds old: a busy worker that reports no work has just started, and is assigned its share
-    of the unreported work.
+    ten seconds old: a busy worker that reports no work has just started one.
     """
     new_in = poll_seconds + _SLOW_START * throughput.startup_seconds
     in_flight_audio: dict[str, float] = defaultdict(float)
@@ -152,17 +155,15 @@ def fleet_of(
         if worker.busy > 0:
             in_flight_audio[worker.pod] += clean(worker.in_flight_seconds)
             tasks[worker.pod] += worker.busy
-    silent = sum(audio == 0 for audio in in_flight_audio.values())
-    share = min(load.unreported / silent, _MOST_UNREPORTED * load.task) if silent else 0.0
     workers = []
     for pod in observation.pods:
         speed = throughput.by_template.get(pod.template, throughput.per_pod) / throughput.per_pod
         if pod.state is PodState.READY:
-            in_flight = in_flight_audio.get(pod.name, 0.0) / throughput.per_pod or share * (
-                pod.name in in_flight_audio
-            )
-            free_in = in_flight / speed / max(1, tasks[pod.name]) - _HEARTBEAT_AGE_SECONDS
-            workers.append((clean(free_in), speed))
+            first = 0.0
+            if busy := tasks[pod.name]:
+                reported = in_flight_audio[pod.name] / throughput.per_pod / busy
+                first = reported or _SEEN * load.task
+            workers.append((clean(first / speed - _HEARTBEAT_AGE_SECONDS), speed))
         elif pod.state is PodState.STARTING:
             started = clean(pod.age_seconds - pod.fetch_seconds)
             left = max(new_in - started, 0.1 * throughput.startup_seconds)
@@ -176,14 +177,14 @@ def workers_for(load: Load, fleet: Fleet, *, target: float, startup: float) -> i
     """At least one while a task waits; `target` and `startup` in seconds."""
     if load.waiting == 0:
         return 0
-    fewest, enough = 0, min(load.waiting + fleet.busy, MOST_REPLICAS)
+    fewest, enough = 0, MOST_REPLICAS
     while enough - fewest > 1:
         count = (fewest + enough) // 2
         if _meets_target(count, load, fleet, target, startup / target):
             enough = count
         else:
             fewest = count
-    return enough
+    return min(enough, load.waiting + fleet.busy)
 
 
 def _meets_target(count: int, load: Load, fleet: Fleet, target: float, slowness: float) -> bool:
@@ -192,22 +193,30 @@ def _meets_target(count: int, load: Load, fleet: Fleet, target: float, slowness:
     workers = [*fleet.workers[:count]]
     if count > present:
         workers = sorted([*workers, (fleet.new_in, float(count - present))])
-    others = 1 - 1 / count
-    staggered = _STAGGERED * load.task * others
+    speed, others = sum(speed for _, speed in workers), 1 - 1 / count
+
+    def saved(work: float, tasks: float) -> float:
+        """Seconds by which one worker is free before all have completed these tasks."""
+        return _STAGGERED * others * min(work / max(1.0, tasks), work / speed)
+
     steady = target * max(1 - _STEADY_RESERVED * slowness * others, _LEAST_OF_TARGET)
     arriving = _LEAD * fleet.new_in * load.rate * min(max(3 * slowness - 2, 0.0), 1.0)
-    if (load.work + arriving) / sum(speed for _, speed in workers) - staggered > steady:
+    work = load.work + arriving
+    if work / speed - saved(work, load.waiting) > steady:
         return False
     within = target * max(1 - _RESERVED * slowness**2, _LEAST_OF_TARGET)
     soonest = fleet.new_in + _LATE_WITHIN * target if count >= present else 0.0
-    before = 0.0
+    before, tasks = 0.0, 0
     for group in load.groups:
         after = before + group.work
         last = after - (1 - _LAST) * group.work / group.tasks
-        for work, age in ((before, group.oldest), (last, group.newest)):
-            if _started_in(workers, work) - staggered > max(within - age, soonest):
+        for work, ahead, age in (
+            (before, tasks, group.oldest),
+            (last, tasks + group.tasks - (1 - _LAST), group.newest),
+        ):
+            if _started_in(workers, work) - saved(work, ahead) > max(within - age, soonest):
                 return False
-        before = after
+        before, tasks = after, tasks + group.tasks
     return True
 
 

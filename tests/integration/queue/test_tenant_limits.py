@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from asr_core.access import TenantLimits
 from asr_core.errors import QuotaExceeded, TooManyOpenTasks
 from asr_core.queue import Failure, Finish, Outcome, Producer, Tenants
-from asr_core.queue.tenants import today
+from asr_core.queue.tenants import default_limits, today
 from asr_core.settings.queue import TenantSettings
 
 pytestmark = pytest.mark.asyncio
@@ -19,6 +20,10 @@ pytestmark = pytest.mark.asyncio
 
 def tenants_of(queue: Any, **settings: Any) -> Tenants:
     return Tenants(queue.connection, TenantSettings(_env_file=None, **settings))  # type: ignore[call-arg]
+
+
+def limited_to(open_tasks: int) -> Mapping[str, int]:
+    return default_limits(TenantSettings(_env_file=None, tenant_open_tasks=open_tasks))  # type: ignore[call-arg]
 
 
 def stored(queue: Any, tenant: str = "default") -> int:
@@ -41,9 +46,7 @@ async def test_a_tenant_has_no_more_open_tasks_than_it_may_and_another_is_not_he
 
 
 async def test_a_hundred_submits_at_once_do_not_pass_the_limit_together(queue: Any) -> None:
-    queue.producer = Producer(
-        queue.connection, queue.settings, TenantSettings(_env_file=None, tenant_open_tasks=7)
-    )
+    queue.producer = Producer(queue.connection, queue.settings, limited_to(7))
     replies = await asyncio.gather(
         *(queue.submit_one() for _ in range(100)), return_exceptions=True
     )
@@ -58,9 +61,7 @@ async def test_an_idempotent_replay_is_answered_also_at_the_limit(queue: Any) ->
 
 
 async def test_an_own_limit_of_zero_lifts_that_of_the_settings(queue: Any) -> None:
-    queue.producer = Producer(
-        queue.connection, queue.settings, TenantSettings(_env_file=None, tenant_open_tasks=1)
-    )
+    queue.producer = Producer(queue.connection, queue.settings, limited_to(1))
     await tenants_of(queue).set_limits("acme", TenantLimits(open_tasks=0))
     await queue.submit(4, tenant="acme")
     await tenants_of(queue).clear_limits("acme")
