@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from asr_operator.planning.observation import (
+    History,
     Measurement,
     Observation,
     PodObservation,
@@ -15,6 +17,7 @@ from asr_operator.planning.observation import (
     QueueObservation,
     WorkerObservation,
 )
+from asr_operator.planning.plan import Plan, plan
 from asr_operator.planning.spec import PoolSpec
 
 PoolOf = Callable[..., PoolSpec]
@@ -80,3 +83,25 @@ def see() -> See:
         })  # fmt: skip
 
     return make
+
+
+@pytest.fixture(scope="session")
+def watched() -> Callable[..., Plan]:
+    """The plan after the same observation for `seconds`."""
+
+    def after(spec: PoolSpec, observation: Observation, seconds: float = 600.0) -> Plan:
+        before = replace(observation, now=observation.now - seconds)
+        return plan(spec, observation, plan(spec, before, History()).history)
+
+    return after
+
+
+@pytest.fixture(scope="session")
+def status() -> Callable[[Plan, str], bool | None]:
+    """What a condition of a plan says."""
+
+    def of(decided: Plan, condition: str) -> bool | None:
+        (found,) = (each for each in decided.conditions if each.type == condition)
+        return found.status
+
+    return of
