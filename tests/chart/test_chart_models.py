@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from asr_worker.settings import WorkerSettings
+
 Json = dict[str, Any]
 IN_STORE = "/var/lib/asr-platform/store/models"
 ARCHIVE = f"worker.model.archive.url=https://e.example/m.tar,worker.model.archive.sha256={'a' * 64}"
@@ -238,3 +240,18 @@ def test_a_server_of_models_beside_the_worker_is_there_before_it(render: Any) ->
     assert environment(worker(made))["ASR_REMOTE_URL"] == "http://localhost:8000/v1"
     assert worker(made)["image"] == CPU, "the GPU is the server's"
     assert deadline(made) == 900 + 1200 + 600
+
+
+@pytest.mark.parametrize("values", [REMOTE, {"gpu": {"enabled": True}, "model": {"name": "turbo"}}])
+def test_the_worker_reads_what_the_chart_tells_of_its_model(
+    render: Any, values: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = worker(render("--set-json", f"worker={json.dumps(values)}"))
+    for name, value in environment(container).items():
+        monkeypatch.setenv(name, value if isinstance(value, str) else "of-a-secret")
+    read = WorkerSettings(_env_file=None)  # type: ignore[call-arg]
+    assert read.engine == values.get("model", {}).get("engine", "auto")
+    assert read.model == values["model"].get("name", "embedded")
+    remote = values.get("remote", {})
+    assert (read.remote_url, read.remote_model) == (remote.get("url", ""), remote.get("model", ""))
+    assert read.remote_concurrency == remote.get("concurrency", 16)
