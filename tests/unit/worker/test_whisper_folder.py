@@ -55,7 +55,7 @@ def test_a_folder_of_ctranslate2_is_a_whisper_model(tmp_path: Path) -> None:
 
 
 def test_another_model_of_ctranslate2_is_not(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotLoaded, match=r"config\.yaml"):
+    with pytest.raises(ModelNotLoaded, match=r"no class for the model_type '' of its config\.json"):
         find_model(str(_folder(tmp_path, bos_token="<s>")))
 
 

@@ -77,7 +77,7 @@ def _hugging_face_architecture(model: str, path: Path) -> str:
     """FunASR's class for a folder with only `config.json`. Raises ModelNotLoaded."""
     try:
         described = json.loads((path / "config.json").read_bytes())
-        kind = str(described.get("model_type")) if isinstance(described, dict) else ""
+        kind = str(described.get("model_type", "")) if isinstance(described, dict) else ""
     except OSError:
         raise ModelNotLoaded(
             f"model {model!r}: {path} holds neither config.yaml nor config.json"
