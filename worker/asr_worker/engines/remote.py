@@ -69,14 +69,15 @@ class RemoteEngine(DeclaredEngine):
 
     @property
     def supports(self) -> frozenset[Feature]:
-        """Words have times where the server gave them for the first clip; hotwords are favoured
-        where it took a prompt.
-        """
-        timed: frozenset[Feature] = frozenset({"timestamps"})
-        favours: frozenset[Feature] = frozenset({"hotwords"})
-        always: frozenset[Feature] = frozenset({"language"})
-        told = timed if self._server.detail is Detail.WORDS else frozenset()
-        return always | told | (favours if self._server.prompts else frozenset())
+        """What the server has shown with the first clip."""
+        found: dict[Feature, bool] = {
+            "language": True,
+            "task": self._server.translates,
+            "prompt": self._server.prompts,
+            "hotwords": self._server.prompts,
+            "timestamps": self._server.detail is Detail.WORDS,
+        }
+        return frozenset(feature for feature, is_there in found.items() if is_there)
 
     def load(self) -> None:
         """Waits for the server and finds out its model and what it tells. Raises ModelNotLoaded."""

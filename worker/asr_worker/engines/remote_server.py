@@ -30,6 +30,7 @@ from asr_worker.engines.remote_wire import (
     Form,
     Kind,
     form_of,
+    path_of,
     read_models,
     read_reply,
     wav_of,
@@ -39,7 +40,7 @@ from asr_worker.metrics import WorkerMetrics
 
 _END_SECONDS: Final = 5.0
 _PROBE_SECONDS: Final = 4
-_PROMPT: Final = ("Monday",)
+_PROMPT: Final = "Monday"
 _MODELS_SHOWN: Final = 10
 _log = get_logger(__name__)
 Result = TypeVar("Result")
@@ -61,7 +62,7 @@ class ModelServer:
     """The server as the worker sees it: `asr_worker.engines.base.EngineServer`.
 
     `model` and `detail`, how much it tells, are known once it has started; so is whether it takes
-    `prompts`.
+    `prompts` and `translates`.
     """
 
     def __init__(self, transport: Transport, model: str, requests_at_once: int) -> None:
@@ -75,7 +76,7 @@ class ModelServer:
         self.requests_at_once = requests_at_once
         self.model = model
         self.detail = Detail.TEXT
-        self.prompts = True
+        self.prompts = self.translates = True
 
     @property
     def problem(self) -> str:
@@ -91,7 +92,8 @@ class ModelServer:
     def text_of(self, segment: SegmentAudio) -> Future[SegmentText]:
         """The text to be. Raises through the future what `ServerHealth.persist` raises."""
         form = form_of(segment.options, self.model, self.detail, prompts=self.prompts)
-        return self._soon(self._persist(wav_of(segment.pcm), form))
+        path = path_of(segment.options)
+        return self._soon(self._persist(path, wav_of(segment.pcm), form))
 
     def publish(self, metrics: WorkerMetrics) -> None:
         """Counts requests from now on."""
@@ -129,8 +131,8 @@ class ModelServer:
             text = await at_start(partial(self._probe, must_tell=detail is Detail.TEXT))
             if text.words or (text.text and detail is not Detail.WORDS):
                 break
-        prompted = await self._transcribe(wav_of(_clip()), self._form(hotwords=_PROMPT))
-        self.prompts = not (isinstance(prompted, Failure) and prompted.kind is Kind.REFUSED)
+        self.prompts = await self._takes(TaskOptions(prompt=_PROMPT))
+        self.translates = await self._takes(TaskOptions(task="translate"))
         _log.info("model server ready", model=self.model, tells=self.detail.value)
 
     async def _only_model(self) -> str:
@@ -150,20 +152,35 @@ class ModelServer:
         shown = ", ".join(found[:_MODELS_SHOWN]) or "none"
         raise ModelNotLoaded(f"ASR_REMOTE_MODEL must name a model; the server's are: {shown}")
 
-    async def _persist(self, wav: bytes, form: Form) -> SegmentText:
+    async def _persist(self, path: str, wav: bytes, form: Form) -> SegmentText:
         async with self._slots:
-            return await self._health.persist(partial(self._transcribe, wav, form))
+            return await self._health.persist(partial(self._transcribe, path, wav, form))
+
+    async def _takes(self, options: TaskOptions) -> bool:
+        """Whether the server can do with the clip what is asked here."""
+        able = True
+
+        async def ask() -> SegmentText | Failure:
+            nonlocal able
+            result = await self._transcribe(path_of(options), wav_of(_clip()), self._form(options))
+            if isinstance(result, Failure) and result.kind not in (Kind.AWAY, Kind.BUSY):
+                able, result = False, SegmentText("")
+            return result
+
+        await at_start(ask)
+        return able
 
     async def _probe(self, *, must_tell: bool = True) -> SegmentText | Failure:
         """The text of the clip, told as `detail` says; empty if a server need not tell so much
         and answers that it cannot.
         """
-        result = await self._transcribe(wav_of(_clip()), self._form())
+        options = TaskOptions()
+        result = await self._transcribe(path_of(options), wav_of(_clip()), self._form(options))
         unable = isinstance(result, Failure) and result.cannot_answer
         return SegmentText("") if unable and not must_tell else result
 
-    def _form(self, *, hotwords: tuple[str, ...] = ()) -> Form:
-        return form_of(TaskOptions(hotwords=hotwords), self.model, self.detail)
+    def _form(self, options: TaskOptions) -> Form:
+        return form_of(options, self.model, self.detail, prompts=self.prompts)
 
     async def _ping(self) -> object | Failure:
         """Whether somebody is there; servers without a list of models are only reachable."""
@@ -175,9 +192,9 @@ class ModelServer:
         body = await self._transport.ask("GET", "models")
         return body if isinstance(body, Failure) else read_models(body)
 
-    async def _transcribe(self, wav: bytes, form: Form) -> SegmentText | Failure:
+    async def _transcribe(self, path: str, wav: bytes, form: Form) -> SegmentText | Failure:
         files = {"file": ("segment.wav", wav, "audio/wav")}
-        body = await self._transport.ask("POST", "audio/transcriptions", data=form, files=files)
+        body = await self._transport.ask("POST", path, data=form, files=files)
         return body if isinstance(body, Failure) else read_reply(body)
 
 

@@ -108,18 +108,26 @@ def wav_of(pcm: FloatArray) -> bytes:
     return target.getvalue()
 
 
+def path_of(options: TaskOptions) -> str:
+    """The endpoint: translations, to English, have one of their own, with the same fields."""
+    return "audio/translations" if options.task == "translate" else "audio/transcriptions"
+
+
 def form_of(options: TaskOptions, model: str, detail: Detail, *, prompts: bool = True) -> Form:
-    """The fields beside the file. Hotwords go as the prompt, which is how that contract favours
-    spellings; not to a server that takes none.
+    """The fields beside the file. Hotwords follow the prompt, which is how that contract favours
+    spellings; neither goes to a server that takes none.
     """
-    fields: dict[str, str | Sequence[str]] = {
-        "model": model, "temperature": "0", **_DETAIL_FIELDS[detail],
-    }  # fmt: skip
-    if options.language != "auto":
-        fields["language"] = options.language
-    if options.hotwords and prompts:
+    fields: dict[str, str | Sequence[str]] = {"model": model, "temperature": "0"}
+    if options.task == "translate":  # which has neither granularities nor a language
+        fields["response_format"] = "json" if detail is Detail.TEXT else "verbose_json"
+    else:
+        fields.update(_DETAIL_FIELDS[detail])
+        if options.language != "auto":
+            fields["language"] = options.language
+    wanted = [options.prompt, ", ".join(options.hotwords)] if prompts else []
+    if prompt := " ".join(filter(None, wanted)):
         # Some put the prompt into a chat template, where these would be control tokens.
-        fields["prompt"] = ", ".join(TAG.sub(" ", word).strip() for word in options.hotwords)
+        fields["prompt"] = " ".join(TAG.sub(" ", prompt).split())
     return fields
 
 

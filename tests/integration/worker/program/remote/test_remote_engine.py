@@ -66,7 +66,7 @@ def test_a_segment_becomes_one_request_and_its_reply_a_text(
         "timestamp_granularities[]": ["word", "segment"], "language": ["fr"],
         "prompt": ["Ada Lovelace, Babbage"],
     }  # fmt: skip
-    assert engine.supports == {"language", "hotwords", "timestamps"}
+    assert engine.supports == {"language", "hotwords", "timestamps", "prompt", "task"}
     assert (engine.model_id, engine.device, engine.name) == ("listener", "remote", "remote")
 
 
@@ -75,7 +75,8 @@ def test_the_address_may_be_written_with_and_without_v1(
     model_server: Any, remote: Make, path: str
 ) -> None:
     remote(remote_url=model_server.url + path)
-    assert {a.path for a in model_server.asked} == {"/v1/models", "/v1/audio/transcriptions"}
+    paths = ("models", "audio/transcriptions", "audio/translations")
+    assert {asked.path for asked in model_server.asked} == {f"/v1/{path}" for path in paths}
 
 
 def test_of_several_models_one_must_be_named(model_server: Any, remote: Make) -> None:
@@ -123,8 +124,32 @@ def test_a_server_that_takes_no_prompt_is_given_none_and_hotwords_are_not_promis
 
     model_server.on["any"] = behave
     engine = remote()
-    assert engine.supports == {"language", "timestamps"}
-    assert texts(engine, loud(0.8, hotwords=("Ada",))) == ["level 0.8"]
+    assert engine.supports == {"language", "timestamps", "task"}
+    assert texts(engine, loud(0.8, hotwords=("Ada",), prompt="As before.")) == ["level 0.8"]
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_a_translation_is_asked_of_its_own_endpoint_where_the_server_has_it(
+    model_server: Any, remote: Make, able: bool
+) -> None:
+    def behave(asked: Any, handler: Any) -> None:
+        if not able and asked.path.endswith("translations"):
+            handler.reply({"error": "not found"}, 404)
+        else:
+            model_server._default(asked, handler)
+
+    model_server.on["probe"] = behave
+    engine = remote()
+    assert ("task" in engine.supports) is able
+    if able:
+        options = {"task": "translate", "language": "fr", "prompt": "Names: Ada."}
+        assert texts(engine, loud(0.8, **options)) == ["level 0.8"]
+        (asked,) = model_server.transcribed(0.8)
+        assert asked.path == "/v1/audio/translations"
+        assert asked.fields == {
+            "model": ["listener"], "temperature": ["0"], "response_format": ["verbose_json"],
+            "prompt": ["Names: Ada."],
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize("status", [503, 429])
