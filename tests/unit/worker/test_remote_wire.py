@@ -65,6 +65,23 @@ def test_words_are_in_order_and_inside_their_segment_whatever_came() -> None:
     assert without_text.words == ()
 
 
+def test_what_whisper_says_of_its_text_is_that_of_the_whole_segment() -> None:
+    sure = {"start": 0, "end": 3, "avg_logprob": -0.2, "no_speech_prob": 0.0, "temperature": 0.0,
+            "compression_ratio": 1.1}  # fmt: skip
+    unsure = {**sure, "start": 3, "end": 4, "avg_logprob": -1.0, "temperature": 0.4}
+    read = reply(text="one two", segments=[sure, unsure])
+    assert isinstance(read, SegmentText)
+    assert read.avg_logprob == pytest.approx(-0.4)
+    assert (read.no_speech_prob, read.compression_ratio, read.temperature) == (0.0, 1.1, 0.4)
+
+
+def test_measures_that_a_server_only_fills_in_are_none() -> None:
+    zeros = {"start": 0, "end": 3, "avg_logprob": 0.0, "no_speech_prob": 0.0}
+    read = reply(text="one", segments=[zeros, {"start": 3, "end": 4}])
+    assert isinstance(read, SegmentText)
+    assert (read.avg_logprob, read.no_speech_prob, read.temperature) == (None, None, None)
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b'{"error": "x"}', b'{"text": 1}', b"\xff", b'{"text": "a"', b"{" * 9999],

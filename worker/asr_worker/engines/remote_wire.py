@@ -9,8 +9,9 @@ import io
 import re
 import wave
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -139,10 +140,22 @@ class _Word(BaseModel):
     end: float
 
 
+class _Segment(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    start: float = 0.0
+    end: float = 0.0
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    compression_ratio: float | None = None
+    temperature: float | None = None
+
+
 class _Reply(BaseModel):
     text: str
     language: str | None = None
     words: tuple[_Word, ...] | None = None
+    segments: tuple[_Segment, ...] | None = None
 
 
 class _Model(BaseModel):
@@ -162,13 +175,14 @@ def read_reply(body: bytes) -> SegmentText | Failure:
     preamble = _PREAMBLE.match(reply.text)
     tagged = parse_tags(reply.text[preamble.end() :] if preamble else reply.text)
     name = reply.language or (preamble[1] if preamble else "")
-    return SegmentText(
+    read = SegmentText(
         text=tagged.text,
         language=tagged.language or _known(name),
         emotion=tagged.emotion,
         events=tagged.events,
         words=_words(reply.words or ()) if tagged.text else (),
     )
+    return replace(read, **_measures(reply.segments or ()))
 
 
 def read_models(body: bytes) -> tuple[str, ...] | Failure:
@@ -178,6 +192,27 @@ def read_models(body: bytes) -> tuple[str, ...] | Failure:
     except ValidationError as error:
         reason = f"no list of models came back: {_first(error)}{_quoted(body)}"
         return Failure(Kind.MISCONFIGURED, reason)
+
+
+def _measures(segments: Sequence[_Segment]) -> dict[str, float]:
+    """Whisper's, as one for the whole; none where a server fills them with zeros: a text that is
+    certain to the last digit does not exist.
+    """
+    told = [each for each in segments if each.avg_logprob]
+    if not told:
+        return {}
+    weights = [max(each.end - each.start, 0.01) for each in told]
+    measures = {}
+    for name, whole in (
+        ("avg_logprob", partial(np.average, weights=weights)),
+        ("no_speech_prob", partial(np.average, weights=weights)),
+        ("compression_ratio", max),
+        ("temperature", max),
+    ):
+        values = [value for each in told if (value := getattr(each, name)) is not None]
+        if len(values) == len(told):
+            measures[name] = float(whole(values))
+    return measures
 
 
 def _words(words: Sequence[_Word]) -> tuple[Word, ...]:
