@@ -194,7 +194,7 @@ def read_models(body: bytes) -> tuple[str, ...] | Failure:
         return Failure(Kind.MISCONFIGURED, reason)
 
 
-def _measures(segments: Sequence[_Segment]) -> dict[str, float]:
+def _measures(segments: Sequence[_Segment]) -> dict[str, Any]:
     """Whisper's, as one for the whole; none where a server fills them with zeros: a text that is
     certain to the last digit does not exist.
     """
@@ -202,7 +202,7 @@ def _measures(segments: Sequence[_Segment]) -> dict[str, float]:
     if not told:
         return {}
     weights = [max(each.end - each.start, 0.01) for each in told]
-    measures = {}
+    measures: dict[str, Any] = {}
     for name, whole in (
         ("avg_logprob", partial(np.average, weights=weights)),
         ("no_speech_prob", partial(np.average, weights=weights)),
