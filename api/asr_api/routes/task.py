@@ -41,6 +41,6 @@ async def delete(
             "files_left_to_sweep", task_id=task.task_id, reason=error.message
         )
         raise StoreUnavailable(
-            f"Task {task_id} is deleted, but the store is unavailable; its files are swept later."
+            f"Task {task_id} is deleted, but not its files: the store is unavailable; a sweep follows."
         ) from error
     return DeletedBody(task_id=task.task_id)
