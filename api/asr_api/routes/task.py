@@ -41,6 +41,7 @@ async def delete(
             "files_left_to_sweep", task_id=task.task_id, reason=error.message
         )
         raise StoreUnavailable(
-            f"Task {task_id} is deleted, but not its files: the store is unavailable; a sweep follows."
+            f"Task {task_id} is deleted, but not its files: the store is unavailable. A sweep "
+            "removes them later."
         ) from error
     return DeletedBody(task_id=task.task_id)
