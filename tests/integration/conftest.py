@@ -35,15 +35,10 @@ RECORDINGS = Path(
 
 
 @pytest.fixture(scope="session")
-def whisper_folder() -> Path:
-    """Whisper base, where it is at hand: `ASR_TEST_WHISPER`, or in the cache of models."""
-    named = os.environ.get("ASR_TEST_WHISPER", "")
-    cache = os.environ.get("ASR_MODEL_CACHE", "")
-    folder = Path(named) if named else Path(cache) / "whisper-base"
-    if not (folder / "model.bin").is_file() or not (named or cache):
-        pytest.skip("Whisper base is not here: name its folder in ASR_TEST_WHISPER")
+def whisper_folder(whisper_base: Path) -> Path:
+    """Whisper base, where the packages that run it are installed."""
     pytest.importorskip("ctranslate2", reason="the extra whisper is not installed")
-    return folder
+    return whisper_base
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,9 @@ class WorkerSettings(
         None, description="unset: if there is one; true: required; false: never"
     )
     batch_size: OptionalFromEnv[PositiveFloat] = Field(
-        None, description="padded audio-seconds per batch; unset: 500 on a GPU, 60 on a CPU"
+        None,
+        description="padded audio-seconds per batch; unset: 500 on a GPU, 60 on a CPU, 120 there "
+        "for `whisper`",
     )
     segment_max_seconds: float = Field(30.0, gt=1)
     max_duration_seconds: float = Field(10 * 3600.0, gt=0)

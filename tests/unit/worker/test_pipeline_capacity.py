@@ -100,6 +100,8 @@ def test_throughput_follows_the_recent_batches() -> None:
 
 def test_a_batch_is_as_large_as_configured_or_as_suits_the_device() -> None:
     assert (batch_seconds_on("cpu", None), batch_seconds_on("cuda:0", None)) == (60, 500)
+    assert batch_seconds_on("cpu", None, window_seconds=12) == 120
+    assert batch_seconds_on("cpu", 20, window_seconds=12) == 20
     assert batch_seconds_on("cpu", 20) == batch_seconds_on("cuda:0", 20) == 20
 
 

@@ -18,6 +18,8 @@ BATCHES_IN_FLIGHT = 2
 GPU_BATCH_SECONDS = 500.0
 # Larger batches exceed a CPU's caches: 500 s ran at a quarter of the rate of 60 s.
 CPU_BATCH_SECONDS = 60.0
+# Whisper's decoder gains from more rows: long audio took three quarters of its time with 60 s.
+WINDOWS_PER_CPU_BATCH = 10
 GATHER_SECONDS = 0.05
 REAP_SECONDS = 5.0
 RESERVED_TASKS = 16
@@ -39,9 +41,16 @@ class Capacity:
         return self.seconds > 0 and self.tasks > 0
 
 
-def batch_seconds_on(device: str, configured: float | None) -> float:
-    """Padded audio-seconds of a batch: as configured, else the default of the device."""
-    return configured or (CPU_BATCH_SECONDS if device == "cpu" else GPU_BATCH_SECONDS)
+def batch_seconds_on(
+    device: str, configured: float | None, *, window_seconds: float = 0.0
+) -> float:
+    """Padded audio-seconds of a batch: as configured, else the default of the device.
+
+    `window_seconds` is what the engine computes for the shortest segment.
+    """
+    if device != "cpu":
+        return configured or GPU_BATCH_SECONDS
+    return configured or max(CPU_BATCH_SECONDS, WINDOWS_PER_CPU_BATCH * window_seconds)
 
 
 def remaining_capacity(

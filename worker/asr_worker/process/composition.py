@@ -49,7 +49,8 @@ def decoder_count(settings: WorkerSettings) -> int:
 def _batch_seconds(settings: WorkerSettings, engine: Engine) -> float:
     """Padded audio-seconds of a batch; for a model server, what it has at once."""
     if engine.server is None:
-        return batch_seconds_on(engine.device, settings.batch_size)
+        window_seconds = engine.computed_seconds(0.0)
+        return batch_seconds_on(engine.device, settings.batch_size, window_seconds=window_seconds)
     return settings.batch_size or engine.server.requests_at_once * settings.segment_max_seconds
 
 

@@ -91,7 +91,10 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
         from asr_worker.engines.memory import BatchBudget, submit_within_memory
 
         engine = load_engine(settings)
-        budget = BatchBudget(batch_seconds_on(engine.device, settings.batch_size))
+        window_seconds = engine.computed_seconds(0.0)
+        budget = BatchBudget(
+            batch_seconds_on(engine.device, settings.batch_size, window_seconds=window_seconds)
+        )
 
         def submit(batch: Sequence[SegmentAudio]) -> PendingTexts:
             return submit_within_memory(engine, batch, budget)
