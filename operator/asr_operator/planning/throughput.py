@@ -132,8 +132,8 @@ def _smoothed_throughput(
     """A lower measurement is used only under backlog, smoothed exponentially, because batches are
     not full under light load. Once half of the target has passed it is used at once.
     """
-    if measured >= known or known == 0:
-        return measured or known
+    if measured >= known:
+        return measured
     if measured == 0 or observation.queue.waiting == 0:
         return known
     if _is_late(spec, observation):

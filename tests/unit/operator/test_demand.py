@@ -213,10 +213,18 @@ def test_several_workers_are_free_in_turns_which_saves_most_of_a_tasks_time() ->
 
 
 def test_of_fewer_tasks_than_workers_the_turns_save_a_part_of_the_whole_time() -> None:
-    """Two long tasks take four workers 50 s, less 0.65 * 3 / 4 of that: not of 100 s."""
+    """Two long tasks take four workers 50.75 s, less 0.65 * 3 / 4 of that: not of 101.5 s."""
     ready = Fleet(((0.0, 1.0),) * 5, 0, 0.0)
-    for age, workers in ((34.0, 4), (35.0, 5)):
-        load = Load((Group(2, 200.0, age, age), Group(4, 0.0, age, 0.0)))
+    for age, workers in ((33.9, 4), (34.1, 5)):
+        load = Load((Group(2, 203.0, age, age), Group(4, 0.0, age, 0.0)))
+        assert workers_for(load, ready, target=60, startup=0) == workers
+
+
+def test_behind_many_short_tasks_the_turns_save_part_of_a_short_one() -> None:
+    """Of a hundred that take two workers 50 s: a third of a second."""
+    ready = Fleet(((0.0, 1.0),) * 4, 0, 0.0)
+    for age, workers in ((10.0, 2), (11.0, 3)):
+        load = Load((Group(100, 100.0, age, age), Group(1, 0.0, age, age)))
         assert workers_for(load, ready, target=60, startup=0) == workers
 
 

@@ -116,6 +116,7 @@ def test_a_pause_leaves_what_it_finds_and_a_pause_at_a_number_goes_there(
     found = watched(pool_of(paused=True), see(3, waiting=500))
     assert (found.replicas, found.reason) == (3, Reason.PAUSED)
     assert status(found, "Paused") is True
+    assert status(found, "ScalingActive") is False
     at_five = pool_of(paused={"replicas": 5})
     assert plan(at_five, see(3), History()).replicas == 5
     assert plan(at_five, see(6, busy=1), History()).replicas == 5
@@ -158,6 +159,7 @@ def test_a_pool_that_somebody_else_owns_is_left_alone(
     decided = watched(pool_of(minReplicas=4), see(2, waiting=500, hold=hold))
     assert (decided.replicas, decided.reason) == (2, Reason.HOLD_CONFLICT)
     assert status(decided, "Conflict") is True
+    assert status(decided, "ScalingActive") is False
     mismatch = Hold("PoolMismatch", "OtherPool", "serves 'b'")
     decided = watched(pool_of(), see(2, hold=mismatch))
     assert decided.replicas == 2
