@@ -59,7 +59,8 @@ class TranscriptWarning(_Frozen):
 
 class Transcript(_Frozen):
     """The whole result of one task; `options_ignored`: asked for, and not heeded by the model;
-    `warnings`: what of the recording could not be read.
+    `warnings`: what of the recording could not be read; `speech_seconds`: how long somebody speaks
+    in it, in whatever channel, None in results of a release that did not look.
     """
 
     text: str
@@ -69,6 +70,7 @@ class Transcript(_Frozen):
     model: str
     engine: str
     device: str
+    speech_seconds: float | None = None
     options_ignored: tuple[str, ...] = ()
     warnings: tuple[TranscriptWarning, ...] = ()
 

@@ -56,6 +56,11 @@ class WorkerMetrics:
         self.audio_seconds = Counter(
             "asr_audio_seconds", "Seconds of audio transcribed", registry=registry
         )
+        self.speech_seconds = Counter(
+            "asr_speech_seconds",
+            "Seconds in which somebody speaks, of the audio transcribed",
+            registry=registry,
+        )
         self.tenant_audio_seconds = Counter(
             "asr_tenant_audio_seconds",
             "Seconds of audio transcribed for a tenant; the first hundred that a worker serves "

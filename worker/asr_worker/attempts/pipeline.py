@@ -109,6 +109,7 @@ class Pipeline:
                 engine=self.engine,
                 options=task.claim.task.options,
                 warnings=recording.pcm.warnings,
+                speech_seconds=recording.speech_seconds,
             )
             return transcript, transcript.model_dump_json().encode()
 
@@ -131,7 +132,10 @@ class Pipeline:
         await self.store.put(task, path, data)
         seconds = time.monotonic() - task.claimed_at
         outcome = await self.reports.send(
-            task, Finish(*task.key, path, seconds, transcript.duration_seconds)
+            task,
+            Finish(
+                *task.key, path, seconds, transcript.duration_seconds, transcript.speech_seconds
+            ),
         )
         self.stages.leave(task)
         if outcome is Outcome.OK:
@@ -154,6 +158,8 @@ class Pipeline:
         self.metrics.tasks_finished.labels(State.COMPLETED).inc()
         self.metrics.task_duration_seconds.observe(seconds)
         self.metrics.audio_seconds.inc(transcript.duration_seconds)
+        speech_seconds = transcript.speech_seconds or 0.0
+        self.metrics.speech_seconds.inc(speech_seconds)
         known = task.claim.task
         self.metrics.count_tenant_audio(known.tenant, transcript.duration_seconds)
         business_event(
@@ -162,6 +168,7 @@ class Pipeline:
             pool=task.claim.task.pool,
             lane=task.claim.task.lane,
             audio_seconds=transcript.duration_seconds,
+            speech_seconds=speech_seconds,
             processing_seconds=round(seconds, 3),
             segments=len(transcript.segments),
             warnings=len(transcript.warnings),

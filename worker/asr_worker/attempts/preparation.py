@@ -19,6 +19,7 @@ from asr_worker.audio.decoder import DecodeLimits
 from asr_worker.audio.decoder_process import DecodeJob, JobWatch
 from asr_worker.audio.decoding.cost import CostLimits
 from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile
+from asr_worker.audio.speech import SpeechDetector
 from asr_worker.in_flight.disk_quota import DiskQuota
 from asr_worker.in_flight.stages import Stages
 from asr_worker.in_flight.tasks import InFlightTask, Stage
@@ -46,6 +47,7 @@ class Preparation:
         *,
         processes: int,
         stages: Stages,
+        detector: SpeechDetector,
     ) -> None:
         self._segment_max_seconds = settings.segment_max_seconds
         self._limits = DecodeLimits(
@@ -56,6 +58,7 @@ class Preparation:
         self._store = store
         self._pool = pool
         self._stages = stages
+        self._detector = detector
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         self._decoders = DecoderQueue(processes)
         half = settings.work_dir_max_bytes // 2
@@ -64,26 +67,17 @@ class Preparation:
         self._long_quota = DiskQuota(half - reserved, reserved_bytes=reserved)
 
     async def prepare(self, task: InFlightTask) -> Recording:
-        """Raises what the store, the decoder or the disk raises."""
-        source = task.folder / "source"
+        """Raises what the store, the decoder, the disk or the detector of speech raises."""
         claimed = task.claim.task
         is_long = claimed.duration_seconds > LONG_SECONDS or claimed.bytes > LONG_BYTES
         quota = self._long_quota if is_long else self._short_quota
         task.disk = await quota.share(self._expected_bytes(task), claimed.tenant)
-        pcm = await self._fetched_and_decoded(task, is_long=is_long)
-        if pcm is None:  # it proved to be long, and no decoder for long ones was free
+        recording = await self._recorded(task, is_long=is_long)
+        if recording is None:  # it proved to be long, and no decoder for long ones was free
             task.disk.free()
             task.disk = await self._long_quota.share(self._expected_bytes(task), claimed.tenant)
-            pcm = await self._fetched_and_decoded(task, is_long=True)
-            assert pcm is not None
-        assert task.disk is not None
-        source.unlink()
-        task.disk.resize(pcm.size_bytes)
-        self._stages.enter(task, Stage.SEGMENT)
-        options = task.claim.task.options
-        recording = await asyncio.to_thread(
-            segment_recording, pcm, options, max_seconds=self._segment_max_seconds
-        )
+            recording = await self._recorded(task, is_long=True)
+            assert recording is not None
         task.total_seconds = recording.seconds
         return recording
 
@@ -96,8 +90,11 @@ class Preparation:
         seconds = min(claimed.duration_seconds, self._limits.max_seconds)
         return claimed.bytes + round(seconds * channels * BYTES_PER_SECOND)
 
-    async def _fetched_and_decoded(self, task: InFlightTask, *, is_long: bool) -> PcmFile | None:
-        """None if it had to leave its decoder because it proved to be long, like others."""
+    async def _recorded(self, task: InFlightTask, *, is_long: bool) -> Recording | None:
+        """Downloaded, decoded and segmented; None if it had to leave its decoder because it proved
+        to be long, like others. Speech is looked for while the decoder's slot is still held: it
+        takes a processor as decoding does, and is shared in the same fair order.
+        """
         claimed, source = task.claim.task, task.folder / "source"
         async with self._decoders.slot(claimed.tenant, claimed.lane, is_long=is_long) as slot:
             if not source.exists():
@@ -106,11 +103,12 @@ class Preparation:
                     await self._store.download(task, source, lambda: self._stages.moved(task))
                 self._stages.enter(task, Stage.DECODE)
             try:
-                return await self._decode(task, slot)
+                pcm = await self._decode(task, slot)
             except TransientTaskError:
                 if slot.must_yield:
                     return None
                 raise
+            return await self._segment(task, pcm)
 
     async def _decode(self, task: InFlightTask, slot: DecoderSlot) -> PcmFile:
         job = DecodeJob(
@@ -128,7 +126,7 @@ class Preparation:
             nonlocal seen_bytes
             if samples_bytes != seen_bytes:
                 seen_bytes = samples_bytes
-                self._stages.decoding(task)
+                self._stages.preparing(task)
             loop.call_soon_threadsafe(self._on_progress, task, slot, samples_bytes, cpu_seconds)
 
         watch = JobWatch(on_progress, lambda: not (abandoned.is_set() or slot.must_yield))
@@ -139,6 +137,34 @@ class Preparation:
             # The decoder is still writing: stop it, and remove its files once it has stopped.
             abandoned.set()
             future.add_done_callback(lambda _: _remove(task))
+            raise
+
+    async def _segment(self, task: InFlightTask, pcm: PcmFile) -> Recording:
+        assert task.disk is not None
+        source = task.folder / "source"
+        source.unlink()
+        task.disk.resize(pcm.size_bytes)
+        self._stages.enter(task, Stage.SEGMENT)
+        abandoned = threading.Event()
+
+        def on_block() -> None:
+            if abandoned.is_set():
+                raise TransientTaskError("nobody waits for this recording any more")
+            self._stages.preparing(task)
+
+        def segmented() -> Recording:
+            return segment_recording(
+                pcm,
+                task.claim.task.options,
+                max_seconds=self._segment_max_seconds,
+                detector=self._detector,
+                on_block=on_block,
+            )
+
+        try:
+            return await asyncio.to_thread(segmented)
+        except asyncio.CancelledError:
+            abandoned.set()
             raise
 
     def _on_progress(

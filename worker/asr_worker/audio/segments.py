@@ -1,10 +1,12 @@
 """Splits long audio into segments at its quietest points, dropping long digital silence.
 
+What of the rest is speech is for `asr_worker.audio.speech` to say, between the two steps.
 Pure: energies in, sample spans out. Needs 4 bytes per 10 ms (14 MB for ten hours) and no samples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,21 +54,52 @@ def plan_segments(
     min_seconds: float | None = None,
     drop_silence_seconds: float = 2.0,
 ) -> list[Span]:
-    """Splits a channel into spans of at most `max_seconds`, in order and without overlap.
+    """Splits the audible parts of a channel at their quietest points, in order and without overlap.
 
-    `energy` holds the mean square of each 10 ms. A split is made at the quietest pause that is at
-    least `min_seconds` (a third of the maximum if unset) into its span. Silence of
-    `drop_silence_seconds` and more is left out; a silent channel gives no span.
+    Parameters as of `audible_stretches` and `cut_at_pauses`.
+    """
+    stretches = audible_stretches(
+        energy, sample_count=sample_count, drop_silence_seconds=drop_silence_seconds
+    )
+    return cut_at_pauses(energy, stretches, max_seconds=max_seconds, min_seconds=min_seconds)
+
+
+def audible_stretches(
+    energy: FloatArray, *, sample_count: int | None = None, drop_silence_seconds: float = 2.0
+) -> list[Span]:
+    """What is left of a channel without digital silence of `drop_silence_seconds` and more; of a
+    silent channel nothing. `energy` holds the mean square of each 10 ms.
     """
     total = len(energy) * ENERGY_FRAME_SAMPLES if sample_count is None else sample_count
+    return [
+        Span(start * ENERGY_FRAME_SAMPLES, min(end * ENERGY_FRAME_SAMPLES, total))
+        for start, end in _audible_stretches(energy, int(drop_silence_seconds * FRAMES_PER_SECOND))
+    ]
+
+
+def cut_at_pauses(
+    energy: FloatArray,
+    stretches: Iterable[Span],
+    *,
+    max_seconds: float = 30.0,
+    min_seconds: float | None = None,
+) -> list[Span]:
+    """Splits stretches of a channel into spans of at most `max_seconds`.
+
+    A split is made at the quietest pause that is at least `min_seconds` (a third of the maximum if
+    unset) into its span.
+    """
     longest = max(int(max_seconds * FRAMES_PER_SECOND), 1)
     shortest = int((max_seconds / 3 if min_seconds is None else min_seconds) * FRAMES_PER_SECOND)
     shortest = min(shortest, longest - 1)
     smooth = _smoothed(energy)
     spans: list[Span] = []
-    for start, end in _audible_stretches(energy, int(drop_silence_seconds * FRAMES_PER_SECOND)):
+    for stretch in stretches:
+        start = stretch.start // ENERGY_FRAME_SAMPLES
+        end = -(-stretch.end // ENERGY_FRAME_SAMPLES)
         for first, last in _split_at_pauses(smooth, start, end, shortest, longest):
-            begin, stop = first * ENERGY_FRAME_SAMPLES, min(last * ENERGY_FRAME_SAMPLES, total)
+            begin = max(first * ENERGY_FRAME_SAMPLES, stretch.start)
+            stop = min(last * ENERGY_FRAME_SAMPLES, stretch.end)
             if stop > begin:
                 spans.append(Span(begin, stop))
     return spans

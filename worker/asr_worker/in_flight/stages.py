@@ -44,8 +44,10 @@ class Stages:
             self.moved(task)
         self._worker_moved()
 
-    def decoding(self, task: InFlightTask) -> None:
-        """Records new samples of a decoder, as `batch_done` does; safe from any thread."""
+    def preparing(self, task: InFlightTask) -> None:
+        """Records that more of a recording is decoded or segmented, as `batch_done` does; safe from
+        any thread.
+        """
         self.moved(task)
         self._worker_moved()
 

@@ -24,6 +24,7 @@ def assemble(
     engine: Engine,
     options: TaskOptions,
     warnings: tuple[TranscriptWarning, ...] = (),
+    speech_seconds: float | None = None,
 ) -> Transcript:
     """The whole result of one task. Segments without text are left out."""
     spoken = sorted(
@@ -34,6 +35,7 @@ def assemble(
         text=join_texts([part.recognized.text for part in spoken]),
         language=_language(spoken),
         duration_seconds=round(duration_seconds, 3),
+        speech_seconds=speech_seconds,
         segments=tuple(_segments(spoken)),
         model=engine.model_id,
         engine=engine.name,
