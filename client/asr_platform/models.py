@@ -71,12 +71,14 @@ class Transcript(Model):
     """The result of a task. `task_id` is set by this client, so that a transcript can be given
     wherever a task is asked for.
 
-    `options_ignored`: asked for, but not supported by the model.
+    `options_ignored`: asked for, but not supported by the model. `speech_seconds`: how long
+    somebody speaks, in whatever channel; None where nobody looked.
     """
 
     text: str
     language: str | None = None
     duration_seconds: float = 0.0
+    speech_seconds: float | None = None
     segments: tuple[Segment, ...] = ()
     model: str = ""
     engine: str = ""

@@ -89,6 +89,7 @@ class Totals(Model):
     failed: int = 0
     cancelled: int = 0
     audio_seconds: float = 0.0
+    speech_seconds: float = 0.0
     processing_seconds: float = 0.0
 
 
@@ -113,6 +114,7 @@ class Figures(Model):
     retried: int = 0
     crashed: int = 0
     audio_seconds: float = 0.0
+    speech_seconds: float = 0.0
     processing_seconds: float = 0.0
     wait_seconds: float = 0.0
     wait: Percentiles | None = None
@@ -152,6 +154,7 @@ class DayUsage(Model):
     day: date
     tasks: int = 0
     audio_seconds: float = 0.0
+    speech_seconds: float = 0.0
 
 
 class TenantUsage(Model):
@@ -160,6 +163,7 @@ class TenantUsage(Model):
     tenant: str
     tasks: int = 0
     audio_seconds: float = 0.0
+    speech_seconds: float = 0.0
     days: tuple[DayUsage, ...] = ()
 
 

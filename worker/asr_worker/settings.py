@@ -82,8 +82,14 @@ class WorkerSettings(
         "`whisper` on a GPU",
     )
     punc_model: str = Field("", description="FunASR punctuation model, engine `automodel` only")
+    vad: OptionalFromEnv[Literal["silero", "fsmn", "energy"]] = Field(
+        None,
+        description="what is heard of a recording: `silero`, `fsmn` (FunASR's), or `energy`, all "
+        "that is audible; unset: `fsmn` if `ASR_VAD_MODEL` is set, else `silero`, or `energy` "
+        "where onnxruntime is missing",
+    )
     vad_model: str = Field(
-        "", description="FunASR voice activity model, engine `automodel` only: what is heard"
+        "", description="FunASR voice activity model of `ASR_VAD=fsmn`; unset: `fsmn-vad`"
     )
     speaker_model: str = Field(
         "", description="FunASR's CAM++, for callers who ask who speaks; with any engine"

@@ -13,7 +13,7 @@ from asr_core.queue import StatsBucket
 POINTS_MAX = 120
 _SUMS = (
     "arrivals", "arrival_seconds", "completed", "failed", "cancelled", "retried", "crashed",
-    "audio_seconds", "processing_seconds", "wait_seconds",
+    "audio_seconds", "speech_seconds", "processing_seconds", "wait_seconds",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ class DayUsage(BaseModel):
     day: date
     tasks: int
     audio_seconds: float
+    speech_seconds: float = Field(description="of which somebody speaks")
 
 
 class TenantUsage(BaseModel):
@@ -46,6 +47,7 @@ class TenantUsage(BaseModel):
     tenant: str
     tasks: int
     audio_seconds: float
+    speech_seconds: float = Field(description="of which somebody speaks")
     days: list[DayUsage]
 
 
@@ -61,12 +63,21 @@ class UsageBody(BaseModel):
         tenants = []
         for name in sorted({u.tenant for u in used}):
             own = [u for u in used if u.tenant == name]
-            days = [DayUsage(day=u.day, tasks=u.tasks, audio_seconds=u.audio_seconds) for u in own]
+            days = [
+                DayUsage(
+                    day=u.day,
+                    tasks=u.tasks,
+                    audio_seconds=u.audio_seconds,
+                    speech_seconds=u.speech_seconds,
+                )
+                for u in own
+            ]
             tenants.append(
                 TenantUsage(
                     tenant=name,
                     tasks=sum(u.tasks for u in own),
                     audio_seconds=round(sum(u.audio_seconds for u in own), 3),
+                    speech_seconds=round(sum(u.speech_seconds for u in own), 3),
                     days=days,
                 )
             )

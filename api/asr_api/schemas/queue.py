@@ -169,6 +169,7 @@ class TotalsBody(BaseModel):
     failed: int
     cancelled: int
     audio_seconds: float
+    speech_seconds: float = Field(description="of which somebody speaks")
     processing_seconds: float
 
     @classmethod
@@ -180,6 +181,7 @@ class TotalsBody(BaseModel):
             failed=totals.failed,
             cancelled=totals.cancelled,
             audio_seconds=totals.audio_seconds,
+            speech_seconds=totals.speech_seconds,
             processing_seconds=totals.processing_seconds,
         )
 
@@ -207,6 +209,7 @@ class Figures(BaseModel):
     retried: int
     crashed: int = Field(description="times a task was taken back from a worker that had died")
     audio_seconds: float
+    speech_seconds: float = Field(description="of which somebody speaks")
     processing_seconds: float
     wait_seconds: float = Field(description="sum over the tasks that began")
     wait: Percentiles | None = Field(

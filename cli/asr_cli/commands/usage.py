@@ -1,4 +1,4 @@
-"""`asr usage`: audio-seconds per tenant. Talks to Redis directly."""
+"""`asr usage`: seconds of audio and of speech per tenant. Talks to Redis directly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ def usage(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, by day.")] = False,
     data: DataOption = None,
 ) -> None:
-    """Show completed tasks and their audio per tenant. Days are UTC and kept for 400 days."""
+    """Show completed tasks, their audio and how much of it is speech, per tenant.
+
+    Days are UTC and kept for 400 days.
+    """
     from asr_core.queue import Tenants
     from asr_core.queue.tenants import today
     from asr_core.settings.queue import TenantSettings
@@ -52,7 +55,7 @@ def usage(
     if as_json:
         rows = [
             {"day": u.day.isoformat(), "tenant": u.tenant, "tasks": u.tasks}
-            | {"audio_seconds": u.audio_seconds}
+            | {"audio_seconds": u.audio_seconds, "speech_seconds": u.speech_seconds}
             for u in used
         ]
         typer.echo(json.dumps(rows, indent=2))
@@ -66,9 +69,10 @@ def _print_table(used: list[Usage], from_day: date, to_day: date) -> None:
 
     from asr_cli.commands.queue_tables import duration
 
-    table = Table("tenant", "tasks", "audio", title=f"{from_day} to {to_day}")
+    table = Table("tenant", "tasks", "audio", "speech", title=f"{from_day} to {to_day}")
     for name in sorted({u.tenant for u in used}):
         own = [u for u in used if u.tenant == name]
         audio = duration(sum(u.audio_seconds for u in own))
-        table.add_row(name, str(sum(u.tasks for u in own)), audio)
+        speech = duration(sum(u.speech_seconds for u in own))
+        table.add_row(name, str(sum(u.tasks for u in own)), audio, speech)
     Console().print(table if used else "no task was completed in this period")

@@ -18,9 +18,13 @@ class TenantLimits:
 
 @dataclass(frozen=True)
 class Usage:
-    """Audio transcribed for one tenant on one day (UTC); completed tasks only."""
+    """Audio transcribed for one tenant on one day (UTC); completed tasks only.
+
+    `speech_seconds` counts tasks whose worker looked for speech: of a release before this, none.
+    """
 
     day: date
     tenant: str
     tasks: int
     audio_seconds: float
+    speech_seconds: float = 0.0

@@ -79,6 +79,7 @@ class StatsBucket:
     retried: int = 0
     crashed: int = 0
     audio_seconds: float = 0.0
+    speech_seconds: float = 0.0
     processing_seconds: float = 0.0
     wait_seconds: float = 0.0
     total_seconds: float = 0.0
@@ -104,6 +105,7 @@ class Totals:
     audio_seconds: float
     processing_seconds: float
     since: float | None = None
+    speech_seconds: float = 0.0
 
 
 class BacklogReader:
@@ -215,6 +217,7 @@ class BacklogReader:
             audio_seconds=int(text.get("audio_ms", 0)) / 1000,
             processing_seconds=int(text.get("processing_ms", 0)) / 1000,
             since=int(text["since"]) / 1000 if "since" in text else None,
+            speech_seconds=int(text.get("speech_ms", 0)) / 1000,
         )
 
 
@@ -246,6 +249,7 @@ def _bucket(at: int, text: dict[str, str]) -> StatsBucket:
         retried=number("retried"),
         crashed=number("crashed"),
         audio_seconds=number("audio_ms") / 1000,
+        speech_seconds=number("speech_ms") / 1000,
         processing_seconds=number("processing_ms") / 1000,
         wait_seconds=number("wait_ms") / 1000,
         total_seconds=number("total_ms") / 1000,

@@ -39,7 +39,7 @@ class Claim:
 @dataclass(frozen=True)
 class Finish:
     """A result stored at `result`; `audio_seconds` is the decoded duration, None: use the probed
-    one.
+    one; `speech_seconds` how much of it is speech, None: not known.
     """
 
     task_id: str
@@ -47,6 +47,7 @@ class Finish:
     result: str
     processing_seconds: float
     audio_seconds: float | None = None
+    speech_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,8 @@ def _finished(item: Finish) -> dict[str, Any]:
     }
     if item.audio_seconds is not None:
         arguments["duration_ms"] = round(item.audio_seconds * 1000)
+    if item.speech_seconds is not None:
+        arguments["speech_ms"] = round(item.speech_seconds * 1000)
     return arguments
 
 

@@ -128,12 +128,15 @@ class Tenants:
                     if tenant is None:
                         pipe.hgetall(key)
                     else:
-                        pipe.hmget(key, [f"{tenant}:audio_ms", f"{tenant}:tasks"])
+                        pipe.hmget(key, _fields(tenant))
                 replies = await pipe.execute()
         if tenant is not None:
-            names = (f"{tenant}:audio_ms", f"{tenant}:tasks")
-            replies = [dict(zip(names, values, strict=True)) for values in replies]
+            replies = [dict(zip(_fields(tenant), values, strict=True)) for values in replies]
         return [u for day, fields in zip(days, replies, strict=True) for u in _usage(day, fields)]
+
+
+def _fields(tenant: str) -> list[str]:
+    return [f"{tenant}:audio_ms", f"{tenant}:speech_ms", f"{tenant}:tasks"]
 
 
 def _usage(day: date, fields: dict[str, str | None]) -> list[Usage]:
@@ -144,6 +147,7 @@ def _usage(day: date, fields: dict[str, str | None]) -> list[Usage]:
             tenant=tenant,
             tasks=int(fields[name] or 0),
             audio_seconds=int(fields.get(f"{tenant}:audio_ms") or 0) / 1000,
+            speech_seconds=int(fields.get(f"{tenant}:speech_ms") or 0) / 1000,
         )
         for name in names
         for tenant in [name.removesuffix(":tasks")]

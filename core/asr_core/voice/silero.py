@@ -100,4 +100,5 @@ def _with_context(samples: FloatArray, first: int, count: int) -> FloatArray:
     size = CONTEXT_SAMPLES + FRAME_SAMPLES
     begin = first * FRAME_SAMPLES
     part = samples[begin : begin + (count - 1) * FRAME_SAMPLES + size]
-    return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(part, size)[::FRAME_SAMPLES])
+    windows = np.lib.stride_tricks.sliding_window_view(part, size)[::FRAME_SAMPLES]
+    return np.ascontiguousarray(windows)

@@ -6,6 +6,7 @@ softly is whole. Sound is read a minute at a time, so that memory does not grow 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -129,4 +130,4 @@ def _gain(powers: FloatArray) -> float:
     if not len(audible):
         return 1.0
     loud = float(np.percentile(audible, _LOUD_PERCENTILE))
-    return min(max((USUAL_POWER / loud) ** 0.5, 1.0), MOST_GAIN)
+    return min(max(math.sqrt(USUAL_POWER / loud), 1.0), MOST_GAIN)

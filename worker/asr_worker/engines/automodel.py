@@ -65,7 +65,7 @@ class AutoModelEngine(DeclaredEngine):
 
     name = "automodel"
     precisions = frozenset({"float32"})
-    own_settings: ClassVar = {"punc_model": "punctuation", "vad_model": "voice activity"}
+    own_settings: ClassVar = {"punc_model": "punctuation"}
 
     def __init__(
         self,
@@ -74,11 +74,10 @@ class AutoModelEngine(DeclaredEngine):
         cpu_threads: int | None = None,
         *,
         punc_model: str = "",
-        vad_model: str = "",
         trusted: bool = False,
     ) -> None:
-        """`vad_model` selects the speech in a segment, `punc_model` punctuates every text, both as
-        FunASR composes them. `trusted` models run Python from their folder.
+        """`punc_model` punctuates every text, as FunASR composes them. `trusted` models run Python
+        from their folder.
         """
         self.model_id = folder.model_id
         self.device = device
@@ -86,10 +85,10 @@ class AutoModelEngine(DeclaredEngine):
         self.languages = LANGUAGES.get(folder.architecture, frozenset())
         self._trusted = trusted
         self._folder = folder
-        self._helpers = {"punc": punc_model, "vad": vad_model}
+        self._punc_model = punc_model
         self._threads = thread_count(cpu_threads)
         self._auto: Any = None
-        self._takes_batches = not vad_model  # which makes batches of the speech that it selects
+        self._takes_batches = True
 
     @classmethod
     def create(cls, folder: ModelFolder, device: str, settings: WorkerSettings) -> Self:
@@ -104,7 +103,6 @@ class AutoModelEngine(DeclaredEngine):
             device,
             settings.cpu_threads,
             punc_model=settings.punc_model,
-            vad_model=settings.vad_model,
             trusted=settings.trust_remote_code and folder.architecture in OWN_CODE,
         )
 
@@ -112,11 +110,9 @@ class AutoModelEngine(DeclaredEngine):
         """Builds the model from its folder. Raises ModelNotLoaded."""
         options = {**SAFE_OPTIONS, "device": self.device, "ncpu": self._threads, **self._source()}
         folders = [self._folder.path]
-        for kind, model in self._helpers.items():
-            if model:
-                folders.append(find_model(model).path)
-                options[f"{kind}_model"] = str(folders[-1])
-                options[f"{kind}_kwargs"] = dict(SAFE_OPTIONS)
+        if self._punc_model:
+            folders.append(find_model(self._punc_model).path)
+            options |= {"punc_model": str(folders[-1]), "punc_kwargs": dict(SAFE_OPTIONS)}
         with quiet():
             try:
                 for folder in folders:
@@ -189,10 +185,9 @@ class AutoModelEngine(DeclaredEngine):
             "language": "auto" if self.languages and language not in self.languages else language,
             "use_itn": use_itn,
             "output_timestamp": "timestamps" in self.supports,
+            "batch_size": len(arrays),
+            "key": [_key(index) for index in range(len(arrays))],
         }
-        if not self._helpers["vad"]:  # with one, FunASR sets both itself, and trips over ours
-            arguments["batch_size"] = len(arrays)
-            arguments["key"] = [_key(index) for index in range(len(arrays))]
         if hotwords and "hotwords" in self.supports:
             arguments["hotword"] = " ".join(hotwords)
             arguments["hotwords"] = list(hotwords)

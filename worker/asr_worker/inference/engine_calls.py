@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from asr_core.errors import EngineFailed
+from asr_worker.audio.speech import SpeechDetector
 from asr_worker.engines.base import Engine, PendingTexts, SegmentAudio, SegmentText
 from asr_worker.in_flight.capacity import Throughput
 from asr_worker.in_flight.stages import Stages
@@ -22,10 +23,12 @@ Submit = Callable[[Sequence[SegmentAudio]], PendingTexts]
 class LoadedEngine:
     """The engine, the thread that owns it, and the thread that reads its texts.
 
-    `submit` is the engine's, with batches that exceed the memory split.
+    `submit` is the engine's, with batches that exceed the memory split; `detector` finds the speech
+    that it gets.
     """
 
     engine: Engine
+    detector: SpeechDetector
     thread: EngineThread
     reader: EngineThread
     submit: Submit

@@ -123,6 +123,7 @@ class WorkerProgram:
             decoders,
             processes=decoder_count(self._settings),
             stages=self._stages,
+            detector=self._loaded.detector,
         )
         return Pipeline(
             in_flight=self.in_flight,

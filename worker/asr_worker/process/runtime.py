@@ -88,8 +88,10 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
 
     def load() -> LoadedEngine:
         from asr_worker.engines.choose import load_engine
+        from asr_worker.engines.choose_detector import load_detector
         from asr_worker.engines.memory import BatchBudget, submit_within_memory
 
+        detector = load_detector(settings)  # first: it is quick, and may not be there
         engine = load_engine(settings)
         window_seconds = engine.computed_seconds(0.0)
         budget = BatchBudget(
@@ -99,7 +101,8 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
         def submit(batch: Sequence[SegmentAudio]) -> PendingTexts:
             return submit_within_memory(engine, batch, budget)
 
-        return LoadedEngine(engine, thread, _reader(engine), submit, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        return LoadedEngine(engine, detector, thread, _reader(engine), submit, seconds)
 
     loaded = await thread.call(load)
     _log.info(
@@ -107,6 +110,7 @@ async def _load_engine(settings: WorkerSettings) -> LoadedEngine:
         engine=loaded.engine.name,
         model=loaded.engine.model_id,
         device=loaded.engine.device,
+        vad=loaded.detector.name,
         seconds=round(loaded.startup_seconds, 2),
     )
     return loaded

@@ -39,6 +39,7 @@ end
 local function record_usage(task)
   local key = K.usage(math.floor(now / 86400000))
   redis.call('HINCRBY', key, task.tenant .. ':audio_ms', task.duration_ms)
+  if task.speech_ms then redis.call('HINCRBY', key, task.tenant .. ':speech_ms', task.speech_ms) end
   redis.call('HINCRBY', key, task.tenant .. ':tasks', 1)
   redis.call('EXPIRE', key, TENANT_KEPT_SECONDS)
 end
