@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from asr_cli.bench.report import Finding
 
 app = typer.Typer(
-    help="Measure this machine: engine, worker, service, decoding, speakers, queue, soak.",
+    help="Measure this machine: engine, worker, service, decoding, speakers, voice activity, "
+    "queue, soak.",
     no_args_is_help=True,
     epilog="Examples: `asr bench engine`, `asr bench worker --model embedded --files 200`, "
     "`asr bench service --connections 16`, `asr bench all --json figures.json`",
@@ -157,6 +158,24 @@ def voices(
 
     _check(lengths)
     _tell([measure(files, lengths, rounds, _of(threads), gpu, seed)], json_path, None)
+
+
+@app.command()
+def vad(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the recording.")] = 300.0,
+    rounds: _Rounds = 3,
+    fsmn: Annotated[
+        str,
+        typer.Option(
+            help="Also measure FunASR's FSMN-VAD: a folder or hub id, such as `fsmn-vad`."
+        ),
+    ] = "",
+    json_path: _Json = None,
+) -> None:
+    """Cost of voice activity detection, for each value of ASR_VAD."""
+    from asr_cli.bench.vad import measure
+
+    _tell([measure(seconds, rounds, fsmn)], json_path, None)
 
 
 @app.command()

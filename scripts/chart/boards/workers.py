@@ -17,6 +17,12 @@ WORKERS = Dashboard(
             "Seconds of audio transcribed in a second, by all workers",
         ),
         stat(
+            "Speech",
+            f"{sum_rate('asr_speech_seconds_total')} / {sum_rate('asr_audio_seconds_total')}",
+            "percentunit",
+            "Share of the audio in which somebody speaks: the rest is dropped before the engine",
+        ),
+        stat(
             "Times real time",
             f"{sum_rate('asr_audio_seconds_total')} / "
             + sum_rate("asr_stage_duration_seconds_sum", selector=ENGINE),

@@ -156,6 +156,28 @@ async def test_usage_counts_completed_audio_once_per_tenant_and_day(queue: Any) 
     assert 399 * 86400 < queue.raw.ttl(key) <= 400 * 86400
 
 
+async def test_usage_counts_the_speech_that_workers_tell(queue: Any) -> None:
+    """Those of a release before tell none."""
+    consumer = await queue.consumer()
+    await queue.submit(3, tenant="acme", duration_seconds=60.0)
+    claims = await queue.claim(consumer)
+    told = [
+        Finish(c.task.task_id, c.token, "r", 1.0, 60.0, s)
+        for c, s in zip(claims, (12.5, 0.0, None), strict=True)
+    ]
+    for _ in range(2):
+        await consumer.finish(told)
+    day = today()
+    for tenant in (None, "acme"):
+        [used] = await tenants_of(queue).usage(day, day, tenant)
+        assert (used.tasks, used.audio_seconds, used.speech_seconds) == (3, 180.0, 12.5)
+    reader = queue.reader
+    assert (await reader.totals()).speech_seconds == 12.5
+    assert (await reader.totals("acme")).speech_seconds == 12.5
+    buckets = await reader.stats()
+    assert sum(bucket.speech_seconds for bucket in buckets) == 12.5
+
+
 async def test_what_was_decoded_is_what_counts_and_what_a_file_claimed_leaves_no_trace(
     queue: Any,
 ) -> None:

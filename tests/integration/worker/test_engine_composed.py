@@ -1,4 +1,4 @@
-"""`automodel` with FunASR's helpers: what is heard, and punctuation, as FunASR composes them."""
+"""`automodel` with FunASR's punctuation, as FunASR composes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
@@ -20,42 +19,6 @@ from asr_worker.errors import ModelNotLoaded
 from asr_worker.settings import WorkerSettings
 
 Babble = Callable[[float, int], Any]
-PAUSE = np.zeros(4 * 16_000, np.float32)
-_FRONTEND = {
-    "fs": 16000, "window": "hamming", "n_mels": 80, "frame_length": 25, "frame_shift": 10,
-    "dither": 0.0, "lfr_m": 5, "lfr_n": 1, "cmvn_file": None,
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def vad_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An FSMN that takes everything for speech but what is below a loudness."""
-    import torch
-    from funasr.models.fsmn_vad_streaming.encoder import FSMN
-
-    folder = tmp_path_factory.mktemp("vad")
-    encoder = {
-        "input_dim": 400, "input_affine_dim": 16, "fsmn_layers": 1, "linear_dim": 16,
-        "proj_dim": 8, "lorder": 4, "rorder": 0, "lstride": 1, "rstride": 0,
-        "output_affine_dim": 16, "output_dim": 4,
-    }  # fmt: skip
-    torch.manual_seed(5)
-    network = FSMN(**encoder)
-    with torch.no_grad():
-        network.out_linear2.linear.weight.zero_()
-        network.out_linear2.linear.bias.copy_(torch.tensor([-9.0, 0, 0, 0]))
-    weights = {f"encoder.{name}": value for name, value in network.state_dict().items()}
-    torch.save(weights, folder / "model.pt")
-    config = {
-        "model": "FsmnVADStreaming",
-        "model_conf": {"decibel_thres": -20.0},
-        "encoder": "FSMN",
-        "encoder_conf": encoder,
-        "frontend": "WavFrontendOnline",
-        "frontend_conf": _FRONTEND,
-    }
-    OmegaConf.save(OmegaConf.create(config), folder / "config.yaml")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -116,28 +79,6 @@ def _funasr(model: Path, audio: Any, **helpers: Path) -> dict[str, Any]:
     return told
 
 
-def test_only_what_the_voice_activity_model_lets_through_is_heard(
-    paraformer_folder: Callable[[Any], Path], vad_folder: Path, babble: Babble
-) -> None:
-    model = paraformer_folder("BiCifParaformer")
-    engine = _loaded(model, vad_model=vad_folder)
-    assert engine.name == "automodel"
-    audio = np.concatenate([PAUSE, babble(3.0, 1), PAUSE, babble(2.0, 2)])
-    theirs = _funasr(model, audio, vad_model=vad_folder)
-    said, silent, again = engine.submit(
-        [SegmentAudio(audio), SegmentAudio(np.zeros(32_000, np.float32)), SegmentAudio(audio)]
-    )()
-    assert said.text == again.text == theirs["text"]
-    assert silent.text == ""
-    times = [(word.start_seconds * 1000, word.end_seconds * 1000) for word in said.words]
-    assert times == [pytest.approx(tuple(time)) for time in theirs["timestamp"]]
-    # The model hears words in silence, too; what is let through has a margin of a second.
-    heard = [word.start_seconds for word in said.words]
-    assert not [at for at in heard if at < 3 or 8 < at < 10]
-    assert [at for at in heard if 4 < at < 7]
-    assert [at for at in heard if at > 11]
-
-
 def test_texts_are_punctuated_as_funasr_does_it(
     random_folder: Path, punc_folder: Path, babble: Babble
 ) -> None:
@@ -157,10 +98,11 @@ def _bare(text: str) -> str:
     return "".join(text.split())
 
 
-@pytest.mark.parametrize("helper", ["punc_model", "vad_model"])
-def test_helpers_of_funasr_are_refused_where_another_engine_is_asked_for(
-    random_folder: Path, helper: str
+def test_a_helper_of_funasr_is_refused_where_another_engine_is_asked_for(
+    random_folder: Path,
 ) -> None:
-    settings: dict[str, Any] = {helper: "any", "engine": "sensevoice", "model": str(random_folder)}
+    settings: dict[str, Any] = {
+        "punc_model": "any", "engine": "sensevoice", "model": str(random_folder)
+    }  # fmt: skip
     with pytest.raises(ModelNotLoaded, match="need engine automodel"):
         load_engine(WorkerSettings(_env_file=None, use_gpu=False, **settings))

@@ -60,6 +60,7 @@ def test_metrics_have_the_documented_names_and_labels(registry: CollectorRegistr
     metrics.task_duration_seconds.observe(4)
     metrics.stage_duration_seconds.labels(stage="decode").observe(0.2)
     metrics.audio_seconds.inc(30)
+    metrics.speech_seconds.inc(20)
     metrics.batch_fill_ratio.observe(0.93)
     metrics.worker_busy.set(1)
     metrics.leases_lost.inc()
@@ -76,6 +77,7 @@ def test_metrics_have_the_documented_names_and_labels(registry: CollectorRegistr
     assert value("asr_task_duration_seconds_sum") == 4
     assert value("asr_batch_fill_ratio_sum") == 0.93
     assert value("asr_audio_seconds_total") == 30
+    assert value("asr_speech_seconds_total") == 20
     assert value("asr_leases_lost_total") == 1
     assert value("asr_fenced_results_total") == 1
     assert value("asr_worker_busy") == 1

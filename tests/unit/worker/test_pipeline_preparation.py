@@ -22,6 +22,7 @@ from asr_worker.attempts.store_access import StoreAccess
 from asr_worker.audio.decode_pool import DecodePool
 from asr_worker.audio.decoder_process import DecodeJob, JobWatch
 from asr_worker.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE, PcmFile, PcmWriter
+from asr_worker.audio.speech import EnergyDetector
 from asr_worker.in_flight.stages import Stages
 from asr_worker.in_flight.tasks import InFlightTask
 from asr_worker.metrics import WorkerMetrics
@@ -87,6 +88,7 @@ async def test_a_file_that_holds_more_or_less_than_it_claims_has_the_disk_it_nee
         cast("DecodePool", pool),
         processes=1,
         stages=Stages(WorkerMetrics(CollectorRegistry()), cast("LeaseKeeper", Keeper())),
+        detector=EnergyDetector(),
     )
     task = in_hand(tmp_path, claims_seconds=claims_seconds)
     preparing: asyncio.Task[Any] = asyncio.create_task(preparation.prepare(task))
@@ -138,6 +140,7 @@ async def test_files_that_turn_out_long_make_way_and_are_decoded_after_all(tmp_p
         cast("DecodePool", pool),
         processes=2,
         stages=Stages(WorkerMetrics(CollectorRegistry()), cast("LeaseKeeper", Keeper())),
+        detector=EnergyDetector(),
     )
 
     def prepare(name: str) -> asyncio.Task[Any]:

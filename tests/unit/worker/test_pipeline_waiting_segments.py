@@ -31,7 +31,7 @@ def recording(count: int, seconds: float = 10.0) -> Recording:
     length = int(seconds * SAMPLE_RATE)
     spans = [Span(n * length, (n + 1) * length) for n in range(count)]
     pcm = PcmFile(Path("pcm"), 1, count * length, True)
-    return Recording(pcm, tuple(RecordedSegment(0, span) for span in spans), TaskOptions())
+    return Recording(pcm, tuple(RecordedSegment(0, span) for span in spans), TaskOptions(), 0.0)
 
 
 def taken(waiting: WaitingSegments) -> list[str]:

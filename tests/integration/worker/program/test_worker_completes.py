@@ -56,6 +56,44 @@ async def test_split_channels_are_transcribed_apart(platform: Any, demo: Any, wa
     assert len(shared) > 10
 
 
+async def test_what_is_no_speech_completes_without_a_word_and_without_the_engine(
+    platform: Any, wav: Any, engine_spy: Any
+) -> None:
+    seconds = np.arange(20 * 16_000) / 16_000
+    hum = sum(0.1 * np.sin(2 * np.pi * 50 * n * seconds) / n for n in range(1, 12))
+    noise = np.random.default_rng(3).normal(0, 0.1, len(seconds))
+    sounds = [np.zeros(len(seconds)), hum, noise, hum + noise / 10]
+    ids = [await platform.submit(wav(each[None].astype(np.float32))) for each in sounds]
+    async with platform.worker():
+        results = [await platform.done(task_id) for task_id in ids]
+    for result in results:
+        assert (result.text, result.segments, result.language) == ("", (), None)
+        assert (result.duration_seconds, result.speech_seconds) == (20.0, 0.0)
+    assert engine_spy.batches == []
+
+
+async def test_times_stay_those_of_the_recording_when_a_minute_of_noise_is_dropped(
+    platform: Any, demo: Any, wav: Any, engine_spy: Any
+) -> None:
+    noise = np.random.default_rng(4).normal(0, 3e-3, (1, 30 * 16_000)).astype(np.float32)
+    ids = [
+        await platform.submit(wav(sound))
+        for sound in (demo, np.concatenate([noise, demo, noise], axis=1))
+    ]
+    async with platform.worker():
+        alone, within = [await platform.done(task_id) for task_id in ids]
+    seconds = demo.shape[1] / 16_000
+    heard = sum(segment.seconds for batch in engine_spy.batches for segment in batch)
+    assert heard < 2 * seconds + 4
+    assert within.speech_seconds == pytest.approx(alone.speech_seconds, abs=0.3)
+    starts = [
+        [word.start_seconds for segment in result.segments for word in segment.words]
+        for result in (alone, within)
+    ]
+    assert starts[1][0] == pytest.approx(starts[0][0] + 30, abs=0.3)
+    assert starts[1][-1] == pytest.approx(starts[0][-1] + 30, abs=0.3)
+
+
 async def test_the_track_that_was_asked_for_is_transcribed(platform: Any, demo: Any) -> None:
     target = io.BytesIO()
     with av.open(target, "w", format="mp4") as output:

@@ -68,7 +68,11 @@ async def test_usage_and_stats_follow_what_was_decoded(
     day = datetime.now(UTC).date()
     [used] = await tenants.usage(day, day, "acme")
     assert used.audio_seconds == result.duration_seconds
-    assert (await platform.reader.totals()).audio_seconds == result.duration_seconds
+    assert 0.7 * seconds < used.speech_seconds < seconds
+    assert used.speech_seconds == result.speech_seconds
+    totals = await platform.reader.totals()
+    assert totals.audio_seconds == result.duration_seconds
+    assert totals.speech_seconds == result.speech_seconds
 
 
 async def test_words_after_a_hole_come_when_they_were_said_and_a_hostile_clock_fails_once(
