@@ -44,6 +44,10 @@ def test_a_worker_is_measured_from_store_to_result_beside_a_loop(tmp_path: Path)
             ("voices", "--files", "2", "--lengths", "3", "--rounds", "1", "--cpu"),
             {"all in a batch", "one after another"},
         ),
+        (
+            ("vad", "--seconds", "30", "--rounds", "1"),
+            {"energy, a whole file", "silero, a whole file", "silero, 32 ms at a time"},
+        ),
         (("queue", "--tasks", "100", "--rounds", "1"), {"submit", "claim and finish"}),
         (("soak", "--batches", "10", "--cpu"), {"up to batch 2", "up to batch 10"}),
     ],

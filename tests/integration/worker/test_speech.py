@@ -164,7 +164,8 @@ def test_a_person_is_kept_whole_between_long_noise_however_quiet(
     start, end = len(room), len(room) + len(person)
     assert _kept_share(heard, start, end) == 1.0
     assert sum(s.end - s.start for s in heard.kept) <= len(person) + 2.5 * RATE
-    assert 0.6 * len(person) <= sum(r.end - r.start for r in heard.regions) <= len(person)
+    spoken_samples = sum(r.end - r.start for r in heard.regions)
+    assert 0.6 * len(person) <= spoken_samples <= len(person) + 0.3 * RATE
 
 
 def test_each_word_is_in_a_region(hear: Callable[[FloatArray], Speech]) -> None:
