@@ -1,8 +1,9 @@
 """From probabilities of speech to regions of speech. Pure; its state is explicit.
 
 A region begins where the probability reaches one threshold and ends where it stays below a lower
-one, as in Silero's `get_speech_timestamps_from_probs`, whose defaults these are. Whole recordings
-and live streams take the same path: `follow` with the state that it returned before.
+one; both, and the pause that ends a region, are those of Silero's
+`get_speech_timestamps_from_probs`. Whole recordings and live streams take the same path: `follow`
+with the state that it returned before.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
+import time
 
 from asr_core.errors import TransientTaskError
 from asr_worker.attempts.decoder_queue import DecoderQueue, DecoderSlot
@@ -108,7 +109,7 @@ class Preparation:
                 if slot.must_yield:
                     return None
                 raise
-            return await self._segment(task, pcm)
+            return await self._segment(task, pcm, slot)
 
     async def _decode(self, task: InFlightTask, slot: DecoderSlot) -> PcmFile:
         job = DecodeJob(
@@ -139,20 +140,26 @@ class Preparation:
             future.add_done_callback(lambda _: _remove(task))
             raise
 
-    async def _segment(self, task: InFlightTask, pcm: PcmFile) -> Recording:
+    async def _segment(self, task: InFlightTask, pcm: PcmFile, slot: DecoderSlot) -> Recording:
         assert task.disk is not None
         source = task.folder / "source"
         source.unlink()
         task.disk.resize(pcm.size_bytes)
         self._stages.enter(task, Stage.SEGMENT)
         abandoned = threading.Event()
-
-        def on_block() -> None:
-            if abandoned.is_set():
-                raise TransientTaskError("nobody waits for this recording any more")
-            self._stages.preparing(task)
+        loop = asyncio.get_running_loop()
+        decoding_seconds = slot.used_seconds
 
         def segmented() -> Recording:
+            began = time.thread_time()
+
+            def on_block() -> None:
+                if abandoned.is_set():
+                    raise TransientTaskError("nobody waits for this recording any more")
+                self._stages.preparing(task)
+                used_seconds = decoding_seconds + time.thread_time() - began
+                loop.call_soon_threadsafe(self._decoders.charge, slot, used_seconds)
+
             return segment_recording(
                 pcm,
                 task.claim.task.options,
