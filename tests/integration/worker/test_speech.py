@@ -173,7 +173,7 @@ def test_each_word_is_in_a_region(hear: Callable[[FloatArray], Speech]) -> None:
     if not path.is_file():
         pytest.skip(f"no recordings of people here: {path}")
     heard = hear(decode(path)[0])
-    # "fellow", "Americans", "ask not", "can do for you", "ask", "your country": middles, by ear.
+    # "fellow", "Americans", "ask not", "can do for you", "ask", "your country": middles, estimated.
     for seconds in (1.1, 1.8, 3.5, 4.2, 5.8, 6.9, 8.4, 9.3, 10.2):
         at = round(seconds * RATE)
         assert any(region.start <= at < region.end for region in heard.regions), seconds
