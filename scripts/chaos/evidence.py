@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from chaos.stage import Stage
 from chaos.watch import Watcher
 
 _AT_ONCE = 8
-NONE = Totals(0, 0, 0, 0, 0.0, 0.0)
 _SETS = ("waiting", "leases", "held", "delayed", "solo", "next")
 _COUNTERS = ("undelivered", "held_tenants", "tenant_open")
 _FIELDS = (
@@ -77,8 +76,9 @@ async def gather_evidence(
 async def _totals_of_tenants(stage: Stage) -> Totals:
     """The figures of all tenants together."""
     names = await stage.connection.client.smembers(stage.connection.keys.tenants)
-    rows = [astuple(await stage.reader.totals(name))[:-1] for name in names]
-    return Totals(*(sum(column) for column in zip(*rows, strict=True))) if rows else NONE
+    rows = [await stage.reader.totals(name) for name in names]
+    counted = [each.name for each in fields(Totals) if each.name != "since"]
+    return Totals(**{name: sum(getattr(row, name) for row in rows) for name in counted})
 
 
 async def reconcile(stage: Stage, *arguments: str) -> dict[str, Any]:

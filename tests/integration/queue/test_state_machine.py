@@ -376,7 +376,7 @@ def counts(backlog: Backlog) -> list[float]:
 
 
 def done(totals: Totals) -> list[float]:
-    return list(astuple(replace(totals, since=None)))[:-1]
+    return list(astuple(replace(totals, since=0.0)))
 
 
 def summed(rows: Iterable[list[float]]) -> list[float]:

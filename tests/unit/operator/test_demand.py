@@ -224,7 +224,7 @@ def test_behind_many_short_tasks_the_turns_save_part_of_a_short_one() -> None:
     """Of a hundred that take two workers 50 s: a third of a second."""
     ready = Fleet(((0.0, 1.0),) * 4, 0, 0.0)
     for age, workers in ((10.0, 2), (11.0, 3)):
-        load = Load((Group(100, 100.0, age, age), Group(1, 0.0, age, age)))
+        load = Load((Group(100, 100.0, age, 0.0), Group(1, 0.0, age, age)))
         assert workers_for(load, ready, target=60, startup=0) == workers
 
 
