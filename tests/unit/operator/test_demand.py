@@ -100,9 +100,9 @@ def test_nothing_has_waited_for_longer_than_the_oldest(see: See) -> None:
 def test_the_rate_is_that_of_two_minutes_and_of_no_arrivals_before_them(see: See) -> None:
     load = waiting(
         see, 1, 60.0, Arrivals(NOW - 130, 9, 9e4), Arrivals(NOW - 120, 9, 9e4),
-        Arrivals(NOW - 119, 4, 600.0), Arrivals(NOW - 1, 2, 600.0),
+        Arrivals(NOW - 119, 4, 600.0), Arrivals(NOW - 1, 2, 660.0),
     )  # fmt: skip
-    assert load.rate == pytest.approx(1200.0 / 120 / 10)
+    assert load.rate == pytest.approx(1260.0 / 120 / 10)
 
 
 def fleet(seen: Observation, throughput: Throughput = TEN, load: Load | None = None) -> Fleet:

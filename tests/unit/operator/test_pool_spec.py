@@ -25,6 +25,11 @@ def test_a_pause_may_say_at_how_many() -> None:
     assert spec.scaling.paused == PausedAt(replicas=3)
 
 
+def test_a_worker_may_be_slower_than_its_audio() -> None:
+    spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "throughput": 0.5})
+    assert spec.throughput == 0.5
+
+
 def test_a_deployment_that_never_ran_begins_with_its_pause_or_its_minimum() -> None:
     def at_start(**scaling: Any) -> int:
         spec = PoolSpec.parse({"scaleTargetRef": {"name": "w"}, "scaling": scaling})
