@@ -101,7 +101,9 @@ def prometheus(platform: Any, tmp_path: Path) -> Iterator[Prometheus]:
 
 
 def queries(chart: Path) -> dict[str, str]:
-    """Every query of every dashboard by where it stands, without those on the GPU exporter."""
+    """Every query of every dashboard by where it stands, without those on the GPU exporter and on
+    the model server of an engine that no worker here has.
+    """
     found = {}
     for file in sorted((chart / "dashboards").glob("*.json")):
         for panel in json.loads(file.read_text())["panels"]:
@@ -111,7 +113,9 @@ def queries(chart: Path) -> dict[str, str]:
                 found[f"{file.stem}: {panel['title']} {target['refId']}"] = query
     for_gpus = {name for name, query in found.items() if GPU_EXPORTER in query}
     assert for_gpus == {"workers: GPU use A", "workers: GPU memory A"}
-    return {name: query for name, query in found.items() if name not in for_gpus}
+    for_servers = {name for name, query in found.items() if "asr_model_server" in query}
+    assert len(for_servers) == 5
+    return {n: query for n, query in found.items() if n not in for_gpus | for_servers}
 
 
 def shows_data(prometheus: Prometheus, query: str) -> bool:

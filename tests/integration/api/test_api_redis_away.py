@@ -41,7 +41,7 @@ async def replies(platform: Any, wav: bytes) -> dict[tuple[str, str], httpx.Resp
 def _body(path: str, wav: bytes) -> dict[str, Any]:
     if path.endswith("/submit"):
         return {"files": {"audio": wav}}
-    if path.endswith("/transcriptions"):  # of a model that nobody serves: no worker is waited for
+    if path.startswith("/v1/audio/"):  # of a model that nobody serves: no worker is waited for
         return {"files": {"file": wav}, "data": {"model": "none"}}
     return {}
 

@@ -51,8 +51,10 @@ async def test_options_and_what_the_probe_found_reach_the_task(submit, client):
     assert task["duration_seconds"] == 1.0
     assert task["options"] == {
         "language": "de",
+        "task": "transcribe",
         "itn": True,
         "hotwords": ["Kubernetes", "Redis", "FunASR"],
+        "prompt": "",
         "speakers": True,
         "channels": "split",
         "track": 1,

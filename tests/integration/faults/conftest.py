@@ -174,6 +174,7 @@ class Platform:
             "ASR_WORK_DIR": str(self.folder / "work"),
             "ASR_LEASE_SECONDS": str(LEASE_SECONDS),
             "ASR_USE_GPU": "false",
+            "ASR_VAD": "energy",  # the recordings are tones
             "ASR_CPU_THREADS": "1",
             "ASR_DECODE_PROCESSES": "1",
             "ASR_GRACE_SECONDS": "0",

@@ -95,5 +95,5 @@ def test_a_precision_is_refused_where_the_engine_has_none() -> None:
     settings = WorkerSettings(
         _env_file=None, engine="automodel", precision="bfloat16", use_gpu=False
     )
-    with pytest.raises(ModelNotLoaded, match="sensevoice and paraformer only"):
+    with pytest.raises(ModelNotLoaded, match="sensevoice, paraformer only"):
         load_engine(settings)

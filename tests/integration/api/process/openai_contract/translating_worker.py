@@ -24,10 +24,14 @@ class Translator:
     device = "cpu"
     supports = frozenset({"task", "prompt", "language"})
     languages = frozenset({"auto", "de", "en"})
+    server = None
 
     def __init__(self) -> None:
         self._owner: int | None = None
         self._warm = False
+
+    def computed_seconds(self, seconds: float) -> float:
+        return seconds
 
     def load(self) -> None:
         assert self._owner is None, "loaded twice"
