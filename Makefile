@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 BUILDER := docker
 VERSION = $(shell sed -n 's/^appVersion: //p' helm/asr-platform/Chart.yaml)
 
-.PHONY: help run test check bench big chaos soak fuzz contract mutants test-cluster e2e images manifests lock fmt openapi clean
+.PHONY: help run test check bench big hours chaos soak fuzz contract mutants test-cluster e2e images manifests lock fmt openapi clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,10 @@ bench: ## measure this machine beside FunASR's own code; ARGS="engine --lengths 
 big: ## memory under a 2 GB upload and a 10-hour recording; some minutes, 7 GB of room in TMPDIR
 	@scripts/set_up.sh run
 	@exec $(BIN)/python scripts/big_files.py $(ARGS)
+
+hours: ## an hour of people's speech and one without any, through a model; ARGS="--model whisper-base --minutes 60"
+	@scripts/set_up.sh run
+	@exec $(BIN)/python scripts/long_audio.py $(ARGS)
 
 chaos: ## make everything fail and account for every task; ARGS="--tasks 2000 --seeds 1-10 --store both"
 	@scripts/set_up.sh dev

@@ -52,11 +52,12 @@ def measure(order: EngineOrder) -> Finding:
     """Audio-seconds per second of each contender in each round."""
     import torch
 
+    from asr_core.settings.models import ModelSettings
     from asr_worker.engines.funasr_models import find_model, pick_device
 
     device = pick_device(order.use_gpu)
     if order.model not in MODELS:
-        found = find_model(order.model)
+        found = find_model(order.model, cache_folder=ModelSettings().cache_folder)
         if found.architecture == WHISPER:
             return whisper.measure(order, found.path, device, partial(load, order, order.model))
     arrays = [

@@ -84,7 +84,7 @@ def show(finding: Finding) -> None:
     console = Console()
     console.print(table)
     for key, value in finding.details.items():
-        console.print(f"  {key}: {value}", highlight=False, soft_wrap=True)
+        console.print(f"  {key}: {value}", highlight=False, markup=False, soft_wrap=True)
     console.print()
 
 
