@@ -104,6 +104,8 @@ def test_ctrl_c_ends_a_fetch_in_a_line_and_keeps_what_is_here(
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's job in the background, as these tests may be, has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while path not in site.paths():
         assert process.poll() is None, process.communicate()
