@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import shutil
 import signal
 import sys
@@ -31,8 +30,9 @@ from typing import Any
 
 import av
 import numpy as np
+from rapidfuzz.distance import Levenshtein
 
-from asr_cli.local.demo import spoken_words
+from asr_cli.bench.speech import words
 from asr_cli.local.ports import free_port
 from asr_platform import AsyncClient, Transcript
 
@@ -43,7 +43,6 @@ REPEATED = 3  # a phrase that stands so often in a row is a loop, unless it was 
 PHRASE_WORDS = 8
 # Of the recordings' own characters: the same word, written as in Taiwan.
 SIMPLIFIED = str.maketrans("歡來體驗達語識別", "欢来体验达语识别")
-CHINESE = re.compile(r"([\u4e00-\u9fff])")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Spoken:
 
 def words_of(text: str) -> list[str]:
     """Words; of Chinese each character, simplified."""
-    return spoken_words(CHINESE.sub(r" \1 ", text.translate(SIMPLIFIED)))
+    return words(text.translate(SIMPLIFIED))
 
 
 def read_recordings(folder: Path) -> list[Spoken]:
@@ -184,18 +183,6 @@ async def transcribe(url: str, path: Path) -> tuple[Transcript, float]:
     return result, time.monotonic() - started
 
 
-def word_errors(expected: list[str], said: list[str]) -> int:
-    """Least number of substitutions, insertions and deletions between the two."""
-    codes = {word: code for code, word in enumerate({*expected, *said})}
-    answer = np.array([codes[word] for word in said], int)
-    row = np.arange(len(said) + 1)
-    for word in expected:
-        best = np.minimum(row[1:] + 1, row[:-1] + (answer != codes[word]))
-        steps = np.concatenate([[row[0] + 1], best]) - np.arange(len(said) + 1)
-        row = np.minimum.accumulate(steps) + np.arange(len(said) + 1)
-    return int(row[-1])
-
-
 def loops(said: list[str], expected: list[str]) -> list[str]:
     """Phrases of one to eight words that stand in a row more often than anybody said them."""
     return sorted(repeated(said) - repeated(expected))
@@ -218,8 +205,8 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     expected: list[str] = []
 
     def spoken() -> Iterator[np.ndarray]:
-        for sound, words in speech(recordings, arguments.minutes * 60, chance):
-            expected.extend(words)
+        for sound, spoken_here in speech(recordings, arguments.minutes * 60, chance):
+            expected.extend(spoken_here)
             yield sound
 
     speech_seconds = write(folder / "speech.wav", spoken())
@@ -227,7 +214,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     async with platform(folder, arguments.model, settings) as url:
         say("transcribing the recordings")
         alone = {
-            one.name: word_errors(
+            one.name: Levenshtein.distance(
                 list(one.words),
                 words_of((await transcribe(url, arguments.recordings / one.name))[0].text),
             )
@@ -248,7 +235,7 @@ async def run(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "seconds": speech_seconds,
             "took_seconds": round(speech_took, 1),
             "words": len(expected),
-            "wrong": word_errors(expected, said),
+            "wrong": Levenshtein.distance(expected, said),
             "loops": loops(said, expected),
         },
         "no_speech": {

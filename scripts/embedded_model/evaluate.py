@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import speak
 from prepare import test_sentences
+from rapidfuzz.distance import Levenshtein
 
 from asr_worker.engines.base import SegmentAudio
 from asr_worker.engines.funasr_models import find_model
@@ -55,18 +56,6 @@ class Score:
             f"{name:32} {self.sentences:4} sentences {self.words:5} words "
             f"{self.errors:4} errors  WER {rate:5.2f} %  sentences right {self.right}"
         )
-
-
-def word_errors(reference: list[str], answer: list[str]) -> int:
-    """Least number of substitutions, insertions and deletions between the two."""
-    row = list(range(len(answer) + 1))
-    for i, word in enumerate(reference, 1):
-        previous, row[0] = row[0], i
-        for j, other in enumerate(answer, 1):
-            change = previous + (word != other)
-            previous = row[j]
-            row[j] = min(row[j] + 1, row[j - 1] + 1, change)
-    return row[-1]
 
 
 def under(condition: str, audio: speak.Audio, rng: random.Random) -> speak.Audio:
@@ -115,7 +104,7 @@ def evaluate(transcribe: Transcribe, condition: str, count: int, show: bool) -> 
         audio = under(condition, speak.speak(speak.spoken_form(text, rng), speaker), rng)
         reference = text.lower().split()
         words = transcribe(audio).split()
-        errors = word_errors(reference, words)
+        errors = Levenshtein.distance(reference, words)
         scores[voice].add(reference, errors)
         if errors and show:
             print(f"{voice}\n  said  {' '.join(reference)}\n  heard {' '.join(words)}")

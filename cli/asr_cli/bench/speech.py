@@ -9,6 +9,8 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from rapidfuzz.distance import Levenshtein
+
 from asr_cli.bench.audio import SAMPLE_RATE, recordings
 
 if TYPE_CHECKING:
@@ -83,18 +85,12 @@ def word_errors(expected: str, heard: str) -> tuple[int, int]:
 
     Case and punctuation aside; in scripts without spaces every character is a word.
     """
-    wanted, found = _words(expected), _words(heard)
-    row = list(range(len(found) + 1))
-    for number, word in enumerate(wanted, 1):
-        diagonal, row[0] = row[0], number
-        for place, other in enumerate(found, 1):
-            change = diagonal + (word != other)
-            diagonal = row[place]
-            row[place] = min(row[place] + 1, row[place - 1] + 1, change)
-    return row[-1], len(wanted)
+    wanted = words(expected)
+    return Levenshtein.distance(wanted, words(heard)), len(wanted)
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Without case and punctuation; in scripts without spaces every character is a word."""
     low, high = _UNSPACED
     spread = "".join(
         f" {each} " if low <= each <= high else each if each.isalnum() or each == "'" else " "

@@ -13,6 +13,16 @@ import pytest
 
 from asr_core.models import CacheState, ModelCache, find_model
 
+WEIGHTS = "/me/small/resolve/0123abc/model.bin"
+
+
+def _amid(program: Any, site: Any) -> Any:
+    """A process that has fetched a part of the weights."""
+    process = program.start()
+    while site.served.get((WEIGHTS, ""), 0) < 1_000_000:
+        assert process.poll() is None, process.communicate()
+    return process
+
 
 def test_killed_in_mid_file_the_next_start_asks_for_the_rest_alone(
     program: Any, small: Any, site: Any, cache: ModelCache
@@ -21,11 +31,10 @@ def test_killed_in_mid_file_the_next_start_asks_for_the_rest_alone(
     there = program.kill_amid(program.start(), "model.bin", 1_000_000)
     assert cache.state(small.model) is CacheState.PARTIAL
     site.gate.set()
-    path = "/me/small/resolve/0123abc/model.bin"
     out, err = (process := program.start()).communicate(timeout=120)
     assert process.returncode == 0, err
     assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]
-    assert site.asked[-1] == (path, f"bytes={there}-")
+    assert site.asked[-1] == (WEIGHTS, f"bytes={there}-")
     assert site.served[site.asked[-1]] == len(small.contents["model.bin"]) - there
     assert "already downloaded" in err
 
@@ -53,10 +62,7 @@ def test_of_two_at_once_the_second_waits_says_so_and_finds_it_there(
     program: Any, small: Any, site: Any
 ) -> None:
     small.on_hub(site, gated=True)
-    first = program.start()
-    path = "/me/small/resolve/0123abc/model.bin"
-    while site.served.get((path, ""), 0) < 1_000_000:
-        assert first.poll() is None, first.communicate()
+    first = _amid(program, site)
     second = program.start()
     told = second.stderr.readline()
     assert f"process {first.pid} is fetching small-model: waiting for it" in told
@@ -65,17 +71,14 @@ def test_of_two_at_once_the_second_waits_says_so_and_finds_it_there(
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert (Path(out.strip()) / "model.bin").read_bytes() == small.contents["model.bin"]
-    assert site.paths().count(path) == 1
+    assert site.paths().count(WEIGHTS) == 1
 
 
 def test_a_process_that_waits_takes_over_from_one_that_dies(
     program: Any, small: Any, site: Any
 ) -> None:
     small.on_hub(site, gated=True)
-    first = program.start()
-    path = "/me/small/resolve/0123abc/model.bin"
-    while site.served.get((path, ""), 0) < 1_000_000:
-        assert first.poll() is None, first.communicate()
+    first = _amid(program, site)
     second = program.start()
     assert "waiting for it" in second.stderr.readline()
     first.kill()
