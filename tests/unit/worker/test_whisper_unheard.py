@@ -52,3 +52,11 @@ def test_scripts_without_spaces_join_without_one_and_silence_adds_nothing() -> N
     chinese = SegmentText("欢迎", words=(Word("欢迎", 0.0, 1.0),))
     assert with_stretch(chinese, SegmentText("大家", words=chinese.words), 3.0).text == "欢迎大家"
     assert with_stretch(chinese, SegmentText(""), 3.0) is chinese
+
+
+def test_words_that_do_not_stand_in_the_text_garble_nothing() -> None:
+    """A tokenizer may spell a word otherwise than the text: then the stretch comes last."""
+    text = SegmentText("Guten Tag.", words=(Word("guten", 0, 0.5), Word("Tag", 0.6, 1.0)))
+    put = with_stretch(text, _text("good day", 0, 1), 5.0)
+    assert put.text == "Guten Tag. good day"
+    assert [word.text for word in put.words] == ["guten", "Tag", "good", "day"]

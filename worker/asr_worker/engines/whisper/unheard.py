@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from asr_core.result import word_starts
 from asr_worker.audio.pcm import SAMPLE_RATE, FloatArray
 from asr_worker.engines.base import SegmentText, Word
 from asr_worker.engines.words import joins_without_space
@@ -66,11 +67,11 @@ def with_stretch(text: SegmentText, stretch: SegmentText, start_seconds: float) 
 
 
 def _offset(text: str, words: Sequence[Word]) -> int:
-    """Where the last of the text's first words ends."""
-    at = 0
-    for word in words:
-        at = text.find(word.text, at) + len(word.text)
-    return at
+    """Where the last of the text's first words ends; the text's end if they do not stand in it."""
+    if not words:
+        return 0
+    starts = word_starts(text, [word.text for word in words])
+    return starts[-1] + len(words[-1].text) if starts else len(text)
 
 
 def _joined(parts: Sequence[str]) -> str:
